@@ -1,0 +1,99 @@
+"""Every exception of wengert, and the search for the user's own line.
+
+An error says what was met, at which line of the user's code, why it cannot work,
+and what to write instead.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from pathlib import Path
+
+__all__ = [
+    "AbstractValueError",
+    "DtypeError",
+    "ExpressionError",
+    "LeakedTracerError",
+    "ProgramError",
+    "ShapeError",
+    "TracedArrayError",
+    "UnknownDerivativeError",
+    "UnsupportedError",
+    "WengertError",
+    "user_line",
+]
+
+_PACKAGE = str(Path(__file__).parent)
+_LIBRARIES = tuple(f"{sep}{name}{sep}" for sep in "/\\" for name in ("numpy", "scipy", "optree"))
+
+
+def _is_ours(filename: str) -> bool:
+    if filename.startswith((_PACKAGE, "<frozen")):
+        return True
+    return "site-packages" in filename and any(part in filename for part in _LIBRARIES)
+
+
+def user_line() -> str | None:
+    """The innermost line outside of wengert and NumPy, as ``file:line    code``, or None."""
+    frame = sys._getframe(1)
+    while frame is not None and _is_ours(frame.f_code.co_filename):
+        frame = frame.f_back
+    if frame is None:
+        return None
+    path = frame.f_code.co_filename
+    code = linecache.getline(path, frame.f_lineno, frame.f_globals).strip()
+    return f"{Path(path).name}:{frame.f_lineno}    {code}".rstrip()
+
+
+class WengertError(Exception):
+    """Base of every exception that wengert raises.
+
+    Parameters: ``what`` was met and why it cannot work, and the ``remedy``, what to write instead.
+    The user's own line is looked up when the exception is made and kept in ``line``.
+    """
+
+    def __init__(self, what: str, *, remedy: str = "") -> None:
+        self.line = user_line()
+        parts = [what]
+        if self.line:
+            parts.append(f"  {self.line}")
+        if remedy:
+            parts.append(f"Write instead: {remedy}")
+        super().__init__("\n".join(parts))
+
+
+class ShapeError(WengertError, ValueError):
+    """A shape does not fit: a non-scalar given to ``grad``, a tangent of another shape, ..."""
+
+
+class DtypeError(WengertError, TypeError):
+    """A dtype cannot be differentiated, or is not the one that was asked for."""
+
+
+class TracedArrayError(WengertError, TypeError):
+    """A traced value was used where only a plain number or array can be."""
+
+
+class AbstractValueError(WengertError, TypeError):
+    """Python asked for the value of something whose value is not known while tracing."""
+
+
+class LeakedTracerError(WengertError, RuntimeError):
+    """A traced value was used after the trace that made it had ended."""
+
+
+class UnsupportedError(WengertError, NotImplementedError):
+    """A NumPy function, or a way of calling it, for which there is no rule."""
+
+
+class UnknownDerivativeError(WengertError, NotImplementedError):
+    """A derivative was needed that no rule gives. It is never taken to be zero."""
+
+
+class ProgramError(WengertError, ValueError):
+    """``Program.check()`` found an ill-formed Program."""
+
+
+class ExpressionError(WengertError, ValueError):
+    """The text of an expression holds something other than arithmetic and known functions."""

@@ -1,0 +1,43 @@
+"""Evaluating a Program: on arrays it computes, on traced values it is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .errors import ShapeError
+from .program import Array, Atom, Literal, Program, Var
+
+__all__ = ["evaluate"]
+
+
+def last_uses(program: Program) -> list[tuple[Var, ...]]:
+    """For each equation, the variables that nothing after it reads."""
+    kept = {atom for atom in program.outputs if isinstance(atom, Var)}
+    found: list[tuple[Var, ...]] = []
+    for equation in reversed(program.equations):
+        atoms = (*equation.inputs, *equation.outputs)
+        ending = {atom for atom in atoms if isinstance(atom, Var)} - kept
+        kept |= ending
+        found.append(tuple(ending))
+    return found[::-1]
+
+
+def evaluate(program: Program, values: Sequence[Array]) -> list[Array]:
+    """The outputs of the Program at ``values``; each intermediate is freed after its last use.
+
+    Raises ``ShapeError`` when the number of values is not the number of inputs.
+    """
+    if len(values) != len(program.inputs):
+        raise ShapeError(f"the Program takes {len(program.inputs)} values, not {len(values)}")
+    memory: dict[Var, Array] = dict(zip(program.inputs, values, strict=True))
+
+    def read(atom: Atom) -> Array:
+        return atom.value if isinstance(atom, Literal) else memory[atom]
+
+    for equation, ending in zip(program.equations, last_uses(program), strict=True):
+        result = equation.primitive.bind(*map(read, equation.inputs), **equation.params)
+        results = result if equation.primitive.multiple else (result,)
+        memory.update(zip(equation.outputs, results, strict=True))
+        for var in ending:
+            del memory[var]
+    return [read(atom) for atom in program.outputs]

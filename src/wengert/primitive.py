@@ -1,0 +1,576 @@
+"""What a primitive is, and the three kinds of them.
+
+A primitive is declared once. Three kinds differ in how their derivative is given:
+
+``Elementwise``  one partial derivative for each operand; a partial names what it needs:
+                 ``x``, ``y``, ``z`` are the operands, ``ans`` is the result.
+``Linear``       linear in some operands; for each of those a transpose.
+``Nonlinear``    everything else; for each operand the tangent that it contributes.
+
+Whatever the kind, an equation is *linearised* in the same three steps: ``save`` keeps what its
+derivative needs (the residuals), ``push`` carries tangents forward through it, and the transpose
+carries cotangents back. Rules are written in NumPy: on arrays they compute, on traced values
+they are recorded, so a derivative can be differentiated again.
+
+``bind`` applies a primitive to values. If some are traced, the innermost of their traces takes the
+equation; a value of an enclosing trace is to it a constant. Traces carry the serial number of
+their birth, and an inner trace is always born later, so nothing else is needed to tell nested
+derivatives apart.
+
+To add an operation, declare it in ``primitives/``; nothing else has to be edited.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .errors import UnknownDerivativeError, UnsupportedError
+from .program import Array, Atom, Literal, Type
+
+__all__ = [
+    "REGISTRY",
+    "UFUNCS",
+    "Elementwise",
+    "Example",
+    "Linear",
+    "Nonlinear",
+    "Primitive",
+    "Traced",
+    "elementwise",
+    "fit",
+    "linear",
+    "mul0",
+    "nonlinear",
+]
+
+Operand = Atom | Type
+Params = Mapping[str, Any]
+Rule = Callable[..., Any]
+
+REGISTRY: dict[str, Primitive] = {}
+"""Every primitive by name."""
+
+UFUNCS: dict[np.ufunc, Primitive] = {}
+"""The primitive that a NumPy (or SciPy) ufunc stands for."""
+
+
+class Traced:
+    """What a trace hands to the user in place of an array. See ``trace.Tracer``."""
+
+    __slots__ = ("_node", "_trace", "_value")
+    _trace: Any
+    _value: Array
+    _node: Any
+
+
+@dataclass(frozen=True)
+class Example:
+    """Operands and parameters on which the registry's own test tries a primitive.
+
+    ``operands`` holds shapes (a random array of the primitive's domain), or arrays as they are.
+    """
+
+    operands: tuple[Any, ...]
+    params: Params = field(default_factory=dict[str, Any])
+
+
+def operand_type(operand: Operand) -> Type:
+    """The Type of a Var, a Literal or a Type."""
+    return operand if isinstance(operand, Type) else operand.type
+
+
+def _promotion(operand: Operand) -> Any:
+    """What NumPy's promotion must be told of an operand: its dtype, or the class of a number."""
+    if isinstance(operand, Literal) and operand.weak and not isinstance(operand.value, bool):
+        return type(operand.value)
+    return operand_type(operand).dtype
+
+
+def promote(operands: Sequence[Operand]) -> np.dtype[Any]:
+    """The dtype to which NumPy promotes the operands, with Python numbers as weak as there."""
+    scalars = {int: 0, float: 0.0, complex: 0j}
+    return np.result_type(*(scalars.get(p, p) for p in map(_promotion, operands)))
+
+
+class Primitive:
+    """An operation that Programs are made of: how it is evaluated, typed, batched and printed."""
+
+    multiple = False
+
+    def __init__(
+        self,
+        name: str,
+        evaluate: Callable[..., Any],
+        *,
+        text: str | None = None,
+        examples: Sequence[Example] = (),
+        domain: tuple[float, float] = (-2.0, 2.0),
+        doc: str = "",
+    ) -> None:
+        self.name = name
+        self.evaluate = evaluate
+        self.text = text
+        self.examples = tuple(examples)
+        self.domain = domain
+        self.view: Rule | None = None
+        self.doc = doc
+        if name in REGISTRY:
+            raise ValueError(f"two primitives are named {name!r}")
+        REGISTRY[name] = self
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __reduce__(self) -> Any:
+        return REGISTRY.__getitem__, (self.name,)
+
+    # -- applying --------------------------------------------------------------------------------
+
+    def bind(self, *args: Array, **params: Any) -> Any:
+        """Apply to values; the innermost trace among them, if any, records the equation."""
+        top = None
+        for arg in args:
+            if isinstance(arg, Traced):
+                trace = arg._trace
+                if top is None or trace.serial > top.serial:
+                    top = trace
+        if top is None:
+            return self.evaluate(*args, **params)
+        return top.process(self, args, params)
+
+    # -- facts -----------------------------------------------------------------------------------
+
+    def types(self, operands: Sequence[Operand], params: Params) -> tuple[Type, ...]:
+        """Types of the results, from the operands' types alone."""
+        raise NotImplementedError
+
+    def batch(self, size: int, operands: list[Array], batched: list[bool], params: Params) -> Any:
+        """Apply to operands of which those that are ``batched`` carry a batch axis in front.
+
+        Every result has the batch axis in front.
+        """
+        raise UnsupportedError(f"there is no batching rule for {self.name}")
+
+    def formula(self, operands: Sequence[str], params: Params) -> str:
+        """The right-hand side of an equation, for people."""
+        if self.text is not None and not params:
+            return self.text.format(*operands)
+        extra = [f"{key}={value}" for key, value in params.items() if value is not None]
+        return f"{self.name}({', '.join([*operands, *extra])})"
+
+    # -- linearising -----------------------------------------------------------------------------
+
+    @property
+    def flat(self) -> bool:
+        """Whether the derivative is zero wherever it exists (comparisons, floor, ...)."""
+        return False
+
+    def save(
+        self, operands: Sequence[Array], ans: Any, active: Sequence[Any], params: Params
+    ) -> Any:
+        """What ``push`` and the transpose need; ``active[i]`` is None for a constant operand."""
+        raise NotImplementedError
+
+    def push(self, tangents: Sequence[Array | None], saved: Any, params: Params) -> Any:
+        """The result's tangent from the operands' (None is zero; at least one is not None)."""
+        raise NotImplementedError
+
+
+# -- helpers of the rules --------------------------------------------------------------------------
+
+
+def fit(cotangent: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Undo broadcasting and promotion: sum over repeated axes, cast, drop an imaginary part."""
+    if cotangent.shape != shape:
+        extra = cotangent.ndim - len(shape)
+        axes = tuple(range(extra)) + tuple(
+            extra + i for i, n in enumerate(shape) if n == 1 and cotangent.shape[extra + i] != 1
+        )
+        cotangent = np.sum(cotangent, axis=axes)
+        if cotangent.shape != shape:
+            cotangent = np.reshape(cotangent, shape)
+    if cotangent.dtype != dtype:
+        if cotangent.dtype.kind == "c" and dtype.kind != "c":
+            cotangent = np.real(cotangent)
+        cotangent = cotangent.astype(dtype)
+    return cotangent
+
+
+def spread(tangent: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """The transpose of ``fit``: broadcast and promote a tangent to the type of the result."""
+    if tangent.dtype != dtype:
+        tangent = tangent.astype(dtype)
+    return tangent if tangent.shape == shape else np.broadcast_to(tangent, shape)
+
+
+def add_tangents(total: Array | None, term: Array) -> Array:
+    """``total + term``, where None is zero."""
+    return term if total is None else total + term
+
+
+# -- elementwise -----------------------------------------------------------------------------------
+
+_OPERANDS = ("x", "y", "z")
+
+
+@dataclass(frozen=True, slots=True)
+class _Partial:
+    """One partial derivative: a constant factor, or a rule with the positions of what it needs."""
+
+    factor: int | None = None
+    rule: Rule | None = None
+    needs: tuple[int, ...] = ()
+
+
+def _partial(declared: Any, arity: int, name: str) -> _Partial | None:
+    if declared is None:
+        return None
+    if isinstance(declared, int):
+        return _Partial(factor=declared)
+    places = {**{_OPERANDS[i]: i for i in range(arity)}, "ans": arity}
+    wanted = tuple(inspect.signature(declared).parameters)
+    if unknown := [w for w in wanted if w not in places]:
+        raise ValueError(f"a partial of {name} asks for {unknown}; there are {tuple(places)}")
+    return _Partial(rule=declared, needs=tuple(places[w] for w in wanted))
+
+
+class Elementwise(Primitive):
+    """A function of numbers, applied to each element of its broadcast operands."""
+
+    def __init__(
+        self,
+        name: str,
+        evaluate: Callable[..., Any],
+        partials: Sequence[Any] | int,
+        *,
+        arity: int | None = None,
+        ufunc: np.ufunc | None = None,
+        dtype: Callable[[Sequence[Operand]], np.dtype[Any]] | None = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(name, evaluate, **facts)
+        self.ufunc = ufunc if ufunc is not None or not isinstance(evaluate, np.ufunc) else evaluate
+        self.zero = partials == 0
+        if isinstance(partials, int):
+            count = arity if arity is not None else self.ufunc.nin if self.ufunc else 1
+            partials = [partials] * count
+        self.arity = len(partials)
+        self.partials = tuple(_partial(p, self.arity, name) for p in partials)
+        self.dtype = dtype
+        if self.ufunc is not None:
+            UFUNCS[self.ufunc] = self
+
+    @property
+    def flat(self) -> bool:
+        return self.zero
+
+    def types(self, operands: Sequence[Operand], params: Params) -> tuple[Type, ...]:
+        if len(operands) != self.arity:
+            raise TypeError(f"{self.name} takes {self.arity} operands, not {len(operands)}")
+        shape = np.broadcast_shapes(*(operand_type(o).shape for o in operands))
+        if self.dtype is not None:
+            dtype = self.dtype(operands)
+        else:
+            assert self.ufunc is not None
+            dtype = self.ufunc.resolve_dtypes((*map(_promotion, operands), None))[-1]
+        return (Type(shape, dtype),)
+
+    def batch(self, size: int, operands: list[Array], batched: list[bool], params: Params) -> Any:
+        ranks = [np.ndim(o) - b for o, b in zip(operands, batched, strict=True)]
+        rank = max(ranks)
+        aligned = [
+            np.reshape(o, (size, *(1,) * (rank - r), *o.shape[1:])) if b and r < rank else o
+            for o, b, r in zip(operands, batched, ranks, strict=True)
+        ]
+        return self.bind(*aligned)
+
+    def save(
+        self, operands: Sequence[Array], ans: Any, active: Sequence[Any], params: Params
+    ) -> Any:
+        pool = (*operands, ans)
+        scalar = type(ans) is np.float64
+        saved: list[Any] = []
+        for place, node in enumerate(active):
+            if node is None:
+                saved.append(None)
+                continue
+            partial = self.partials[place]
+            if partial is None:
+                raise UnknownDerivativeError(
+                    f"the derivative of {self.name} with respect to its operand "
+                    f"{_OPERANDS[place]} is not known",
+                    remedy="wg.stop_gradient(...) around that operand if it is meant to be "
+                    "constant, or wg.custom_jvp with a rule of your own",
+                )
+            kind = None
+            if not scalar:
+                operand = pool[place]
+                shape, dtype = operand.shape, operand.dtype
+                if shape != ans.shape or dtype is not ans.dtype:
+                    kind = (shape, dtype, ans.shape, ans.dtype)
+            saved.append((partial, kind, [pool[i] for i in partial.needs]))
+        return saved
+
+    def push(self, tangents: Sequence[Array | None], saved: Any, params: Params) -> Any:
+        total = None
+        wide = None
+        for tangent, entry in zip(tangents, saved, strict=True):
+            if tangent is None:
+                continue
+            partial, kind, needs = entry
+            if kind is not None:
+                wide = kind
+            if partial.factor is None:
+                term = mul0.bind(tangent, partial.rule(*needs))
+            else:
+                term = tangent if partial.factor == 1 else tangent * partial.factor
+            total = term if total is None else total + term
+        return total if wide is None else spread(total, wide[2], wide[3])
+
+    def pull(self, cotangent: Array, saved: Any) -> list[Array | None]:
+        """The operands' cotangents from the result's."""
+        terms: list[Array | None] = []
+        for entry in saved:
+            if entry is None:
+                terms.append(None)
+                continue
+            partial, kind, needs = entry
+            if partial.factor is None:
+                term = mul0.bind(cotangent, partial.rule(*needs))
+            else:
+                term = cotangent if partial.factor == 1 else cotangent * partial.factor
+            terms.append(term if kind is None else fit(term, kind[0], kind[1]))
+        return terms
+
+
+def elementwise(
+    name: str, evaluate: Callable[..., Any], partials: Sequence[Any] | int, **facts: Any
+) -> Elementwise:
+    """Declare an elementwise primitive.
+
+    ``partials`` has an entry for each operand: a function of what it names among ``x``, ``y``,
+    ``z`` and ``ans``; an integer for a constant; or None where the derivative is not known. It
+    must keep the dtype: Python numbers are weak, NumPy scalars are not.
+    ``partials=0`` declares a function whose derivative is zero wherever it exists.
+    ``domain`` is where the registry's test samples; ``text`` how the equation prints; ``ufunc`` the
+    ufunc that it stands for, if ``evaluate`` is a shorter way to it; ``dtype`` the type rule where
+    there is no ufunc.
+
+    Example:
+        sinh = elementwise("sinh", np.sinh, [lambda x: np.cosh(x)])
+    """
+    return Elementwise(name, evaluate, partials, **facts)
+
+
+# -- linear ----------------------------------------------------------------------------------------
+
+
+class Linear(Primitive):
+    """Linear in some operands: jointly (add, concatenate), or in each by itself (matmul).
+
+    ``groups[i]`` is None for an operand in which it is not linear (an index, a mask); operands of
+    one number are jointly linear. ``transposes[i](cotangent, *operands, **params)`` gives the
+    cotangent of operand i; where an operand's value is not needed its Type stands in its place.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        evaluate: Callable[..., Any],
+        types: Callable[..., Type],
+        transposes: Sequence[Rule | None] | Rule,
+        *,
+        groups: Sequence[int | None] | None = None,
+        batch: Rule,
+        view: Rule | None = None,
+        accumulate: Rule | None = None,
+        ufunc: np.ufunc | None = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(name, evaluate, **facts)
+        if ufunc is not None:
+            UFUNCS[ufunc] = self
+        self.type_rule = types
+        self.batch_rule = batch
+        self.view = view
+        self.accumulate = accumulate
+        if callable(transposes):
+            self.variadic: Rule | None = transposes
+            self.transposes: tuple[Rule | None, ...] = ()
+            self.groups: tuple[int | None, ...] = ()
+        else:
+            self.variadic = None
+            self.transposes = tuple(transposes)
+            given = groups if groups is not None else [None if t is None else 0 for t in transposes]
+            self.groups = tuple(given)
+
+    def types(self, operands: Sequence[Operand], params: Params) -> tuple[Type, ...]:
+        return (self.type_rule(*operands, **params),)
+
+    def batch(self, size: int, operands: list[Array], batched: list[bool], params: Params) -> Any:
+        return self.batch_rule(size, operands, batched, **params)
+
+    def _group(self, place: int) -> int | None:
+        """Operands past the last declared one are like the last (index arrays of a gather)."""
+        if self.variadic is not None:
+            return 0
+        return self.groups[min(place, len(self.groups) - 1)]
+
+    def save(
+        self, operands: Sequence[Array], ans: Any, active: Sequence[Any], params: Params
+    ) -> Any:
+        moving = {self._group(i) for i, node in enumerate(active) if node is not None}
+        saved: list[Any] = []
+        for place, operand in enumerate(operands):
+            group = self._group(place)
+            if group is None:
+                if active[place] is not None:
+                    raise UnknownDerivativeError(
+                        f"the derivative of {self.name} with respect to its operand number "
+                        f"{place} is not known"
+                    )
+                saved.append(operand)
+            elif moving == {group}:
+                saved.append(Type.of(operand))
+            else:
+                saved.append(operand)
+        return saved
+
+    def push(self, tangents: Sequence[Array | None], saved: Any, params: Params) -> Any:
+        total = None
+        groups = {self._group(i) for i, tangent in enumerate(tangents) if tangent is not None}
+        for group in groups:
+            args: list[Array] = []
+            for place, (operand, tangent) in enumerate(zip(saved, tangents, strict=True)):
+                if self._group(place) != group:
+                    args.append(operand)
+                elif tangent is None:
+                    args.append(Type.of(operand).zeros())
+                else:
+                    args.append(tangent)
+            total = add_tangents(total, self.bind(*args, **params))
+        return total
+
+    def pull(
+        self, cotangent: Array, saved: Any, active: Sequence[Any], params: Params
+    ) -> list[Array | None]:
+        """The operands' cotangents from the result's."""
+        if self.variadic is not None:
+            terms = self.variadic(cotangent, *saved, **params)
+            return [t if a is not None else None for t, a in zip(terms, active, strict=True)]
+        found: list[Array | None] = []
+        for place, node in enumerate(active):
+            rule = self.transposes[place] if place < len(self.transposes) else None
+            if node is None or rule is None:
+                found.append(None)
+            else:
+                found.append(rule(cotangent, *saved, **params))
+        return found
+
+
+def linear(name: str, evaluate: Callable[..., Any], **facts: Any) -> Linear:
+    """Declare a primitive that is linear in some of its operands; see ``Linear``."""
+    return Linear(name, evaluate, **facts)
+
+
+# -- nonlinear -------------------------------------------------------------------------------------
+
+
+class Nonlinear(Primitive):
+    """Neither elementwise nor linear (det, cholesky, a maximum along an axis, ...).
+
+    ``jvps[i](x_dot, ans, *operands, **params)`` is the tangent that operand i contributes, and
+    must be linear in ``x_dot``. Reverse mode transposes it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        evaluate: Callable[..., Any],
+        types: Callable[..., Any],
+        jvps: Sequence[Rule | None] | int,
+        *,
+        batch: Rule,
+        multiple: bool = False,
+        **facts: Any,
+    ) -> None:
+        super().__init__(name, evaluate, **facts)
+        self.type_rule = types
+        self.batch_rule = batch
+        self.zero = jvps == 0
+        self.jvps = () if isinstance(jvps, int) else tuple(jvps)
+        self.multiple = multiple
+
+    @property
+    def flat(self) -> bool:
+        return self.zero
+
+    def types(self, operands: Sequence[Operand], params: Params) -> tuple[Type, ...]:
+        found = self.type_rule(*operands, **params)
+        return tuple(found) if self.multiple else (found,)
+
+    def batch(self, size: int, operands: list[Array], batched: list[bool], params: Params) -> Any:
+        return self.batch_rule(size, operands, batched, **params)
+
+    def save(
+        self, operands: Sequence[Array], ans: Any, active: Sequence[Any], params: Params
+    ) -> Any:
+        for place, node in enumerate(active):
+            if node is not None and (place >= len(self.jvps) or self.jvps[place] is None):
+                raise UnknownDerivativeError(
+                    f"the derivative of {self.name} with respect to its operand number {place} "
+                    "is not known",
+                    remedy="wg.stop_gradient(...) around that operand if it is meant to be "
+                    "constant, or wg.custom_jvp with a rule of your own",
+                )
+        return tuple(operands), ans
+
+    def push(self, tangents: Sequence[Array | None], saved: Any, params: Params) -> Any:
+        operands, ans = saved
+        total: Any = None
+        for tangent, rule in zip(tangents, self.jvps, strict=False):
+            if tangent is None:
+                continue
+            assert rule is not None
+            term = rule(tangent, ans, *operands, **params)
+            if not self.multiple:
+                total = add_tangents(total, term)
+            elif total is None:
+                total = term
+            else:
+                total = tuple(map(add_tangents, total, term))
+        return total
+
+
+def nonlinear(name: str, evaluate: Callable[..., Any], **facts: Any) -> Nonlinear:
+    """Declare a primitive whose derivative is given as a JVP; see ``Nonlinear``."""
+    return Nonlinear(name, evaluate, **facts)
+
+
+# -- the product that every chain rule uses --------------------------------------------------------
+
+
+def _multiply_zero_absorbs(a: Array, b: Array) -> Array:
+    c = a * b
+    if type(c) is np.float64:
+        return c if c == c or (a != 0 and b != 0) else np.float64(0.0)
+    if np.isnan(np.add.reduce(c, axis=None)):
+        c = np.where((a == 0) | (b == 0), np.zeros((), c.dtype), c)
+        return c[()]
+    return c
+
+
+mul0 = elementwise(
+    "mul0",
+    _multiply_zero_absorbs,
+    [lambda y: y, lambda x: x],
+    dtype=promote,
+    text="{0} *0 {1}",
+    doc="x * y, where zero times anything, infinity and NaN too, is zero. "
+    "A zero cotangent (or partial) is structural: what it multiplies was not on the path taken.",
+)

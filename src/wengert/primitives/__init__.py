@@ -1,0 +1,5 @@
+"""The primitives, one file for each family, one declaration for each primitive."""
+
+from . import arithmetic, contract, elementary, index, logic, reduce, shape
+
+__all__ = ["arithmetic", "contract", "elementary", "index", "logic", "reduce", "shape"]

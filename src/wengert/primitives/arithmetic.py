@@ -1,0 +1,210 @@
+"""Arithmetic, rounding, and the functions with corners: abs, sign, maximum, minimum.
+
+The conventions at the corners are those of the table in ``docs/conventions.md``.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..primitive import Example, elementwise, linear, mul0, nonlinear, operand_type, promote
+from ..program import Array, Type
+
+__all__ = [
+    "absolute",
+    "add",
+    "ceil",
+    "conjugate",
+    "copysign",
+    "divide",
+    "floor",
+    "floor_divide",
+    "fmod",
+    "heaviside",
+    "hypot",
+    "imag",
+    "maximum",
+    "minimum",
+    "multiply",
+    "negative",
+    "power",
+    "real",
+    "reciprocal",
+    "remainder",
+    "rint",
+    "round_",
+    "sign",
+    "square",
+    "step",
+    "subtract",
+    "trunc",
+]
+
+add = elementwise("add", operator.add, [1, 1], ufunc=np.add, text="{0} + {1}")
+subtract = elementwise("subtract", operator.sub, [1, -1], ufunc=np.subtract, text="{0} - {1}")
+negative = elementwise("negative", operator.neg, [-1], ufunc=np.negative, text="-{0}")
+multiply = elementwise(
+    "multiply",
+    operator.mul,
+    [lambda y: y, lambda x: x],
+    ufunc=np.multiply,
+    text="{0} * {1}",
+)
+
+
+def _inverse(y: Array) -> Array:
+    if isinstance(y, (int, float)):
+        return 1.0 / y if y else math.inf
+    return 1.0 / y
+
+
+divide = elementwise(
+    "divide",
+    operator.truediv,
+    [_inverse, lambda y, ans: -ans / y],
+    ufunc=np.divide,
+    text="{0} / {1}",
+    domain=(0.5, 2.0),
+)
+reciprocal = elementwise(
+    "reciprocal", np.reciprocal, [lambda ans: -(ans * ans)], text="1 / {0}", domain=(0.5, 2.0)
+)
+square = elementwise("square", np.square, [lambda x: 2 * x], text="{0}**2")
+
+
+def _power_in_base(x: Array, y: Array) -> Array:
+    if isinstance(y, (int, float)):
+        if y == 2:
+            return 2 * x
+        return y * x ** (y - 1) if y != 0 else 0 * x
+    return mul0.bind(y, x ** (y - 1))
+
+
+def _power_in_exponent(x: Array, ans: Array) -> Array:
+    return ans * np.log(np.where(x == 0, 1, x))
+
+
+power = elementwise(
+    "power",
+    operator.pow,
+    [_power_in_base, _power_in_exponent],
+    ufunc=np.power,
+    text="{0}**{1}",
+    domain=(0.5, 2.0),
+    doc="At base 0 the derivative with respect to the exponent is 0.",
+)
+
+remainder = elementwise(
+    "remainder",
+    np.remainder,
+    [1, lambda x, y: -np.floor_divide(x, y)],
+    text="{0} % {1}",
+    domain=(0.6, 0.9),
+)
+fmod = elementwise("fmod", np.fmod, [1, lambda x, y: -np.trunc(x / y)], domain=(0.6, 0.9))
+floor_divide = elementwise("floor_divide", np.floor_divide, 0, text="{0} // {1}", domain=(0.5, 2.0))
+floor = elementwise("floor", np.floor, 0)
+ceil = elementwise("ceil", np.ceil, 0)
+trunc = elementwise("trunc", np.trunc, 0)
+rint = elementwise("rint", np.rint, 0)
+sign = elementwise("sign", np.sign, 0)
+heaviside = elementwise("heaviside", np.heaviside, 0)
+
+
+round_ = nonlinear(
+    "round",
+    lambda x, decimals: np.round(x, decimals),
+    types=lambda x, decimals: operand_type(x),
+    jvps=0,
+    batch=lambda size, operands, batched, decimals: round_.bind(operands[0], decimals=decimals),
+    examples=[Example(((3,),), {"decimals": 1})],
+)
+
+absolute = elementwise(
+    "absolute",
+    operator.abs,
+    [lambda x: np.sign(x)],
+    dtype=lambda operands: np.abs(np.zeros((), promote(operands))).dtype,
+    text="|{0}|",
+    doc="Of real numbers. The derivative at 0 is 0.",
+)
+copysign = elementwise(
+    "copysign", np.copysign, [lambda x, y: np.sign(x) * np.copysign(np.ones_like(x), y), 0]
+)
+
+
+def _step(x: Array, y: Array) -> Array:
+    above = np.asarray(np.greater(x, y)).astype(np.result_type(x, y))
+    tied = np.equal(x, y)
+    if tied.any():
+        above[tied] = 0.5
+    return above[()]
+
+
+step = elementwise(
+    "step",
+    _step,
+    0,
+    arity=2,
+    dtype=promote,
+    doc="1 where x > y, 1/2 where they are equal, 0 where x < y: how a tie is shared.",
+)
+maximum = elementwise(
+    "maximum", np.maximum, [lambda x, y: step.bind(x, y), lambda x, y: step.bind(y, x)]
+)
+minimum = elementwise(
+    "minimum", np.minimum, [lambda x, y: step.bind(y, x), lambda x, y: step.bind(x, y)]
+)
+fmax = elementwise("fmax", np.fmax, [lambda x, y: step.bind(x, y), lambda x, y: step.bind(y, x)])
+fmin = elementwise("fmin", np.fmin, [lambda x, y: step.bind(y, x), lambda x, y: step.bind(x, y)])
+
+
+def _over(x: Array, y: Array) -> Array:
+    """x / y, and 0 where y is 0."""
+    zero = y == 0
+    return np.where(zero, 0, x / np.where(zero, 1, y))
+
+
+hypot = elementwise(
+    "hypot",
+    np.hypot,
+    [lambda x, ans: _over(x, ans), lambda y, ans: _over(y, ans)],
+    doc="The derivative at (0, 0) is 0.",
+)
+
+# Parts of complex numbers: linear over the reals. Cotangents pair with tangents as
+# Re(cotangent * tangent), without a conjugate, so that grad of a real function of z = x + iy is
+# df/dx - i df/dy.
+
+
+def _part_type(x: Any) -> Type:
+    kind = operand_type(x)
+    return Type(kind.shape, np.zeros((), kind.dtype).real.dtype)
+
+
+real = linear(
+    "real",
+    np.real,
+    types=_part_type,
+    transposes=[lambda ct, x: ct.astype(x.dtype)],
+    batch=lambda size, operands, batched: real.bind(operands[0]),
+)
+imag = linear(
+    "imag",
+    np.imag,
+    types=_part_type,
+    transposes=[lambda ct, x: (-1j * ct).astype(x.dtype) if x.dtype.kind == "c" else 0 * ct],
+    batch=lambda size, operands, batched: imag.bind(operands[0]),
+)
+conjugate = linear(
+    "conjugate",
+    np.conjugate,
+    types=operand_type,
+    transposes=[lambda ct, x: np.conjugate(ct)],
+    batch=lambda size, operands, batched: conjugate.bind(operands[0]),
+    ufunc=np.conjugate,
+)

@@ -1,0 +1,751 @@
+"""Tracing: the values that stand in for arrays, NumPy's protocols, and the Recorder.
+
+A ``Tracer`` is a handle that belongs to a trace. NumPy hands every ufunc and function that meets
+one over to it (``__array_ufunc__``, ``__array_function__``), and the trace does what it is for:
+write an equation into a Program (``Recorder``, here), keep residuals (``transforms.tape``), carry
+a tangent along (``transforms.dual``).
+
+Start reading at ``Trace``. Known to be weak: what no protocol reaches (``math``, C functions, a
+plain array's item assignment) can only be answered with an error.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn, cast
+
+import numpy as np
+
+from .errors import (
+    AbstractValueError,
+    DtypeError,
+    LeakedTracerError,
+    ShapeError,
+    TracedArrayError,
+    UnsupportedError,
+)
+from .primitive import UFUNCS, Linear, Params, Primitive, Traced
+from .program import Array, Atom, Equation, Literal, Program, Type, Var
+
+__all__ = [
+    "FUNCTIONS",
+    "UFUNC_METHODS",
+    "ArrayTracer",
+    "Recorder",
+    "Trace",
+    "Tracer",
+    "View",
+    "concrete",
+    "implements",
+    "known",
+]
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+"""What traced arguments make of a NumPy function; filled by ``wengert.numpy``."""
+
+UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
+"""The same for ``np.add.reduce``, ``np.add.accumulate``, ..., filled by ``wengert.numpy``."""
+
+_serials = itertools.count()
+
+
+def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: this function is what traced arguments make of each of the NumPy functions."""
+
+    def register(implementation: Callable[..., Any]) -> Callable[..., Any]:
+        for function in functions:
+            FUNCTIONS[function] = implementation
+        return implementation
+
+    return register
+
+
+class Trace:
+    """One run of a function on traced values.
+
+    ``serial`` orders traces by birth: of two that nest, the inner one has the greater number.
+    ``open`` is cleared when the function has returned; a traced value is of no use after that.
+    """
+
+    def __init__(self) -> None:
+        self.serial = next(_serials)
+        self.open = True
+
+    def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
+        """Apply ``primitive`` to ``args``, of which at least one is this trace's own."""
+        raise NotImplementedError
+
+    def constant(self, value: Array) -> Tracer:
+        """A traced value that does not depend on the inputs."""
+        raise NotImplementedError
+
+    def wrap(self, value: Array, node: Any) -> Tracer:
+        """A Tracer of the class that fits the value: a scalar, or an array."""
+        if type(value) is np.float64 or not np.ndim(value):
+            return Tracer(self, value, node)
+        return ArrayTracer(self, value, node)
+
+    def check_open(self) -> None:
+        """Raise if the function that was traced has returned."""
+        if not self.open:
+            raise LeakedTracerError(
+                "a traced value outlived the function call that made it (it was kept in a global, "
+                "a closure, an attribute or a cache), and its derivative is gone",
+                remedy="return the value from the function (has_aux=True for a second result), or "
+                "keep wg.stop_gradient(x)",
+            )
+
+
+class Tracer(Traced):
+    """A traced number: what a differentiated function is given in place of a NumPy scalar.
+
+    ``_value`` is the number itself, or a Tracer of an enclosing trace, or None where only the type
+    is known. ``_node`` is what the trace knows of it: its place on a tape, its tangent, its Var.
+    """
+
+    __slots__ = ()
+    __array_priority__ = 1000.0
+
+    def __init__(self, trace: Trace, value: Array, node: Any) -> None:
+        self._trace = trace
+        self._value = value
+        self._node = node
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    # -- facts -----------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        value = self._value
+        return value.shape if value is not None else self._node.type.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of the array."""
+        value = self._value
+        return value.dtype if value is not None else self._node.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def nbytes(self) -> int:
+        """Number of bytes of the array's elements."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        """Number of bytes of one element."""
+        return self.dtype.itemsize
+
+    def __repr__(self) -> str:
+        value = concrete(self)
+        kind = str(Type(self.shape, self.dtype))
+        return f"Traced({kind})" if value is None else f"Traced({kind}, {value})"
+
+    def __format__(self, spec: str) -> str:
+        value = concrete(self)
+        return repr(self) if value is None else format(value, spec)
+
+    # -- what Python asks of a number ------------------------------------------------------------
+
+    def __bool__(self) -> bool:
+        return bool(known(self, "the truth of", "np.where(condition, a, b)"))
+
+    def __int__(self) -> int:
+        return int(known(self, "the integer part of", "an integer that is not traced"))
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iub":
+            raise TypeError(f"a traced {self.dtype} cannot be used as an index or a count")
+        return int(known(self, "the index", "an integer that is not traced"))
+
+    def __float__(self) -> float:
+        raise _plain_wanted("a Python float")
+
+    def __complex__(self) -> complex:
+        raise _plain_wanted("a Python complex number")
+
+    def __round__(self, digits: int | None = None) -> Any:
+        rounded = FUNCTIONS[np.round](self, 0 if digits is None else digits)
+        return int(rounded) if digits is None else rounded
+
+    def __floor__(self) -> int:
+        return int(np.floor(self))
+
+    def __ceil__(self) -> int:
+        return int(np.ceil(self))
+
+    def __trunc__(self) -> int:
+        return int(self)
+
+    def item(self) -> Any:
+        """Refused, like ``float``: a Python number has no derivative."""
+        raise _plain_wanted("a Python number by .item()")
+
+    def tolist(self) -> Any:
+        """Nested lists of traced numbers."""
+        return self if not self.shape else [row.tolist() for row in self]
+
+    # -- NumPy's protocols -----------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Array, **kwargs: Any) -> Any:
+        if method == "__call__":
+            primitive = UFUNCS.get(ufunc)
+            if primitive is not None and not kwargs:
+                return primitive.bind(*inputs)
+            call = primitive.bind if primitive is not None else FUNCTIONS.get(ufunc)
+        else:
+            call = UFUNC_METHODS.get((ufunc, method))
+        name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+        if call is None:
+            raise no_rule(name)
+        out = kwargs.pop("out", None)
+        mask = kwargs.pop("where", True) if method == "__call__" else True
+        dtype = kwargs.pop("dtype", None) if method == "__call__" else None
+        if kwargs and method == "__call__":
+            raise UnsupportedError(f"{name} with {', '.join(kwargs)} is not differentiated")
+        if dtype is not None:
+            inputs = tuple(FUNCTIONS[np.astype](x, dtype) for x in inputs)
+        result = call(*inputs, **kwargs)
+        if out is None:
+            if mask is not True:
+                raise UnsupportedError(
+                    f"{name} with where= and without out= leaves elements undefined",
+                    remedy="np.where(mask, f(x), y)",
+                )
+            return result
+        (target,) = out
+        return store(target, result, mask)
+
+    def __array_function__(
+        self, func: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        implementation = FUNCTIONS.get(func)
+        if implementation is None:
+            module = getattr(func, "__module__", "numpy") or "numpy"
+            raise no_rule(f"{module.replace('numpy', 'np', 1)}.{func.__name__}")
+        out = kwargs.pop("out", None)
+        result = implementation(*args, **kwargs)
+        return result if out is None else store(out, result, True)
+
+    # -- operators: NumPy's ufuncs ---------------------------------------------------------------
+
+    def __add__(self, other: Array) -> Any:
+        return _operate(np.add, self, other)
+
+    def __radd__(self, other: Array) -> Any:
+        return UFUNCS[np.add].bind(other, self)
+
+    def __sub__(self, other: Array) -> Any:
+        return _operate(np.subtract, self, other)
+
+    def __rsub__(self, other: Array) -> Any:
+        return UFUNCS[np.subtract].bind(other, self)
+
+    def __mul__(self, other: Array) -> Any:
+        return _operate(np.multiply, self, other)
+
+    def __rmul__(self, other: Array) -> Any:
+        return UFUNCS[np.multiply].bind(other, self)
+
+    def __truediv__(self, other: Array) -> Any:
+        return _operate(np.divide, self, other)
+
+    def __rtruediv__(self, other: Array) -> Any:
+        return UFUNCS[np.divide].bind(other, self)
+
+    def __pow__(self, other: Array) -> Any:
+        return _operate(np.power, self, other)
+
+    def __rpow__(self, other: Array) -> Any:
+        return UFUNCS[np.power].bind(other, self)
+
+    def __floordiv__(self, other: Array) -> Any:
+        return UFUNCS[np.floor_divide].bind(self, other)
+
+    def __rfloordiv__(self, other: Array) -> Any:
+        return UFUNCS[np.floor_divide].bind(other, self)
+
+    def __mod__(self, other: Array) -> Any:
+        return UFUNCS[np.remainder].bind(self, other)
+
+    def __rmod__(self, other: Array) -> Any:
+        return UFUNCS[np.remainder].bind(other, self)
+
+    def __divmod__(self, other: Array) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Array) -> Any:
+        return other // self, other % self
+
+    def __matmul__(self, other: Array) -> Any:
+        return FUNCTIONS[np.matmul](self, other)
+
+    def __rmatmul__(self, other: Array) -> Any:
+        return FUNCTIONS[np.matmul](other, self)
+
+    def __neg__(self) -> Any:
+        return UFUNCS[np.negative].bind(self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return FUNCTIONS[np.absolute](self)
+
+    def __invert__(self) -> Any:
+        return UFUNCS[np.invert].bind(self)
+
+    def __and__(self, other: Array) -> Any:
+        return UFUNCS[np.bitwise_and].bind(self, other)
+
+    def __rand__(self, other: Array) -> Any:
+        return UFUNCS[np.bitwise_and].bind(other, self)
+
+    def __or__(self, other: Array) -> Any:
+        return UFUNCS[np.bitwise_or].bind(self, other)
+
+    def __ror__(self, other: Array) -> Any:
+        return UFUNCS[np.bitwise_or].bind(other, self)
+
+    def __xor__(self, other: Array) -> Any:
+        return UFUNCS[np.bitwise_xor].bind(self, other)
+
+    def __rxor__(self, other: Array) -> Any:
+        return UFUNCS[np.bitwise_xor].bind(other, self)
+
+    def __eq__(self, other: object) -> Any:
+        return UFUNCS[np.equal].bind(self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return UFUNCS[np.not_equal].bind(self, other)
+
+    def __lt__(self, other: Array) -> Any:
+        return UFUNCS[np.less].bind(self, other)
+
+    def __le__(self, other: Array) -> Any:
+        return UFUNCS[np.less_equal].bind(self, other)
+
+    def __gt__(self, other: Array) -> Any:
+        return UFUNCS[np.greater].bind(self, other)
+
+    def __ge__(self, other: Array) -> Any:
+        return UFUNCS[np.greater_equal].bind(self, other)
+
+    # -- methods: NumPy's functions --------------------------------------------------------------
+
+    @property
+    def T(self) -> Any:
+        """All axes reversed."""
+        return FUNCTIONS[np.transpose](self)
+
+    @property
+    def mT(self) -> Any:
+        """The last two axes exchanged."""
+        return FUNCTIONS[np.matrix_transpose](self)
+
+    @property
+    def real(self) -> Any:
+        """The real part."""
+        return FUNCTIONS[np.real](self)
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary part."""
+        return FUNCTIONS[np.imag](self)
+
+    @property
+    def flat(self) -> Any:
+        """An iterator over the elements."""
+        return iter(FUNCTIONS[np.ravel](self))
+
+    def copy(self, order: str = "C") -> Any:
+        """A value of its own: later assignments to either do not reach the other."""
+        return self
+
+    def astype(self, dtype: Any, **_: Any) -> Any:
+        """The same values as another dtype."""
+        return FUNCTIONS[np.astype](self, dtype)
+
+    def conj(self) -> Any:
+        """Complex conjugate."""
+        return UFUNCS[np.conjugate].bind(self)
+
+    conjugate = conj
+
+    def reshape(self, *shape: Any, order: str = "C") -> Any:
+        """``np.reshape``."""
+        return FUNCTIONS[np.reshape](self, shape[0] if len(shape) == 1 else shape, order=order)
+
+    def transpose(self, *axes: Any) -> Any:
+        """``np.transpose``."""
+        order = axes[0] if len(axes) == 1 else axes or None
+        return FUNCTIONS[np.transpose](self, order)
+
+    def dot(self, other: Array) -> Any:
+        """``np.dot``."""
+        return FUNCTIONS[np.dot](self, other)
+
+    def clip(self, min: Any = None, max: Any = None) -> Any:
+        """``np.clip``."""
+        return FUNCTIONS[np.clip](self, min, max)
+
+    def __getattr__(self, name: str) -> Any:
+        """The other methods of an ndarray, and those by which NumPy treats object elements."""
+        function = _METHODS.get(name)
+        if function is not None:
+            implementation = FUNCTIONS.get(function)
+            if implementation is not None:
+                return lambda *args, **kwargs: implementation(self, *args, **kwargs)  # pyright: ignore
+            if function in UFUNCS:
+                return lambda: UFUNCS[function].bind(self)
+        raise AttributeError(
+            f"a traced array has no attribute {name!r}; the NumPy function of that name may have"
+        )
+
+
+_METHODS: dict[str, Any] = {
+    name: getattr(np, name)
+    for name in (
+        *"sum prod mean var std max min argmax argmin cumsum cumprod all any ptp trace".split(),
+        *"ravel squeeze swapaxes repeat diagonal take nonzero sort argsort round compress".split(),
+        *"sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh exp exp2".split(),
+        *"expm1 log log2 log10 log1p sqrt cbrt square reciprocal floor ceil rint trunc".split(),
+        *"sign deg2rad rad2deg radians degrees fabs logical_not isnan isfinite isinf".split(),
+    )
+}
+
+
+def _plain_wanted(what: str) -> TracedArrayError:
+    return TracedArrayError(
+        f"{what} was asked of a traced value, which would cut the derivative. math.sin and its "
+        "kin, float(), item assignment into a plain array and compiled functions do this",
+        remedy="np.sin(x) for math.sin(x); no float(); np.zeros_like(x) or np.zeros(n, like=x) for "
+        "an array to assign into; wg.stop_gradient(x) where the derivative is meant to be zero",
+    )
+
+
+def no_rule(name: str) -> UnsupportedError:
+    """The error for a NumPy function without a rule."""
+    from difflib import get_close_matches
+
+    short = name.rsplit(".", 1)[-1]
+    names = sorted({f.__name__ for f in [*FUNCTIONS, *UFUNCS] if hasattr(f, "__name__")})
+    near = get_close_matches(short, names, n=3)
+    hint = f"one of those that have a rule ({', '.join(near)})" if near else "NumPy that has a rule"
+    return UnsupportedError(
+        f"{name} was called with a traced array, and wengert has no rule for it",
+        remedy=f"{hint}, or give the function its own rule with wg.custom_jvp",
+    )
+
+
+def _operate(ufunc: np.ufunc, left: Tracer, right: Array) -> Any:
+    """A binary operator whose left operand is traced, by the shortest way to its trace."""
+    primitive = UFUNCS[ufunc]
+    if isinstance(right, Traced) and right._trace is not left._trace:
+        return primitive.bind(left, right)
+    return left._trace.process(primitive, (left, right), {})
+
+
+def concrete(value: Array) -> Array:
+    """The array under all traces, or None where a trace knows the type only."""
+    while isinstance(value, Traced):
+        value = value._value
+    return value
+
+
+def known(value: Array, what: str, remedy: str) -> Array:
+    """The array under all traces; an error where a trace knows the type only."""
+    found = concrete(value)
+    if found is None:
+        raise AbstractValueError(
+            f"Python asked for {what} a traced {Type.of(value)} whose value is not known here, "
+            "because the function is traced once for all values (vmap and wg.jit do that)",
+            remedy=remedy,
+        )
+    return found
+
+
+# -- arrays: sequences that can be assigned into ---------------------------------------------------
+
+
+class ArrayTracer(Tracer):
+    """A traced array with at least one axis.
+
+    Assignment (``x[i] = v``, ``x += v``) is functional underneath: the handle is given the updated
+    value, and views into it see the update, as in NumPy.
+    """
+
+    __slots__ = ("_version",)
+
+    def __init__(self, trace: Trace, value: Array, node: Any) -> None:
+        self._trace = trace
+        self._value = value
+        self._node = node
+        self._version = 0
+
+    @property
+    def version(self) -> int:
+        """Counts the assignments to this array, for its views."""
+        return self._version
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        raise TracedArrayError(
+            f"a traced {Type.of(self)} was converted to a plain array, which would cut the "
+            "derivative. np.asarray, np.array([rows]) and functions that are not written in NumPy "
+            "do this",
+            remedy="no np.asarray(x) where x is an array already; np.stack([a, b]) for "
+            "np.array([a, b]) of arrays; wg.numpy.array takes both",
+        )
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(self.shape[0]))
+
+    def __getitem__(self, index: Any) -> Any:
+        return FUNCTIONS[operator.getitem](self, index)
+
+    def __contains__(self, value: object) -> bool:
+        return bool(FUNCTIONS[np.any](self == value))
+
+    def __setitem__(self, index: Any, value: Array) -> None:
+        self.assign(FUNCTIONS[operator.setitem](self, index, value))
+
+    def copy(self, order: str = "C") -> Any:
+        return snapshot(self)
+
+    def assign(self, new: Tracer) -> None:
+        """Give this handle, and what it is a view of, another value of the same shape."""
+        self._trace = new._trace
+        self._value = new._value
+        self._node = new._node
+        self._version += 1
+
+    def _update(self, new: Any) -> ArrayTracer:
+        if new.shape != self.shape:
+            raise ShapeError(
+                f"an array of shape {self.shape} cannot take a result of shape {new.shape} in place"
+            )
+        if new.dtype != self.dtype:
+            if not np.can_cast(new.dtype, self.dtype, "same_kind"):
+                raise DtypeError(f"{new.dtype} does not fit in place into {self.dtype}")
+            new = new.astype(self.dtype)
+        self.assign(new)
+        return self
+
+    def __iadd__(self, other: Array) -> Any:
+        return self._update(self + other)
+
+    def __isub__(self, other: Array) -> Any:
+        return self._update(self - other)
+
+    def __imul__(self, other: Array) -> Any:
+        return self._update(self * other)
+
+    def __itruediv__(self, other: Array) -> Any:
+        return self._update(self / other)
+
+    def __ipow__(self, other: Array) -> Any:
+        return self._update(self**other)
+
+    def __ifloordiv__(self, other: Array) -> Any:
+        return self._update(self // other)
+
+    def __imod__(self, other: Array) -> Any:
+        return self._update(self % other)
+
+    def __imatmul__(self, other: Array) -> Any:
+        return self._update(self @ other)
+
+
+class View(ArrayTracer):
+    """A basic slice, a transpose or a reshape: it knows what it is a view of.
+
+    Reading it reads the base again if that has been assigned to since; assigning to it assigns to
+    the base through the primitive's ``view`` rule.
+    """
+
+    __slots__ = ("_base", "_fresh_node", "_fresh_value", "_params", "_primitive", "_seen")
+
+    def __init__(self, made: ArrayTracer, base: ArrayTracer, primitive: Linear, params: Params):
+        self._trace = made._trace
+        self._fresh_value = made._value
+        self._fresh_node = made._node
+        self._version = 0
+        self._base = base
+        self._primitive = primitive
+        self._params = params
+        self._seen = base.version
+
+    @property
+    def version(self) -> int:
+        """Counts the assignments to the base."""
+        return self._base.version
+
+    def _refresh(self) -> None:
+        self._seen = self._base.version
+        made = self._primitive.bind(self._base, **self._params)
+        self._trace, self._fresh_value, self._fresh_node = made._trace, made._value, made._node
+
+    @property
+    def _value(self) -> Array:  # pyright: ignore[reportIncompatibleVariableOverride]
+        if self._seen != self._base.version:
+            self._refresh()
+        return self._fresh_value
+
+    @property
+    def _node(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        if self._seen != self._base.version:
+            self._refresh()
+        return self._fresh_node
+
+    def assign(self, new: Tracer) -> None:
+        assert self._primitive.view is not None
+        self._base.assign(self._primitive.view(self._base, new, **self._params))
+        self._seen = -1
+
+
+def snapshot(tracer: Traced) -> Tracer:
+    """A handle of its own on the same value: later assignments to either do not reach the other."""
+    kind = ArrayTracer if isinstance(tracer, ArrayTracer) else Tracer
+    return kind(tracer._trace, tracer._value, tracer._node)
+
+
+def as_view(base: Array, made: Any, primitive: Linear, params: Params) -> Any:
+    """``made``, the result of ``primitive`` on ``base``, as a view of ``base`` where it is one."""
+    if isinstance(base, ArrayTracer) and isinstance(made, ArrayTracer):
+        return View(made, base, primitive, params)
+    return made
+
+
+def store(target: Any, result: Array, mask: Any) -> Any:
+    """``target[mask] = result`` in place, for the ``out`` of a NumPy function."""
+    if isinstance(target, tuple):
+        (target,) = cast("tuple[Any]", target)
+    if not isinstance(target, ArrayTracer):
+        raise TracedArrayError(
+            f"a traced result cannot be written into a plain array of shape {np.shape(target)}: "
+            "its derivative would be lost",
+            remedy="y = f(x) without out=, or an out that is np.zeros_like(x) of a traced x",
+        )
+    if mask is not True:
+        result = FUNCTIONS[np.where](mask, result, target)
+    return target._update(FUNCTIONS[np.broadcast_to](result, target.shape))
+
+
+# -- recording a Program ---------------------------------------------------------------------------
+
+
+class Recorder(Trace):
+    """Writes the equations of one run of a function into a Program.
+
+    With values (``input(type, value)``) Python's control flow works, and the path that was
+    taken is what is recorded. Without, only types are known.
+    """
+
+    def __init__(self, *, freeze: bool = True) -> None:
+        super().__init__()
+        self.freeze = freeze
+        self.inputs: list[Var] = []
+        self.equations: list[Equation] = []
+        self.captures: list[Tracer] = []
+        self._captured: dict[tuple[int, int, int], Var] = {}
+
+    def input(self, type: Type, value: Array = None) -> Tracer:
+        """A fresh input of the Program, with its value if that is known."""
+        var = Var(type)
+        self.inputs.append(var)
+        return self._tracer(type, value, var)
+
+    def constant(self, value: Array) -> Tracer:
+        literal = Literal(value, copy=self.freeze)
+        return self._tracer(literal.type, value, literal)
+
+    def _tracer(self, type: Type, value: Array, node: Atom) -> Tracer:
+        kind = ArrayTracer if type.shape else Tracer
+        return kind(self, value, node)
+
+    def atom(self, arg: Array) -> Atom:
+        """The Var or Literal for a value: own, of an enclosing trace (captured), or constant."""
+        if not isinstance(arg, Traced):
+            return Literal(arg, copy=self.freeze)
+        if arg._trace is self:
+            return arg._node
+        key = (id(arg._trace), id(arg._value), id(arg._node))
+        if key not in self._captured:
+            type = Type.of(arg)
+            self.captures.append(snapshot(arg))
+            self._captured[key] = Var(type)
+        return self._captured[key]
+
+    def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
+        self.check_open()
+        args = [plain(arg) for arg in args]
+        atoms = tuple(self.atom(arg) for arg in args)
+        values = [
+            arg._value if isinstance(arg, Traced) and arg._trace is self else arg for arg in args
+        ]
+        if any(value is None for value in values):
+            found: Any = None
+            types = primitive.types(atoms, params)
+        else:
+            found = primitive.bind(*values, **params)
+            results = found if primitive.multiple else (found,)
+            types = tuple(Type.of(result) for result in results)
+        outputs = tuple(Var(type) for type in types)
+        self.equations.append(Equation(primitive, atoms, params, outputs))
+        known = found if primitive.multiple else (found,)
+        tracers = [
+            self._tracer(var.type, None if found is None else value, var)
+            for var, value in zip(outputs, known if found is not None else outputs, strict=True)
+        ]
+        return tuple(tracers) if primitive.multiple else tracers[0]
+
+    def program(self, outputs: Sequence[Array]) -> tuple[Program, list[Tracer]]:
+        """The Program with these outputs, its captures as first inputs, and their values."""
+        self.open = False
+        atoms = tuple(self.atom(output) for output in outputs)
+        inputs = (*self._captured.values(), *self.inputs)
+        return Program(inputs, tuple(self.equations), atoms), self.captures
+
+
+def plain(arg: Array) -> Array:
+    """An operand as primitives take it: lists, and arrays of traced numbers, become arrays."""
+    kind = type(arg)
+    if isinstance(arg, (Traced, np.generic, float, int, complex)):
+        return arg
+    if kind is np.ndarray and arg.dtype.kind != "O":
+        return arg
+    if isinstance(arg, (list, tuple, np.ndarray)):
+        return FUNCTIONS[np.array](arg)
+    raise TypeError(f"a traced array cannot be combined with {kind.__name__}")
+
+
+def record(
+    function: Callable[..., Sequence[Array]], types: Sequence[Type], values: Any = None
+) -> tuple[Program, list[Tracer]]:
+    """Run ``function`` on traced inputs and return its Program and the values it captured.
+
+    ``function`` takes one positional argument for each type and returns a sequence of values.
+    """
+    recorder = Recorder()
+    given = values if values is not None else [None] * len(types)
+    try:
+        inputs = [recorder.input(t, v) for t, v in zip(types, given, strict=True)]
+        return recorder.program(function(*inputs))
+    finally:
+        recorder.open = False

@@ -1,0 +1,1 @@
+"""Transforms: from a Program, or from a run of a function, to its derivative or its batched form."""

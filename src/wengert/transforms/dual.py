@@ -1,0 +1,50 @@
+"""Forward mode: every value carries its tangent along (a dual number).
+
+Nothing is recorded, so memory does not grow with the length of the program.
+A. Griewank, A. Walther, "Evaluating Derivatives", 2nd ed., SIAM 2008, section 3.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..primitive import Params, Primitive, Traced
+from ..program import Array
+from ..trace import Trace, Tracer, plain
+
+__all__ = ["Dual"]
+
+
+class Dual(Trace):
+    """A trace whose values carry tangents: ``_node`` is the tangent, None where it is zero."""
+
+    def constant(self, value: Array) -> Tracer:
+        return self.wrap(value, None)
+
+    def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
+        self.check_open()
+        values: list[Array] = []
+        tangents: list[Array | None] = []
+        for arg in args:
+            if isinstance(arg, Traced) and arg._trace is self:
+                values.append(arg._value)
+                tangents.append(arg._node)
+            else:
+                values.append(plain(arg))
+                tangents.append(None)
+        ans = primitive.bind(*values, **params)
+        results = ans if primitive.multiple else (ans,)
+        outputs: Sequence[Array | None] = [None] * len(results)
+        if not primitive.flat and any(tangent is not None for tangent in tangents):
+            with np.errstate(all="ignore"):
+                saved = primitive.save(values, ans, tangents, params)
+                moved = primitive.push(tangents, saved, params)
+            outputs = moved if primitive.multiple else (moved,)
+        wrapped = tuple(self._result(v, t) for v, t in zip(results, outputs, strict=True))
+        return wrapped if primitive.multiple else wrapped[0]
+
+    def _result(self, value: Array, tangent: Array | None) -> Any:
+        return self.wrap(value, tangent) if value.dtype.kind in "fc" else value

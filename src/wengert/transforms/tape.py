@@ -1,0 +1,283 @@
+"""Reverse mode: the tape, and the sweeps over it.
+
+A tape is the linearised Wengert list of one run: for each equation that depends on the inputs, the
+primitive and the residuals its derivative needs. Its sweeps are the linear map itself (``push``)
+and the transpose of it (``pull``). Both work on whatever values they are given, so that a sweep
+over arrays computes and a sweep over traced values is recorded: the transforms of Programs and the
+immediate derivatives share this one piece of code.
+
+A row is dropped as soon as it has been pulled through when the tape is used once, which frees its
+residuals. Cotangents are summed in place where the sweep owns the buffer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from ..primitive import Elementwise, Linear, Nonlinear, Params, Primitive, Traced
+from ..program import Array, Type
+from ..trace import Recorder, Trace, Tracer, plain
+
+__all__ = ["Row", "Tape", "linearise"]
+
+SMALL = 1 << 13
+"""Constant arrays of up to this many bytes are copied when they become residuals."""
+
+
+Hold: TypeAlias = Literal["protect", "copy", "trust"]
+
+
+class Row(NamedTuple):
+    """One linearised equation. ``inputs`` holds the places of the operands, None for constants."""
+
+    primitive: Primitive
+    outputs: tuple[int, ...]
+    inputs: Sequence[int | None]
+    saved: Any
+    params: Params
+
+
+class Tape(Trace):
+    """Records one run for reverse mode; ``_node`` is a place on the tape, None for a constant.
+
+    A constant array that user code changes under the tape would make a wrong derivative. With
+    ``hold="protect"`` small ones are copied and large ones cannot be written to until ``release``;
+    with ``"copy"``, for a tape that outlives the call (``vjp``, ``linearize``), all are copied;
+    ``"trust"`` is for functions of our own.
+    """
+
+    def __init__(self, hold: Hold = "protect") -> None:
+        super().__init__()
+        self.rows: list[Row] = []
+        self.count = 0
+        self.nested = False
+        self.hold = hold
+        self._held: list[np.ndarray[Any, Any]] = []
+
+    # -- recording -------------------------------------------------------------------------------
+
+    def input(self, value: Array) -> Tracer:
+        """A fresh input."""
+        if isinstance(value, Traced):
+            self.nested = True
+        self.count += 1
+        return self.wrap(value, self.count - 1)
+
+    def constant(self, value: Array) -> Tracer:
+        return self.wrap(value, None)
+
+    def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
+        if not self.open:
+            self.check_open()
+        values: list[Array] = []
+        places: list[int | None] = []
+        moving = False
+        for arg in args:
+            if isinstance(arg, Traced):
+                if arg._trace is self:
+                    place = arg._node
+                    values.append(arg._value)
+                    places.append(place)
+                    if place is not None:
+                        moving = True
+                    continue
+                self.nested = True
+            elif type(arg) is not float and type(arg) is not int:
+                arg = plain(arg)
+                if isinstance(arg, Traced):
+                    return primitive.bind(*map(plain, args), **params)
+                if type(arg) is np.ndarray:
+                    arg = self._hold(arg)
+            values.append(arg)
+            places.append(None)
+        ans = (primitive.bind if self.nested else primitive.evaluate)(*values, **params)
+        if primitive.multiple:
+            return self._several(primitive, values, places, ans, params)
+        if type(ans) is not np.float64 and ans.dtype.kind not in "fc":
+            return ans
+        if not moving or primitive.flat:
+            return self.wrap(ans, None)
+        place = self.count
+        self.count = place + 1
+        saved = primitive.save(values, ans, places, params)
+        self.rows.append(Row(primitive, (place,), places, saved, params))
+        return self.wrap(ans, place)
+
+    def _several(
+        self, primitive: Primitive, values: Any, places: Any, ans: tuple[Array, ...], params: Params
+    ) -> tuple[Any, ...]:
+        if primitive.flat or all(place is None for place in places):
+            return tuple(self.wrap(a, None) if a.dtype.kind in "fc" else a for a in ans)
+        outputs = tuple(range(self.count, self.count + len(ans)))
+        self.count += len(ans)
+        saved = primitive.save(values, ans, places, params)
+        self.rows.append(Row(primitive, outputs, places, saved, params))
+        return tuple(
+            self.wrap(a, o) if a.dtype.kind in "fc" else a for a, o in zip(ans, outputs, strict=True)
+        )
+
+    def _hold(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The array, or a copy, in a state that user code cannot change under the tape."""
+        if self.hold == "trust":
+            return array
+        if self.hold == "copy" or array.nbytes <= SMALL:
+            return array.copy() if array.shape else array[()]
+        owner: Any = array
+        while isinstance(owner, np.ndarray):
+            if owner.flags.writeable:
+                owner.flags.writeable = False
+                self._held.append(owner)
+            owner = owner.base
+        return array
+
+    def release(self) -> None:
+        """End the recording: later use of a traced value is an error, and arrays are writable."""
+        self.open = False
+        while self._held:
+            self._held.pop().flags.writeable = True
+
+    # -- sweeps ----------------------------------------------------------------------------------
+
+    def push(self, tangents: Sequence[Array | None], places: Sequence[int | None]) -> list[Any]:
+        """Tangents of the values at ``places`` from those of the inputs (None is zero)."""
+        moved: dict[int | None, Array] = {
+            place: tangent for place, tangent in enumerate(tangents) if tangent is not None
+        }
+        with np.errstate(all="ignore"):
+            for row in self.rows:
+                operands = [None if p is None else moved.get(p) for p in row.inputs]
+                if all(operand is None for operand in operands):
+                    continue
+                result = row.primitive.push(operands, row.saved, row.params)
+                results = result if row.primitive.multiple else (result,)
+                moved.update(zip(row.outputs, results, strict=True))
+        return [moved.get(place) for place in places]
+
+    def pull(
+        self, cotangents: Iterable[tuple[int | None, Array]], inputs: int, *, keep: bool
+    ) -> list[Array | None]:
+        """Cotangents of the first ``inputs`` places from ``(place, cotangent)`` of some outputs.
+
+        Without ``keep`` the rows are consumed and their residuals freed on the way.
+        """
+        sums = _Sums()
+        for place, cotangent in cotangents:
+            if place is not None:
+                sums.add(place, cotangent)
+        rows = self.rows if not keep else self.rows.copy()
+        with np.errstate(all="ignore"):
+            while rows:
+                row = rows.pop()
+                if len(row.outputs) == 1:
+                    cotangent = sums.pop(row.outputs[0])
+                    if cotangent is not None:
+                        self._pull_row(row, cotangent, sums)
+                else:
+                    several = [sums.pop(place) for place in row.outputs]
+                    if any(cotangent is not None for cotangent in several):
+                        terms = _transposed(row, several)
+                        sums.add_all(row.inputs, terms)
+        return [sums.pop(place) for place in range(inputs)]
+
+    @staticmethod
+    def _pull_row(row: Row, cotangent: Array, sums: _Sums) -> None:
+        primitive = row.primitive
+        if isinstance(primitive, Elementwise):
+            terms = primitive.pull(cotangent, row.saved)
+        elif isinstance(primitive, Linear):
+            if primitive.accumulate is not None and sums.accumulate(row, cotangent):
+                return
+            terms = primitive.pull(cotangent, row.saved, row.inputs, row.params)
+        else:
+            terms = _transposed(row, [cotangent])
+        sums.add_all(row.inputs, terms)
+
+
+class _Sums:
+    """Cotangents by place, summed; in place where the buffer belongs to nobody else."""
+
+    __slots__ = ("owned", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[int, Array] = {}
+        self.owned: set[int] = set()
+
+    def add(self, place: int, term: Array) -> None:
+        values = self.values
+        previous = values.get(place)
+        if previous is None:
+            values[place] = term
+        elif type(previous) is np.ndarray and type(term) is np.ndarray:
+            if place in self.owned and previous.dtype == term.dtype:
+                np.add(previous, term, out=previous)
+            else:
+                values[place] = previous + term
+                self.owned.add(place)
+        else:
+            values[place] = previous + term
+            self.owned.discard(place)
+
+    def add_all(self, places: Sequence[int | None], terms: Sequence[Array | None]) -> None:
+        for place, term in zip(places, terms, strict=True):
+            if place is not None and term is not None:
+                self.add(place, term)
+
+    def pop(self, place: int) -> Array | None:
+        self.owned.discard(place)
+        return self.values.pop(place, None)
+
+    def accumulate(self, row: Row, cotangent: Array) -> bool:
+        """Add the cotangent of a slice or a gather into the buffer of its operand, in place."""
+        place = row.inputs[0]
+        if place is None or isinstance(cotangent, Traced):
+            return False
+        buffer = self.values.get(place)
+        if isinstance(buffer, Traced):
+            return False
+        operand = row.saved[0]
+        if buffer is None:
+            buffer = np.zeros(operand.shape, operand.dtype)
+        elif place not in self.owned:
+            buffer = np.array(buffer, dtype=operand.dtype)
+        self.values[place] = buffer
+        self.owned.add(place)
+        assert isinstance(row.primitive, Linear) and row.primitive.accumulate is not None
+        row.primitive.accumulate(buffer, cotangent, *row.saved[1:], **row.params)
+        return True
+
+
+def _transposed(row: Row, cotangents: Sequence[Array | None]) -> list[Array | None]:
+    """The operands' cotangents for a primitive that gives a JVP only: that JVP, transposed.
+
+    The JVP is run on tangents of which only the types are known; being linear in them, its
+    residuals are known values, and its tape can be pulled through at once.
+    """
+    assert isinstance(row.primitive, Nonlinear)
+    operands, _ = row.saved
+    recorder = Recorder(freeze=False)
+    tape = Tape("trust")
+    moving = [i for i, place in enumerate(row.inputs) if place is not None]
+    tangents: list[Array | None] = [None] * len(operands)
+    for i in moving:
+        tangents[i] = tape.input(recorder.input(Type.of(operands[i])))
+    result = row.primitive.push(tangents, row.saved, row.params)
+    results = result if row.primitive.multiple else (result,)
+    pairs = [
+        (tangent._node, cotangent)
+        for tangent, cotangent in zip(results, cotangents, strict=True)
+        if isinstance(tangent, Traced) and tangent._trace is tape and cotangent is not None
+    ]
+    found = tape.pull(pairs, len(moving), keep=False)
+    terms: list[Array | None] = [None] * len(operands)
+    for i, term in zip(moving, found, strict=True):
+        terms[i] = term
+    return terms
+
+
+def linearise(values: Sequence[Array], hold: Hold = "protect") -> tuple[Tape, list[Tracer]]:
+    """A new tape and its inputs with these values."""
+    tape = Tape(hold)
+    return tape, [tape.input(value) for value in values]
