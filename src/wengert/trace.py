@@ -83,7 +83,7 @@ class Trace:
 
     def wrap(self, value: Array, node: Any) -> Tracer:
         """A Tracer of the class that fits the value: a scalar, or an array."""
-        if type(value) is np.float64 or not np.ndim(value):
+        if type(value) is np.float64 or not value.shape:
             return Tracer(self, value, node)
         return ArrayTracer(self, value, node)
 
@@ -736,13 +736,18 @@ def plain(arg: Array) -> Array:
 
 
 def record(
-    function: Callable[..., Sequence[Array]], types: Sequence[Type], values: Any = None
+    function: Callable[..., Sequence[Array]],
+    types: Sequence[Type],
+    values: Sequence[Array] | None = None,
+    *,
+    freeze: bool = True,
 ) -> tuple[Program, list[Tracer]]:
     """Run ``function`` on traced inputs and return its Program and the values it captured.
 
     ``function`` takes one positional argument for each type and returns a sequence of values.
+    Without ``freeze`` constant arrays are not copied: for a Program that is used at once.
     """
-    recorder = Recorder()
+    recorder = Recorder(freeze=freeze)
     given = values if values is not None else [None] * len(types)
     try:
         inputs = [recorder.input(t, v) for t, v in zip(types, given, strict=True)]

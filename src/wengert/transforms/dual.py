@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..primitive import Params, Primitive, Traced
-from ..program import Array
+from ..program import Array, Type
 from ..trace import Trace, Tracer, plain
 
 __all__ = ["Dual"]
@@ -23,6 +23,15 @@ class Dual(Trace):
 
     def constant(self, value: Array) -> Tracer:
         return self.wrap(value, None)
+
+    def primal(self, value: Array) -> Array:
+        """The value without its tangent."""
+        return value._value if isinstance(value, Traced) and value._trace is self else value
+
+    def tangent(self, value: Array) -> Array:
+        """The tangent of a value, zeros if it does not depend on the inputs."""
+        own = isinstance(value, Traced) and value._trace is self and value._node is not None
+        return value._node if own else Type.of(value).zeros()
 
     def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
         self.check_open()

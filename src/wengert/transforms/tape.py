@@ -69,6 +69,14 @@ class Tape(Trace):
     def constant(self, value: Array) -> Tracer:
         return self.wrap(value, None)
 
+    def place(self, value: Array) -> int | None:
+        """The place of a value on this tape; None if it does not depend on the inputs."""
+        return value._node if isinstance(value, Traced) and value._trace is self else None
+
+    def primal(self, value: Array) -> Array:
+        """The value without this trace."""
+        return value._value if isinstance(value, Traced) and value._trace is self else value
+
     def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
         if not self.open:
             self.check_open()
@@ -132,6 +140,11 @@ class Tape(Trace):
                 self._held.append(owner)
             owner = owner.base
         return array
+
+    @property
+    def holds(self) -> bool:
+        """Whether some array of the user's cannot be written to at the moment."""
+        return bool(self._held)
 
     def release(self) -> None:
         """End the recording: later use of a traced value is an error, and arrays are writable."""
@@ -266,9 +279,9 @@ def _transposed(row: Row, cotangents: Sequence[Array | None]) -> list[Array | No
     result = row.primitive.push(tangents, row.saved, row.params)
     results = result if row.primitive.multiple else (result,)
     pairs = [
-        (tangent._node, cotangent)
+        (tape.place(tangent), cotangent)
         for tangent, cotangent in zip(results, cotangents, strict=True)
-        if isinstance(tangent, Traced) and tangent._trace is tape and cotangent is not None
+        if cotangent is not None
     ]
     found = tape.pull(pairs, len(moving), keep=False)
     terms: list[Array | None] = [None] * len(operands)

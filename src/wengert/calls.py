@@ -1,0 +1,180 @@
+"""Calls of user functions: which arguments are differentiated, and what comes back.
+
+The verbs in ``derivatives`` all do the same at their edges: pick arguments by ``argnums``, flatten
+them, refuse what cannot be differentiated, put traced values in their place, call the function,
+and take the traced result apart again. That is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+
+from . import tree
+from .errors import DtypeError, ShapeError
+from .primitive import Traced
+from .program import Array, Type
+from .trace import plain
+from .transforms.tape import Hold, Tape
+
+__all__ = ["Argnums", "Linearised", "Selected", "linearised", "number", "result_leaf", "select"]
+
+Argnums = int | Sequence[int]
+
+
+def number(value: Any, what: str = "an argument") -> Array:
+    """A leaf of the differentiated arguments as a floating-point value; DtypeError if it is none."""
+    kind = type(value)
+    if kind is float or kind is int:
+        return np.float64(value)
+    if kind is complex:
+        return np.complex128(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        value = plain(value)
+    dtype = getattr(value, "dtype", None)
+    if dtype is None or kind is bool:
+        raise DtypeError(
+            f"{what} that is to be differentiated is a {kind.__name__}, not a number or an array",
+            remedy="argnums= to choose the arguments to differentiate, or a float",
+        )
+    if dtype.kind not in "fc":
+        raise DtypeError(
+            f"{what} that is to be differentiated is an array of {dtype}, and only floating-point "
+            "and complex values have derivatives",
+            remedy="x.astype(float), or argnums= to choose other arguments",
+        )
+    if isinstance(value, np.ndarray):
+        return np.asarray(value)[()] if not value.shape else np.asarray(value)
+    return value
+
+
+class Selected(NamedTuple):
+    """The differentiated part of a call's arguments, flattened."""
+
+    leaves: list[Array]
+    specs: list[tree.Spec]
+    positions: tuple[int, ...]
+    single: bool
+
+    def put(self, args: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
+        """All positional arguments, with these leaves in place of the selected ones."""
+        full = list(args)
+        start = 0
+        for position, spec in zip(self.positions, self.specs, strict=True):
+            stop = start + spec.num_leaves
+            full[position] = tree.unflatten(spec, leaves[start:stop])
+            start = stop
+        return full
+
+    def shape_like(self, leaves: Sequence[Any]) -> Any:
+        """Leaves, one for each selected leaf, in the structure of ``argnums``."""
+        found = self.put([None] * (max(self.positions) + 1), leaves)
+        if self.single:
+            return found[self.positions[0]]
+        return tuple(found[position] for position in self.positions)
+
+
+def select(args: Sequence[Any], argnums: Argnums) -> Selected:
+    """The arguments that ``argnums`` names. Raises for a number out of range, DtypeError for ints."""
+    single = isinstance(argnums, (int, np.integer))
+    wanted = (argnums,) if single else tuple(cast("Sequence[int]", argnums))
+    positions: list[int] = []
+    for position in wanted:
+        if not -len(args) <= position < len(args):
+            raise ShapeError(
+                f"argnums names argument {position}, and the call has {len(args)} positional "
+                "arguments",
+                remedy="pass the arguments that are differentiated by position",
+            )
+        positions.append(position % len(args))
+    leaves: list[Array] = []
+    specs: list[tree.Spec] = []
+    for position in positions:
+        found, spec = tree.flatten(args[position])
+        leaves.extend(number(leaf, f"argument {position}, or a part of it,") for leaf in found)
+        specs.append(spec)
+    return Selected(leaves, specs, tuple(positions), single)
+
+
+def result_leaf(value: Any) -> Array:
+    """A leaf of a function's result as an array, a number or a traced value."""
+    if isinstance(value, Traced):
+        return value
+    if value is None or isinstance(value, (str, bytes)):
+        raise DtypeError(f"the function returned {value!r}, which is not a number or an array")
+    found = plain(value) if isinstance(value, np.ndarray) else np.asarray(value)[()]
+    if not isinstance(found, Traced) and found.dtype.kind not in "fciub":
+        raise DtypeError(f"the function returned {value!r}, which is not a number or an array")
+    return found
+
+
+class Linearised(NamedTuple):
+    """A run of a function on a tape."""
+
+    tape: Tape
+    selected: Selected
+    outputs: list[Array]
+    spec: tree.Spec
+    aux: Any
+
+    @property
+    def primal(self) -> Any:
+        """The function's result, without this trace."""
+        return tree.unflatten(self.spec, [self.tape.primal(output) for output in self.outputs])
+
+    @property
+    def types(self) -> list[Type]:
+        """Types of the results."""
+        return [Type.of(output) for output in self.outputs]
+
+    @property
+    def places(self) -> list[int | None]:
+        """Places of the results on the tape."""
+        return [self.tape.place(output) for output in self.outputs]
+
+
+def split_aux(result: Any, has_aux: bool) -> tuple[Any, Any]:
+    """``(result, aux)`` of a function that returns a pair if ``has_aux``."""
+    if not has_aux:
+        return result, None
+    if not isinstance(result, tuple) or len(cast("tuple[Any, ...]", result)) != 2:
+        raise ShapeError("with has_aux=True the function must return a pair (result, aux)")
+    return cast("tuple[Any, Any]", result)
+
+
+def linearised(
+    f: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    argnums: Argnums,
+    *,
+    has_aux: bool = False,
+    hold: Hold = "protect",
+) -> Linearised:
+    """Call ``f`` with the selected arguments on a new tape."""
+    selected = select(args, argnums)
+    if hold == "copy":
+        leaves = [leaf.copy() if type(leaf) is np.ndarray else leaf for leaf in selected.leaves]
+    else:
+        leaves = selected.leaves
+    tape = Tape(hold)
+    try:
+        inputs = [tape.input(leaf) for leaf in leaves]
+        result = f(*selected.put(args, inputs), **kwargs)
+        result, aux = split_aux(result, has_aux)
+        if has_aux:
+            aux = tree.map_leaves(tape.primal, aux)
+        outputs, spec = tree.flatten(result)
+        outputs = [result_leaf(output) for output in outputs]
+    except ValueError as error:
+        if tape.holds and "read-only" in str(error):
+            error.add_note(
+                "While a gradient is computed, wengert keeps arrays that its result depends on from "
+                "being overwritten. Write into a new array, or into a copy of this one."
+            )
+        raise
+    finally:
+        tape.release()
+    return Linearised(tape, selected, outputs, spec, aux)

@@ -1,0 +1,108 @@
+"""Nested arguments and results: dicts, lists, tuples, dataclasses and arrays, by ``optree``.
+
+A dataclass is registered with optree the first time one is met: its fields are its children, in
+order of declaration, and it is rebuilt without running ``__init__``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import numpy as np
+import optree
+
+from .errors import ShapeError
+from .primitive import Traced
+
+__all__ = ["Spec", "broadcast_prefix", "flatten", "flatten_like", "map_leaves", "unflatten"]
+
+NAMESPACE = "wengert"
+Spec = Any
+"""The structure of a tree, without its leaves (``optree.PyTreeSpec``)."""
+
+_registering = threading.Lock()
+_registered: set[type] = set()
+_LEAF = optree.tree_structure(0.0, namespace=NAMESPACE)
+
+
+def _register(kind: type) -> None:
+    names = tuple(field.name for field in dataclasses.fields(kind))
+
+    def take_apart(instance: Any) -> tuple[tuple[Any, ...], None, tuple[str, ...]]:
+        return tuple(getattr(instance, name) for name in names), None, names
+
+    def put_together(_: None, children: Sequence[Any]) -> Any:
+        instance = object.__new__(kind)
+        for name, child in zip(names, children, strict=True):
+            object.__setattr__(instance, name, child)
+        return instance
+
+    with _registering:
+        if kind not in _registered:
+            optree.register_pytree_node(
+                kind, cast(Any, take_apart), cast(Any, put_together), namespace=NAMESPACE
+            )
+            _registered.add(kind)
+
+
+def flatten(tree: Any) -> tuple[list[Any], Spec]:
+    """The leaves of a tree in order, and its structure. ``None`` has no leaves."""
+    if isinstance(tree, (np.ndarray, float, Traced)):
+        return [tree], _LEAF
+    while True:
+        leaves, spec = optree.tree_flatten(tree, namespace=NAMESPACE)
+        new = {
+            type(leaf)
+            for leaf in leaves
+            if dataclasses.is_dataclass(leaf) and not isinstance(leaf, type)
+        } - _registered
+        if not new:
+            return leaves, spec
+        for kind in new:
+            _register(kind)
+
+
+def unflatten(spec: Spec, leaves: Sequence[Any]) -> Any:
+    """The tree of this structure with these leaves."""
+    if spec is _LEAF:
+        return leaves[0]
+    return optree.tree_unflatten(spec, leaves)
+
+
+def flatten_like(spec: Spec, tree: Any, what: str) -> list[Any]:
+    """The leaves of a tree that must have the structure ``spec``; ShapeError otherwise."""
+    leaves, found = flatten(tree)
+    if found != spec:
+        raise ShapeError(f"{what} has the structure {show(found)}, but {show(spec)} is wanted")
+    return leaves
+
+
+def show(spec: Spec) -> str:
+    """A structure for an error message: ``(*, {'a': *})``."""
+    return str(spec).removeprefix("PyTreeSpec(").removesuffix(")").replace(
+        f", namespace={NAMESPACE!r}", ""
+    )
+
+
+def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
+    """The tree with ``function`` applied to each leaf."""
+    leaves, spec = flatten(tree)
+    return unflatten(spec, [function(leaf) for leaf in leaves])
+
+
+def broadcast_prefix(prefix: Any, tree: Any, what: str) -> list[Any]:
+    """One entry of ``prefix`` (a tree whose leaves stand for whole subtrees) for each leaf."""
+    flatten(tree)
+    leaves: list[Any] = []
+
+    def spread(entry: Any, subtree: Any) -> None:
+        leaves.extend([entry] * len(flatten(subtree)[0]))
+
+    try:
+        optree.tree_map_(spread, prefix, tree, none_is_leaf=True, namespace=NAMESPACE)
+    except ValueError as error:
+        raise ShapeError(f"{what} does not fit the arguments: {error}") from error
+    return leaves
