@@ -28,6 +28,7 @@ LAYERS = (
     "transforms",
     "numpy",
     "tree",
+    "calls",
     "derivatives",
     "custom",
     "numerical",
@@ -82,7 +83,10 @@ def import_statements(
 
 
 def targets(
-    node: ast.Import | ast.ImportFrom, importer: str, is_package: bool, modules: Mapping[str, Path],
+    node: ast.Import | ast.ImportFrom,
+    importer: str,
+    is_package: bool,
+    modules: Mapping[str, Path],
     name: str,
 ) -> Iterator[str]:
     """The modules of the package that an import statement names."""

@@ -9,6 +9,7 @@ The verbs are listed in ``wengert.derivatives``; ``wg.explain`` shows how an ans
 """
 
 from . import errors, numpy, primitives
+from .custom import custom_jvp, custom_vjp, stop_gradient
 from .derivatives import (
     grad,
     hessian,
@@ -24,12 +25,18 @@ from .derivatives import (
     vmap,
 )
 from .evaluate import evaluate
+from .numerical import check_grads, derivative
 from .program import Program
+from .transforms.simplify import simplify
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "Program",
+    "check_grads",
+    "custom_jvp",
+    "custom_vjp",
+    "derivative",
     "errors",
     "evaluate",
     "grad",
@@ -42,6 +49,8 @@ __all__ = [
     "linearize",
     "numpy",
     "primitives",
+    "simplify",
+    "stop_gradient",
     "trace",
     "value_and_grad",
     "vjp",

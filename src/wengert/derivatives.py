@@ -20,7 +20,7 @@ from . import tree
 from .calls import Argnums, Linearised, linearised, number, result_leaf, select, split_aux
 from .errors import DtypeError, ShapeError
 from .primitive import Traced
-from .primitives.shape import broadcast
+from .primitives.shape import broadcast, reshape
 from .program import Array, Program, Type
 from .trace import record
 from .transforms.batching import evaluate_batched
@@ -411,7 +411,7 @@ def _forward_rows(run: Linearised, in_types: Sequence[Type]) -> list[list[Array]
                 row.append(np.zeros((*out.shape, *type.shape), out.dtype))
                 continue
             columns = np.moveaxis(np.reshape(block[o], (type.size, *out.shape)), 0, -1)
-            row.append(np.reshape(columns, (*out.shape, *type.shape)))
+            row.append(reshape.bind(columns, shape=(*out.shape, *type.shape)))
         rows.append(row)
     return rows
 
@@ -426,7 +426,7 @@ def _reverse_rows(run: Linearised, in_types: Sequence[Type]) -> list[list[Array]
     blocks = _basis_sweeps(pull, out_types, len(in_types))
     return [
         [
-            np.reshape(block[i], (*out.shape, *type.shape))
+            reshape.bind(block[i], shape=(*out.shape, *type.shape))
             if out.size
             else np.zeros((*out.shape, *type.shape), out.dtype)
             for i, type in enumerate(in_types)

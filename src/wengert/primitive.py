@@ -25,7 +25,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -59,7 +59,13 @@ UFUNCS: dict[np.ufunc, Primitive] = {}
 """The primitive that a NumPy (or SciPy) ufunc stands for."""
 
 
-class Traced:
+if TYPE_CHECKING:
+    _AnyArray = Any  # To a type checker, a traced value can do whatever an array can.
+else:
+    _AnyArray = object
+
+
+class Traced(_AnyArray):
     """What a trace hands to the user in place of an array. See ``trace.Tracer``."""
 
     __slots__ = ("_node", "_trace", "_value")
@@ -545,6 +551,12 @@ class Nonlinear(Primitive):
             else:
                 total = tuple(map(add_tangents, total, term))
         return total
+
+    def pull(
+        self, cotangents: Sequence[Array | None], saved: Any, active: Sequence[Any], params: Params
+    ) -> list[Array | None] | None:
+        """The operands' cotangents from the results'; None where ``push`` is to be transposed."""
+        return None
 
 
 def nonlinear(name: str, evaluate: Callable[..., Any], **facts: Any) -> Nonlinear:

@@ -87,6 +87,16 @@ class Trace:
             return Tracer(self, value, node)
         return ArrayTracer(self, value, node)
 
+    def check_results(self, results: Sequence[Array]) -> None:
+        """Refuse results that hold a value of this trace although no operand brought it in."""
+        for result in results:
+            if isinstance(result, Traced) and result._trace.serial >= self.serial:
+                raise TracedArrayError(
+                    "a function with a derivative rule of its own used a traced value that is not "
+                    "among its arguments, and the rule cannot know of it",
+                    remedy="pass the value as an argument",
+                )
+
     def check_open(self) -> None:
         """Raise if the function that was traced has returned."""
         if not self.open:

@@ -21,16 +21,22 @@ __all__ = [
     "conjugate",
     "copysign",
     "divide",
+    "fabs",
     "floor",
     "floor_divide",
+    "fmax",
+    "fmin",
     "fmod",
     "heaviside",
     "hypot",
     "imag",
+    "ldexp",
     "maximum",
     "minimum",
     "multiply",
     "negative",
+    "nextafter",
+    "positive",
     "power",
     "real",
     "reciprocal",
@@ -38,6 +44,7 @@ __all__ = [
     "rint",
     "round_",
     "sign",
+    "spacing",
     "square",
     "step",
     "subtract",
@@ -77,15 +84,19 @@ square = elementwise("square", np.square, [lambda x: 2 * x], text="{0}**2")
 
 
 def _power_in_base(x: Array, y: Array) -> Array:
+    """y x^(y - 1). Where y is 0 that is 0, at x = 0 and at infinity too."""
     if isinstance(y, (int, float)):
         if y == 2:
             return 2 * x
-        return y * x ** (y - 1) if y != 0 else 0 * x
+        return y * x ** (y - 1) if y != 0 else np.zeros_like(x)
     return mul0.bind(y, x ** (y - 1))
 
 
 def _power_in_exponent(x: Array, ans: Array) -> Array:
-    return ans * np.log(np.where(x == 0, 1, x))
+    """ans log(x), and 0 at x = 0, as in Stan's mathematics library."""
+    if isinstance(x, (int, float)):
+        return ans * (math.log(x) if x > 0 else 0.0 if x == 0 else math.nan)
+    return mul0.bind(ans, np.log(np.where(x == 0, 1, x)))
 
 
 power = elementwise(
@@ -111,8 +122,30 @@ floor = elementwise("floor", np.floor, 0)
 ceil = elementwise("ceil", np.ceil, 0)
 trunc = elementwise("trunc", np.trunc, 0)
 rint = elementwise("rint", np.rint, 0)
-sign = elementwise("sign", np.sign, 0)
-heaviside = elementwise("heaviside", np.heaviside, 0)
+spacing = elementwise("spacing", np.spacing, 0)
+sign = elementwise(
+    "sign",
+    lambda x: np.sign(x),
+    0,
+    arity=1,
+    dtype=promote,
+    doc="Of real numbers, where it is constant between the jumps.",
+)
+positive = elementwise("positive", np.positive, [1], text="+{0}")
+nextafter = elementwise("nextafter", np.nextafter, [1, lambda: 0.0])
+heaviside = elementwise(
+    "heaviside",
+    np.heaviside,
+    [lambda: 0.0, lambda x, y: np.where(x == 0, np.ones_like(y), np.zeros_like(y))],
+    doc="The second operand is the value at 0 exactly, and has a derivative there only.",
+)
+ldexp = elementwise(
+    "ldexp",
+    np.ldexp,
+    [lambda x, y: np.ldexp(np.ones_like(x), y), None],
+    text="{0} * 2**{1}",
+    examples=[Example(((3,), np.array([1, -2, 0]))), Example(((2, 1), np.array([1, 2, 3])))],
+)
 
 
 round_ = nonlinear(
@@ -132,8 +165,11 @@ absolute = elementwise(
     text="|{0}|",
     doc="Of real numbers. The derivative at 0 is 0.",
 )
+fabs = elementwise("fabs", np.fabs, [lambda x: np.sign(x)], text="|{0}|")
 copysign = elementwise(
-    "copysign", np.copysign, [lambda x, y: np.sign(x) * np.copysign(np.ones_like(x), y), 0]
+    "copysign",
+    np.copysign,
+    [lambda x, y: np.sign(x) * np.copysign(np.ones_like(x), y), lambda: 0.0],
 )
 
 
@@ -159,8 +195,15 @@ maximum = elementwise(
 minimum = elementwise(
     "minimum", np.minimum, [lambda x, y: step.bind(y, x), lambda x, y: step.bind(x, y)]
 )
-fmax = elementwise("fmax", np.fmax, [lambda x, y: step.bind(x, y), lambda x, y: step.bind(y, x)])
-fmin = elementwise("fmin", np.fmin, [lambda x, y: step.bind(y, x), lambda x, y: step.bind(x, y)])
+
+
+def _wins(x: Array, y: Array) -> Array:
+    """The share of x in fmax(x, y), which ignores NaN."""
+    return step.bind(x, np.where(np.isnan(y), -np.inf, y))
+
+
+fmax = elementwise("fmax", np.fmax, [lambda x, y: _wins(x, y), lambda x, y: _wins(y, x)])
+fmin = elementwise("fmin", np.fmin, [lambda x, y: _wins(-x, -y), lambda x, y: _wins(-y, -x)])
 
 
 def _over(x: Array, y: Array) -> Array:
@@ -186,19 +229,25 @@ def _part_type(x: Any) -> Type:
     return Type(kind.shape, np.zeros((), kind.dtype).real.dtype)
 
 
+_COMPLEX = (
+    Example((np.array([1.0 + 2.0j, -0.5 + 0.25j, 2.0 - 1.0j]),)),
+    Example((np.complex128(1j),)),
+)
 real = linear(
     "real",
     np.real,
     types=_part_type,
     transposes=[lambda ct, x: ct.astype(x.dtype)],
     batch=lambda size, operands, batched: real.bind(operands[0]),
+    examples=_COMPLEX,
 )
 imag = linear(
     "imag",
     np.imag,
     types=_part_type,
-    transposes=[lambda ct, x: (-1j * ct).astype(x.dtype) if x.dtype.kind == "c" else 0 * ct],
+    transposes=[lambda ct, x: (-1j * ct).astype(x.dtype)],
     batch=lambda size, operands, batched: imag.bind(operands[0]),
+    examples=_COMPLEX,
 )
 conjugate = linear(
     "conjugate",
@@ -207,4 +256,5 @@ conjugate = linear(
     transposes=[lambda ct, x: np.conjugate(ct)],
     batch=lambda size, operands, batched: conjugate.bind(operands[0]),
     ufunc=np.conjugate,
+    examples=(*_COMPLEX, Example(((3,),))),
 )

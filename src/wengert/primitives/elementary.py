@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 
-from ..primitive import elementwise
-from ..program import Array
+from ..primitive import Example, Nonlinear, Operand, elementwise, nonlinear, operand_type, promote
+from ..program import Array, Type
 
 __all__ = [
     "arccos",
@@ -15,6 +18,7 @@ __all__ = [
     "arctan",
     "arctan2",
     "arctanh",
+    "bessel_i",
     "cbrt",
     "cos",
     "cosh",
@@ -29,10 +33,13 @@ __all__ = [
     "log10",
     "logaddexp",
     "logaddexp2",
+    "logistic",
     "rad2deg",
     "radians",
+    "root",
     "sin",
     "sinc",
+    "sinc_derivative",
     "sinh",
     "sqrt",
     "tan",
@@ -44,7 +51,7 @@ LN10 = float(np.log(10.0))
 
 exp = elementwise("exp", np.exp, [lambda ans: ans])
 exp2 = elementwise("exp2", np.exp2, [lambda ans: ans * LN2])
-expm1 = elementwise("expm1", np.expm1, [lambda ans: ans + 1])
+expm1 = elementwise("expm1", np.expm1, [lambda x: np.exp(x)])
 log = elementwise("log", np.log, [lambda x: np.reciprocal(x)], domain=(0.2, 3.0))
 log2 = elementwise("log2", np.log2, [lambda x: 1 / (x * LN2)], domain=(0.2, 3.0))
 log10 = elementwise("log10", np.log10, [lambda x: 1 / (x * LN10)], domain=(0.2, 3.0))
@@ -55,18 +62,29 @@ cbrt = elementwise("cbrt", np.cbrt, [lambda ans: 1 / (3 * ans * ans)], domain=(0
 sin = elementwise("sin", np.sin, [lambda x: np.cos(x)])
 cos = elementwise("cos", np.cos, [lambda x: -np.sin(x)])
 tan = elementwise("tan", np.tan, [lambda ans: 1 + ans * ans], domain=(-1.0, 1.0))
-arcsin = elementwise("arcsin", np.arcsin, [lambda x: 1 / np.sqrt(1 - x * x)], domain=(-0.8, 0.8))
-arccos = elementwise("arccos", np.arccos, [lambda x: -1 / np.sqrt(1 - x * x)], domain=(-0.8, 0.8))
+arcsin = elementwise(
+    "arcsin", np.arcsin, [lambda x: 1 / np.sqrt((1 - x) * (1 + x))], domain=(-0.8, 0.8)
+)
+arccos = elementwise(
+    "arccos", np.arccos, [lambda x: -1 / np.sqrt((1 - x) * (1 + x))], domain=(-0.8, 0.8)
+)
 arctan = elementwise("arctan", np.arctan, [lambda x: 1 / (1 + x * x)])
 
 sinh = elementwise("sinh", np.sinh, [lambda x: np.cosh(x)])
 cosh = elementwise("cosh", np.cosh, [lambda x: np.sinh(x)])
 tanh = elementwise("tanh", np.tanh, [lambda ans: 1 - ans * ans])
-arcsinh = elementwise("arcsinh", np.arcsinh, [lambda x: 1 / np.hypot(1, x)])
+
+
+def _arcsinh_slope(x: Array) -> Array:
+    """1 / sqrt(1 + x^2) without overflow where that can be avoided."""
+    return 1 / (np.sqrt(1 + x * x) if x.dtype.kind == "c" else np.hypot(1, x))
+
+
+arcsinh = elementwise("arcsinh", np.arcsinh, [_arcsinh_slope])
 arccosh = elementwise(
-    "arccosh", np.arccosh, [lambda x: 1 / np.sqrt((x - 1) * (x + 1))], domain=(1.2, 3.0)
+    "arccosh", np.arccosh, [lambda x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1))], domain=(1.2, 3.0)
 )
-arctanh = elementwise("arctanh", np.arctanh, [lambda x: 1 / (1 - x * x)], domain=(-0.8, 0.8))
+arctanh = elementwise("arctanh", np.arctanh, [lambda x: 1 / ((1 - x) * (1 + x))], domain=(-0.8, 0.8))
 
 
 def _arctan2_slope(a: Array, x: Array, y: Array) -> Array:
@@ -91,16 +109,113 @@ radians = elementwise("radians", np.radians, [lambda: float(np.pi / 180)])
 degrees = elementwise("degrees", np.degrees, [lambda: float(180 / np.pi)])
 
 
-def _logistic(t: Array) -> Array:
-    """1 / (1 + exp(-t)) without overflow."""
-    return 0.5 + 0.5 * np.tanh(0.5 * t)
+logistic = elementwise(
+    "logistic",
+    lambda x: np.exp(-np.logaddexp(0, -x)),
+    [lambda x: logistic.bind(x) * logistic.bind(-x)],
+    dtype=promote,
+    doc="1 / (1 + exp(-x)), to full relative precision at both ends, and so are its derivatives.",
+)
+
+
+def _excess(x: Array, y: Array) -> Array:
+    """x - y, and 0 where both are the same infinity."""
+    return np.where((x == y) & np.isinf(x), 0, x - y)
 
 
 logaddexp = elementwise(
-    "logaddexp", np.logaddexp, [lambda x, ans: np.exp(x - ans), lambda y, ans: np.exp(y - ans)]
+    "logaddexp",
+    np.logaddexp,
+    [
+        lambda x, y: logistic.bind(_excess(x, y)),
+        lambda x, y: logistic.bind(_excess(y, x)),
+    ],
 )
 logaddexp2 = elementwise(
     "logaddexp2",
     np.logaddexp2,
-    [lambda x, ans: np.exp2(x - ans), lambda y, ans: np.exp2(y - ans)],
+    [
+        lambda x, y: logistic.bind(LN2 * _excess(x, y)),
+        lambda x, y: logistic.bind(LN2 * _excess(y, x)),
+    ],
+)
+root = elementwise(
+    "root",
+    lambda x: np.sqrt(x),
+    [lambda ans: np.where(ans == 0, 0, 0.5 / np.where(ans == 0, 1, ans))],
+    dtype=promote,
+    domain=(0.2, 3.0),
+    doc="The square root whose derivatives at 0 are 0: for norms and standard deviations.",
+)
+
+# -- families: functions whose derivatives are others of their kind --------------------------------
+
+
+def _same_type(x: Operand, order: int) -> Type:
+    kind = operand_type(x)
+    return Type(kind.shape, np.result_type(kind.dtype, np.float16))
+
+
+def _family(name: str, evaluate: Any, jvp: Any, orders: tuple[int, ...], doc: str) -> Nonlinear:
+    family = nonlinear(
+        name,
+        evaluate,
+        types=_same_type,
+        jvps=[jvp],
+        batch=lambda size, operands, batched, order: family.bind(operands[0], order=order),
+        examples=[Example(((3,),), {"order": order}) for order in orders],
+        doc=doc,
+    )
+    return family
+
+
+def _sinc_derivative(x: Array, order: int) -> Array:
+    """The derivatives of sin(t)/t at t = pi x, times pi^order.
+
+    Far from 0 by t f_n + n f_(n-1) = sin(t + n pi/2), which follows from t f = sin t and is stable
+    for t > n; near 0 by the series sum_k (-1)^k t^(2k-n) / ((2k+1) (2k-n)!).
+    """
+    t = np.pi * np.asarray(x, np.float64)
+    near = np.abs(t) < 1 + order / 2
+    far = np.where(near, 1.0, t)
+    f = np.sin(far) / far
+    for n in range(1, order + 1):
+        f = (np.sin(far + n * (np.pi / 2)) - n * f) / far
+    small = np.where(near, t, 0.0)
+    first = (order + 1) // 2
+    series = np.zeros_like(t)
+    for k in range(first + 14 + order, first - 1, -1):
+        term = small ** (2 * k - order) / (math.factorial(2 * k - order) * (2 * k + 1))
+        series = series + (-1) ** k * term
+    found = np.where(near, series, f) * np.pi**order
+    return found.astype(np.result_type(x, np.float16))[()]
+
+
+sinc_derivative = _family(
+    "sinc_derivative",
+    _sinc_derivative,
+    lambda x_dot, ans, x, order: x_dot * sinc_derivative.bind(x, order=order + 1),
+    (1, 2),
+    "The derivative of this order of sinc(x) = sin(pi x) / (pi x).",
+)
+sinc = elementwise(
+    "sinc", np.sinc, [lambda x: sinc_derivative.bind(x, order=1)], dtype=promote, domain=(-1.9, 1.8)
+)
+
+
+def _bessel_i(x: Array, order: int) -> Array:
+    from scipy.special import iv
+
+    return iv(order, x)
+
+
+bessel_i = _family(
+    "bessel_i",
+    _bessel_i,
+    lambda x_dot, ans, x, order: (
+        x_dot * 0.5 * (bessel_i.bind(x, order=abs(order - 1)) + bessel_i.bind(x, order=order + 1))
+    ),
+    (0, 1),
+    "The modified Bessel function of the first kind of this whole order. "
+    "Its derivative: NIST Digital Library of Mathematical Functions, 10.29.1.",
 )

@@ -8,16 +8,16 @@ those that take index arrays ``ARRAY`` marks where each of the operands goes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..primitive import Example, Operand, linear, operand_type, promote
-from ..program import Array, Literal, Type
-from .shape import broadcast, transpose
+from ..primitive import Example, Linear, Operand, linear, operand_type, promote
+from ..program import Array, Type
+from .shape import broadcast
 
-__all__ = ["ARRAY", "gather", "scatter_add", "slice_", "update"]
+__all__ = ["ARRAY", "fill", "gather", "ghost", "scatter_add", "slice_", "update"]
 
 ARRAY = "array"
 """Marks the place of an index array within an index."""
@@ -28,21 +28,21 @@ Index = tuple[Any, ...]
 def fill(index: Index, arrays: Sequence[Any]) -> Index:
     """The index with its index arrays put in."""
     rest = iter(arrays)
-    return tuple(next(rest) if item is ARRAY or item == ARRAY else item for item in index)
+    return tuple(next(rest) if item == ARRAY else item for item in index)
+
+
+def ghost(shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """An array of this shape that takes no memory: to learn shapes from NumPy itself."""
+    if 0 in shape:
+        return np.zeros(shape, np.int8)
+    return np.ndarray(shape, np.int8, np.zeros(1, np.int8), 0, (0,) * len(shape))
 
 
 def _part_type(x: Operand, index: Index, arrays: Sequence[Operand] = ()) -> Type:
-    """Type of ``x[index]``, found on arrays without memory."""
+    """Type of ``x[index]``."""
     kind = operand_type(x)
-    ghost = np.ndarray(kind.shape, np.int8, np.zeros(1, np.int8), 0, (0,) * kind.ndim)
-    if kind.size == 0:
-        ghost = np.zeros(kind.shape, np.int8)
-    filled: list[Any] = []
-    for array in arrays:
-        known = operand_type(array)
-        in_range = isinstance(array, Literal)
-        filled.append(array.value if in_range else np.zeros(known.shape, known.dtype))
-    return Type(np.shape(ghost[fill(index, filled)]), kind.dtype)
+    zeros = [np.zeros(operand_type(array).shape, np.intp) for array in arrays]
+    return Type(np.shape(ghost(kind.shape)[fill(index, zeros)]), kind.dtype)
 
 
 # -- slice -----------------------------------------------------------------------------------------
@@ -76,98 +76,87 @@ slice_ = linear(
 # -- gather and scatter ----------------------------------------------------------------------------
 
 
-def _expand(index: Index, rank: int) -> Index:
-    """The index with an Ellipsis spelt out, for an array of this rank."""
-    used = sum(item is not None and item is not Ellipsis for item in index)
-    full = (slice(None),) * (rank - used)
-    if any(item is Ellipsis for item in index):
-        place = next(i for i, item in enumerate(index) if item is Ellipsis)
-        return (*index[:place], *full, *index[place + 1 :])
-    return (*index, *full)
+def _spelt_out(index: Index, rank: int) -> Index:
+    """The index with its Ellipsis as slices, for an array of this rank."""
+    if Ellipsis not in index:
+        return index
+    place = index.index(Ellipsis)
+    used = sum(item is not None for item in index) - 1
+    return (*index[:place], *(slice(None),) * (rank - used), *index[place + 1 :])
 
 
-def _split_advanced(index: Index) -> bool:
-    """Whether NumPy puts the axes of the index arrays first (they are not next to each other)."""
+def _place(index: Index) -> tuple[int, bool]:
+    """Axis of the result at which those of the index arrays begin, and whether they are split.
+
+    Integers count as index arrays. NumPy puts the arrays' axes first if they are split, that is,
+    if something stands between them.
+    """
     places = [i for i, item in enumerate(index) if item == ARRAY or isinstance(item, int)]
-    return bool(places) and places[-1] - places[0] + 1 != len(places)
+    split = places[-1] - places[0] + 1 != len(places)
+    return (0 if split else places[0]), split
 
 
-def _arrays_place(index: Index) -> int:
-    """Axis of the result at which the axes of adjacent index arrays begin."""
-    if _split_advanced(index):
-        return 0
-    place = 0
-    for item in index:
-        if item == ARRAY or isinstance(item, int):
-            return place
-        place += 1
-    return place
+def _aligned(size: int, rank: int, array: Array, batched: bool) -> Array:
+    """An index array of which the batch axis comes in front of ``rank`` others."""
+    if not batched:
+        return array
+    ones = (1,) * (rank + 1 - np.ndim(array))
+    return np.reshape(array, (size, *ones, *np.shape(array)[1:]))
 
 
-class _Batched:
-    """An index and its arrays for operands of which some carry a batch axis in front."""
-
-    def __init__(self, size: int, rank: int, index: Index, arrays: Any, batched: Any) -> None:
-        index = _expand(index, rank)
-        self.rank = max((np.ndim(a) - b for a, b in zip(arrays, batched, strict=True)), default=0)
-        self.place = _arrays_place(index)
-        self.many = any(batched)
-        if self.many:
-            aligned = [
-                np.reshape(a, (size, *(1,) * (self.rank - np.ndim(a) + 1), *np.shape(a)[1:]))
-                if b
-                else a
-                for a, b in zip(arrays, batched, strict=True)
-            ]
-            rows = np.arange(size).reshape(size, *(1,) * self.rank)
-            # One array per axis, new axes apart: the arrays' axes then come first, batch in front.
-            self.index: Index = (ARRAY, *index)
-            self.arrays = [rows, *aligned]
-            split = _split_advanced(self.index)
-            self.moved = 0 if split or self.place == 0 else self.place
-        else:
-            self.index = (slice(None), *index)
-            self.arrays = list(arrays)
-            split = _split_advanced(self.index)
-            self.moved = -1 if split and self.rank else 0
-
-    def order(self, ndim: int) -> tuple[int, ...] | None:
-        """Axes that bring ``x[index]`` to batch first, the rest as unbatched; None for as is."""
-        if not self.many:
-            if _split_advanced(self.index):
-                rest = [i for i in range(ndim) if i != self.rank]
-                return (self.rank, *rest)
-            return None
-        if not _split_advanced(self.index) or self.place == 0:
-            return None
-        arrays = list(range(1, 1 + self.rank))
-        others = list(range(1 + self.rank, ndim))
-        return (0, *others[: self.place], *arrays, *others[self.place :])
+Move = tuple[tuple[int, ...], tuple[int, ...]]
 
 
-def _gather_batch(size: int, operands: Any, batched: Any, index: Index) -> Array:
+def _batched_index(
+    size: int, rank: int, index: Index, arrays: Sequence[Array], batched: Sequence[bool]
+) -> tuple[Index, list[Array], Move]:
+    """Index and arrays for an operand with a batch axis in front of its ``rank`` axes.
+
+    The part that they choose has its batch axis in front and its other axes in their order once
+    those in the first tuple of the last result have been moved to those in the second.
+    """
+    index = _spelt_out(index, rank)
+    if not arrays:
+        return (slice(None), *index), [], ((), ())
+    width = max(np.ndim(a) - b for a, b in zip(arrays, batched, strict=True))
+    place, split = _place(index)
+    if not any(batched):
+        return (slice(None), *index), list(arrays), ((width,), (0,)) if split else ((), ())
+    rows = np.arange(size).reshape(size, *(1,) * width)
+    aligned = [_aligned(size, width, a, b) for a, b in zip(arrays, batched, strict=True)]
+    axes = range(1, 1 + width)
+    return (ARRAY, *index), [rows, *aligned], (tuple(axes), tuple(axis + place for axis in axes))
+
+
+def _gather_batch(
+    size: int, operands: Sequence[Array], batched: Sequence[bool], index: Index
+) -> Array:
     x, *arrays = operands
-    if not batched[0]:
-        x = broadcast.bind(x, shape=(size, *np.shape(x)))
-    plan = _Batched(size, x.ndim - 1, index, arrays, batched[1:])
-    found = gather.bind(x, *plan.arrays, index=plan.index)
-    order = plan.order(found.ndim)
-    return found if order is None else transpose.bind(found, axes=order)
+    if batched[0]:
+        lifted, arrays, move = _batched_index(size, x.ndim - 1, index, arrays, batched[1:])
+        return np.moveaxis(gather.bind(x, *arrays, index=lifted), *move)
+    index = _spelt_out(index, np.ndim(x))
+    width = max(np.ndim(a) - b for a, b in zip(arrays, batched[1:], strict=True))
+    arrays = [_aligned(size, width, a, b) for a, b in zip(arrays, batched[1:], strict=True)]
+    return np.moveaxis(gather.bind(x, *arrays, index=index), _place(index)[0], 0)
 
 
-def _scatter_batch(primitive: Any) -> Any:
-    def batch(size: int, operands: Any, batched: Any, index: Index) -> Array:
-        x, part, *arrays = operands
-        if not batched[0]:
-            x = broadcast.bind(x, shape=(size, *np.shape(x)))
-        if not batched[1]:
-            part = broadcast.bind(part, shape=(size, *np.shape(part)))
-        plan = _Batched(size, x.ndim - 1, index, arrays, batched[2:])
-        order = plan.order(part.ndim)
-        if order is not None:
-            inverse = sorted(range(len(order)), key=order.__getitem__)
-            part = transpose.bind(part, axes=tuple(inverse))
-        return primitive().bind(x, part, *plan.arrays, index=plan.index)
+def _lifted(size: int, operand: Array, batched: bool) -> Array:
+    return operand if batched else broadcast.bind(operand, shape=(size, *np.shape(operand)))
+
+
+def _scatter_batch(primitive: Callable[[], Linear]) -> Callable[..., Array]:
+    """The rule of ``update`` and ``scatter_add``: a part is put where a gather would read it."""
+
+    def batch(
+        size: int, operands: Sequence[Array], batched: Sequence[bool], index: Index
+    ) -> Array:
+        x = _lifted(size, operands[0], batched[0])
+        part = _lifted(size, operands[1], batched[1])
+        lifted, arrays, (source, target) = _batched_index(
+            size, x.ndim - 1, index, operands[2:], batched[2:]
+        )
+        return primitive().bind(x, np.moveaxis(part, target, source), *arrays, index=lifted)
 
     return batch
 
@@ -188,6 +177,7 @@ gather = linear(
     ],
     groups=(0, None),
     batch=_gather_batch,
+    view=lambda base, new, *arrays, index: update.bind(base, new, *arrays, index=index),
     accumulate=_gather_accumulate,
     examples=[
         Example(((4,), np.array([2, 0, 2])), {"index": (ARRAY,)}),

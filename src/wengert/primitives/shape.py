@@ -23,9 +23,14 @@ def _reshape_type(x: Operand, shape: tuple[int, ...]) -> Type:
     return Type(shape, kind.dtype)
 
 
+def _reshape(x: Array, shape: tuple[int, ...]) -> Array:
+    made = x.reshape(shape) if isinstance(x, np.ndarray) else np.reshape(x, shape)
+    return made if shape else made[()]
+
+
 reshape = linear(
     "reshape",
-    lambda x, shape: np.reshape(x, shape)[()],
+    _reshape,
     types=_reshape_type,
     transposes=[lambda ct, x, shape: reshape.bind(ct, shape=x.shape)],
     batch=lambda size, operands, batched, shape: reshape.bind(operands[0], shape=(size, *shape)),

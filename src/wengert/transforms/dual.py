@@ -46,6 +46,8 @@ class Dual(Trace):
                 tangents.append(None)
         ans = primitive.bind(*values, **params)
         results = ans if primitive.multiple else (ans,)
+        if primitive.multiple:
+            self.check_results(results)
         outputs: Sequence[Array | None] = [None] * len(results)
         if not primitive.flat and any(tangent is not None for tangent in tangents):
             with np.errstate(all="ignore"):

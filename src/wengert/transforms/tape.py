@@ -12,7 +12,7 @@ residuals. Cotangents are summed in place where the sweep owns the buffer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -21,7 +21,7 @@ from ..primitive import Elementwise, Linear, Nonlinear, Params, Primitive, Trace
 from ..program import Array, Type
 from ..trace import Recorder, Trace, Tracer, plain
 
-__all__ = ["Row", "Tape", "linearise"]
+__all__ = ["Hold", "Row", "Tape", "linearise", "transpose_linear"]
 
 SMALL = 1 << 13
 """Constant arrays of up to this many bytes are copied when they become residuals."""
@@ -117,6 +117,7 @@ class Tape(Trace):
     def _several(
         self, primitive: Primitive, values: Any, places: Any, ans: tuple[Array, ...], params: Params
     ) -> tuple[Any, ...]:
+        self.check_results(ans)
         if primitive.flat or all(place is None for place in places):
             return tuple(self.wrap(a, None) if a.dtype.kind in "fc" else a for a in ans)
         outputs = tuple(range(self.count, self.count + len(ans)))
@@ -262,30 +263,47 @@ class _Sums:
         return True
 
 
-def _transposed(row: Row, cotangents: Sequence[Array | None]) -> list[Array | None]:
-    """The operands' cotangents for a primitive that gives a JVP only: that JVP, transposed.
+def transpose_linear(
+    function: Callable[..., Sequence[Array]],
+    types: Sequence[Type],
+    cotangents: Sequence[Array | None],
+) -> list[Array | None]:
+    """Cotangents of the arguments of a linear function from those of its results.
 
-    The JVP is run on tangents of which only the types are known; being linear in them, its
-    residuals are known values, and its tape can be pulled through at once.
+    ``function`` is run on arguments of which only the ``types`` are known. As it is linear in
+    them, the residuals on its tape are known values, and the tape can be pulled through at once.
     """
-    assert isinstance(row.primitive, Nonlinear)
-    operands, _ = row.saved
     recorder = Recorder(freeze=False)
     tape = Tape("trust")
-    moving = [i for i, place in enumerate(row.inputs) if place is not None]
-    tangents: list[Array | None] = [None] * len(operands)
-    for i in moving:
-        tangents[i] = tape.input(recorder.input(Type.of(operands[i])))
-    result = row.primitive.push(tangents, row.saved, row.params)
-    results = result if row.primitive.multiple else (result,)
+    results = function(*(tape.input(recorder.input(type)) for type in types))
     pairs = [
-        (tape.place(tangent), cotangent)
-        for tangent, cotangent in zip(results, cotangents, strict=True)
+        (tape.place(result), cotangent)
+        for result, cotangent in zip(results, cotangents, strict=True)
         if cotangent is not None
     ]
-    found = tape.pull(pairs, len(moving), keep=False)
+    return tape.pull(pairs, len(types), keep=False)
+
+
+def _transposed(row: Row, cotangents: Sequence[Array | None]) -> list[Array | None]:
+    """The operands' cotangents for a primitive that gives a JVP only: that JVP, transposed."""
+    primitive = row.primitive
+    assert isinstance(primitive, Nonlinear)
+    found = primitive.pull(cotangents, row.saved, row.inputs, row.params)
+    if found is not None:
+        return found
+    operands = row.saved[0]
+    moving = [i for i, place in enumerate(row.inputs) if place is not None]
+
+    def pushed(*tangents: Array) -> Sequence[Array]:
+        full: list[Array | None] = [None] * len(operands)
+        for i, tangent in zip(moving, tangents, strict=True):
+            full[i] = tangent
+        result = primitive.push(full, row.saved, row.params)
+        return result if primitive.multiple else (result,)
+
+    types = [Type.of(operands[i]) for i in moving]
     terms: list[Array | None] = [None] * len(operands)
-    for i, term in zip(moving, found, strict=True):
+    for i, term in zip(moving, transpose_linear(pushed, types, cotangents), strict=True):
         terms[i] = term
     return terms
 
