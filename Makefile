@@ -67,7 +67,7 @@ clean:  ## remove .venv, caches and what the other commands made
 # -- the environment -------------------------------------------------------------------------------
 
 $(VENV)/.made:
-	@for python in $(CANDIDATES); do \
+	@found=; for python in $(CANDIDATES); do \
 		if "$$python" -c '$(SUITABLE)' >/dev/null 2>&1; then found=$$python; break; fi; \
 	done; \
 	if [ -z "$$found" ]; then \

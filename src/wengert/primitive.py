@@ -287,7 +287,7 @@ class Elementwise(Primitive):
         return (Type(shape, dtype),)
 
     def batch(self, size: int, operands: list[Array], batched: list[bool], params: Params) -> Any:
-        ranks = [np.ndim(o) - b for o, b in zip(operands, batched, strict=True)]
+        ranks = [getattr(o, "ndim", 0) - b for o, b in zip(operands, batched, strict=True)]
         rank = max(ranks)
         aligned = [
             np.reshape(o, (size, *(1,) * (rank - r), *o.shape[1:])) if b and r < rank else o

@@ -16,7 +16,7 @@ __all__ = ["STARTS", "descend", "network_loss", "surface"]
 X, TARGET = 0.8, 1.9
 SECOND_HIDDEN, SECOND_OUTPUT = 1.2, 0.8
 W_RANGE, V_RANGE = (0.0, 3.5), (-3.5, 3.5)
-STARTS = ((3.2, -2.8), (1.6, -2.6))
+STARTS = ((3.0, -2.2), (1.7, -2.8))
 """From the first, descent arrives in the valley; from the second, the ReLU dies on the way."""
 
 
@@ -37,7 +37,7 @@ def surface(points: int = 201) -> tuple[Array, Array, Array]:
     return w, v, network_loss(w, v)
 
 
-def descend(start: tuple[float, float], steps: int = 60, rate: float = 0.03) -> Array:
+def descend(start: tuple[float, float], steps: int = 150, rate: float = 0.01) -> Array:
     """The path of gradient descent as rows (w, v, loss), the start and each step after it."""
     w, v = start
     path: list[tuple[float, float, float]] = []

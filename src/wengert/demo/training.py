@@ -143,6 +143,11 @@ class Run:
         return self.curve[-1][1]
 
     @property
+    def parameters(self) -> int:
+        """How many numbers are trained."""
+        return sum(array.size for array in self.params.values())
+
+    @property
     def step_time(self) -> float:
         """The time that a typical step took, in seconds."""
         return float(np.median(self.step_times))

@@ -1,116 +1,473 @@
-"""Indexing: which of the index primitives an expression in brackets stands for."""
+"""Indexing: which of the index primitives an expression in brackets stands for.
+
+An index is first put into the form of ``primitives.index``: no Ellipsis, plain integers and
+slices, masks as integer arrays, index arrays apart. A basic one gives a view, as in NumPy.
+"""
 
 from __future__ import annotations
 
+import math
 import operator
-from typing import Any
+from collections.abc import Sequence
+from types import NoneType
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import UnsupportedError
 from ..primitive import Traced
-from ..primitives.index import ARRAY, gather, slice_, update
+from ..primitives.index import ARRAY, fill, gather, ghost, scatter_add, slice_, update
 from ..primitives.logic import select
-from ..primitives.shape import broadcast, convert
+from ..primitives.shape import broadcast, convert, reshape
 from ..program import Array
-from ..trace import as_view, implements, known, plain
+from ..trace import UFUNC_METHODS, ArrayTracer, View, as_view, implements, known, plain, store
 
 __all__ = ["getitem", "setitem"]
 
-_BASIC = (int, slice, type(None), type(Ellipsis), np.integer)
+_MASK_REMEDY = "np.where(mask, a, b), whose shape no value decides"
 
 
-def _is_basic(item: Any) -> bool:
-    return isinstance(item, _BASIC) and not isinstance(item, (bool, np.bool_))
+class Parsed(NamedTuple):
+    """An index as the primitives take it.
+
+    ``axes`` are those of the operand that the index arrays run along, ``fresh`` those of length 1
+    that have to be inserted into the operand first (a lone True or False indexes such an axis).
+    """
+
+    index: tuple[Any, ...]
+    arrays: list[Array]
+    axes: list[int]
+    fresh: list[int]
 
 
-def _mask(item: Array, what: str) -> tuple[Any, ...]:
-    """A boolean mask as integer arrays; its value has to be known."""
-    found = known(item, what, "np.where(mask, a, b), which has a shape that no value decides")
-    return np.asarray(found).nonzero()
-
-
-def _parse(index: Any) -> tuple[tuple[Any, ...], list[Array]]:
-    """An index as a template and its index arrays; the template alone if it is basic."""
-    items = index if isinstance(index, tuple) else (index,)
-    template: list[Any] = []
-    arrays: list[Array] = []
+def _basic(index: Any) -> tuple[Any, ...] | None:
+    """The index of a view in the common cases, that is of plain integers, slices and None."""
+    items = index if type(index) is tuple else (index,)
     for item in items:
-        if _is_basic(item):
-            template.append(int(item) if isinstance(item, np.integer) else item)
-            continue
-        if isinstance(item, (list, tuple)):
-            item = np.asarray(item) if not isinstance(item, Traced) else item
-        kind = np.asarray(item).dtype.kind if not isinstance(item, Traced) else item.dtype.kind
-        if isinstance(item, (bool, np.bool_)):
-            item = np.asarray(item)
-        if kind == "b":
-            found = _mask(item, "the elements chosen by")
-            template.extend([ARRAY] * len(found))
-            arrays.extend(found)
-        elif kind in "iu" or not np.size(item):
+        kind = type(item)
+        if kind is slice:
+            if (
+                type(item.start) not in _BOUNDS
+                or type(item.stop) not in _BOUNDS
+                or type(item.step) not in _BOUNDS
+            ):
+                return None
+        elif kind not in _BOUNDS:
+            return None
+    return items
+
+
+_BOUNDS = frozenset({int, NoneType})
+
+
+def _bound(value: Any) -> int | None:
+    return None if value is None else operator.index(value)
+
+
+def _item(item: Any) -> Any:
+    """One item of an index: None, Ellipsis, int, slice, or an array of integers or Booleans."""
+    if item is None or item is Ellipsis:
+        return item
+    if isinstance(item, slice):
+        return slice(_bound(item.start), _bound(item.stop), _bound(item.step))
+    if not isinstance(item, Traced):
+        item = plain(item) if isinstance(item, np.ndarray) else np.asarray(item)
+        if item.size == 0 and item.dtype.kind == "f" and not isinstance(item, Traced):
+            item = item.astype(np.intp)
+    if item.dtype.kind == "b":
+        return np.asarray(known(item, "the elements chosen by", _MASK_REMEDY))
+    if item.dtype.kind not in "iu":
+        raise IndexError("arrays used as indices must be of integer (or boolean) type")
+    return item if isinstance(item, Traced) or item.ndim else int(item)
+
+
+def _consumed(item: Any) -> int:
+    """How many axes of the operand an item indexes."""
+    if item is None or item is Ellipsis:
+        return 0
+    return item.ndim if _is_mask(item) else 1
+
+
+def _is_mask(item: Any) -> bool:
+    return isinstance(item, np.ndarray) and item.dtype.kind == "b"
+
+
+def _parse(index: Any, shape: tuple[int, ...]) -> Parsed:
+    """Any index of NumPy's, for an operand of this shape."""
+    items = [_item(item) for item in (index if isinstance(index, tuple) else (index,))]
+    rest = len(shape) - sum(map(_consumed, items))
+    if rest < 0:
+        raise IndexError(f"too many indices for an array with {len(shape)} axes")
+    if sum(item is Ellipsis for item in items) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    parsed = Parsed([], [], [], [])  # pyright: ignore[reportArgumentType]
+    template: list[Any] = []
+    axis = 0
+    for item in items:
+        if item is Ellipsis:
+            # One of length 0 keeps index arrays apart, which decides where their axes go.
+            template.extend([slice(None)] * rest if rest else [Ellipsis])
+            axis += rest
+        elif item is None or isinstance(item, (int, slice)):
+            template.append(item)
+            axis += item is not None
+        elif not _is_mask(item):
             template.append(ARRAY)
-            arrays.append(item if isinstance(item, Traced) else np.asarray(item, dtype=np.intp))
+            parsed.arrays.append(item)
+            parsed.axes.append(axis + len(parsed.fresh))
+            axis += 1
         else:
-            raise IndexError(f"an array of dtype kind {kind!r} cannot be used as an index")
-    return tuple(template), arrays
+            template.extend([ARRAY] * max(item.ndim, 1))
+            _add_mask(parsed, item, axis, shape)
+            axis += item.ndim
+    return parsed._replace(index=_without_needless_ellipsis(template))
+
+
+def _add_mask(parsed: Parsed, mask: np.ndarray[Any, Any], axis: int, shape: tuple[int, ...]) -> None:
+    if mask.shape != shape[axis : axis + mask.ndim]:
+        raise IndexError(
+            f"a mask of shape {mask.shape} does not fit axes {axis} and on of an array of {shape}"
+        )
+    start = axis + len(parsed.fresh)
+    if mask.ndim:
+        parsed.arrays.extend(mask.nonzero())
+        parsed.axes.extend(range(start, start + mask.ndim))
+    else:
+        parsed.arrays.append(np.zeros(int(mask), np.intp))
+        parsed.axes.append(start)
+        parsed.fresh.append(start)
+
+
+def _without_needless_ellipsis(template: list[Any]) -> tuple[Any, ...]:
+    if Ellipsis in template:
+        place = template.index(Ellipsis)
+        around = template[:place], template[place + 1 :]
+        if not all(ARRAY in side or any(type(i) is int for i in side) for side in around):
+            template = [*around[0], *around[1]]
+        elif ARRAY not in template:
+            template = [*around[0], *around[1]]
+    return tuple(template)
+
+
+def _with_fresh(x: Array, fresh: Sequence[int]) -> Array:
+    return np.expand_dims(x, tuple(fresh)) if fresh else x
+
+
+# -- reading ---------------------------------------------------------------------------------------
 
 
 @implements(operator.getitem)
 def getitem(x: Array, index: Any) -> Array:
     """``x[index]``: a view for integers and slices, a copy for index arrays and masks."""
-    if type(index) is int or type(index) is slice:
-        template: tuple[Any, ...] = (index,)
-        arrays: list[Array] = []
+    basic = _basic(index)
+    if basic is not None:
+        params = {"index": basic}
+        return as_view(x, slice_.bind(x, index=basic), slice_, params)
+    index, arrays, _, fresh = _parse(index, x.shape)
+    params = {"index": index}
+    if not arrays:
+        return as_view(x, slice_.bind(x, index=index), slice_, params)
+    made = gather.bind(_with_fresh(x, fresh), *arrays, index=index)
+    if any(np.ndim(array) for array in arrays):
+        return made
+    return as_view(x, made, gather, params, arrays)
+
+
+@implements(np.take)
+def take(a: Array, indices: Any, axis: int | None = None, mode: str = "raise") -> Array:
+    a, indices = plain(a), plain(indices)
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    axis = operator.index(axis) % a.ndim
+    if not isinstance(indices, Traced):
+        indices = np.asarray(indices)
+        if indices.size == 0:
+            indices = indices.astype(np.intp)
+    if mode == "wrap":
+        indices = indices % a.shape[axis]
+    elif mode == "clip":
+        indices = np.clip(indices, 0, a.shape[axis] - 1)
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"cannot take elements by indices of {indices.dtype}")
+    return gather.bind(a, indices, index=(*(slice(None),) * axis, ARRAY))
+
+
+@implements(np.take_along_axis)
+def take_along_axis(arr: Array, indices: Array, axis: int | None = -1) -> Array:
+    if axis is None:
+        arr, axis = np.ravel(arr), 0
+    return getitem(arr, _along(arr.shape, indices, axis))
+
+
+def _along(shape: tuple[int, ...], indices: Array, axis: int) -> tuple[Any, ...]:
+    """The full index of which ``indices`` is the part along one axis."""
+    rank = len(shape)
+    if np.ndim(indices) != rank:
+        raise ValueError("the indices and the array must have the same number of axes")
+    rows = [np.arange(n).reshape(-1, *(1,) * (rank - 1 - i)) for i, n in enumerate(shape)]
+    rows[axis % rank] = indices
+    return tuple(rows)
+
+
+@implements(np.compress)
+def compress(condition: Any, a: Array, axis: int | None = None) -> Array:
+    mask = np.asarray(known(plain(condition), "the elements chosen by", _MASK_REMEDY))
+    return take(a, np.flatnonzero(mask), axis)
+
+
+@implements(np.extract)
+def extract(condition: Any, arr: Array) -> Array:
+    return compress(np.ravel(condition), np.ravel(arr))
+
+
+@implements(np.diagonal, np.linalg.diagonal)
+def diagonal(a: Array, offset: int = 0, axis1: int | None = None, axis2: int | None = None) -> Array:
+    """The diagonal as a copy. ``np.linalg.diagonal`` has the last two axes for its matrix."""
+    return _diagonal(a, offset, 0 if axis1 is None else axis1, 1 if axis2 is None else axis2)
+
+
+@implements(np.linalg.diagonal)
+def matrix_diagonal(x: Array, /, *, offset: int = 0) -> Array:
+    return _diagonal(x, offset, -2, -1)
+
+
+def _diagonal(a: Array, offset: int, axis1: int, axis2: int) -> Array:
+    a = np.moveaxis(a, (axis1, axis2), (-2, -1))
+    rows, columns = a.shape[-2:]
+    start = max(-offset, 0), max(offset, 0)
+    steps = np.arange(max(min(rows - start[0], columns - start[1]), 0))
+    index = (*(slice(None),) * (a.ndim - 2), ARRAY, ARRAY)
+    return gather.bind(a, steps + start[0], steps + start[1], index=index)
+
+
+@implements(np.diag)
+def diag(v: Array, k: int = 0) -> Array:
+    if v.ndim != 1:
+        return _diagonal(v, k, 0, 1)
+    n = v.shape[0] + abs(k)
+    steps = np.arange(v.shape[0])
+    zeros = np.zeros((n, n), v.dtype)
+    return scatter_add.bind(
+        zeros, v, steps + max(-k, 0), steps + max(k, 0), index=(ARRAY, ARRAY)
+    )
+
+
+@implements(np.diagflat)
+def diagflat(v: Array, k: int = 0) -> Array:
+    return diag(np.ravel(plain(v)), k)
+
+
+@implements(np.delete)
+def delete(arr: Array, obj: Any, axis: int | None = None) -> Array:
+    if axis is None:
+        arr, axis = np.ravel(arr), 0
+    return take(arr, np.delete(np.arange(arr.shape[axis]), obj), axis)
+
+
+@implements(np.insert)
+def insert(arr: Array, obj: Any, values: Any, axis: int | None = None) -> Array:
+    arr, values = plain(arr), np.asarray(values) if np.isscalar(values) else plain(values)
+    if axis is None:
+        arr, axis = np.ravel(arr), 0
+    axis = axis % arr.ndim
+    length = arr.shape[axis]
+    values = np.reshape(values, (1,) * (arr.ndim - values.ndim) + values.shape)
+    if not isinstance(obj, slice) and np.ndim(obj) == 0:
+        values = np.moveaxis(values, 0, axis)
+        count = values.shape[axis]
+        places = np.insert(np.arange(length), obj, np.arange(length, length + count))
     else:
-        template, arrays = _parse(index)
-    if arrays:
-        return gather.bind(x, *arrays, index=template)
-    params = {"index": template}
-    return as_view(x, slice_.bind(x, **params), slice_, params)
+        count = np.insert(np.arange(length), obj, -1).size - length
+        places = np.insert(np.arange(length), obj, np.arange(length, length + count))
+    wide = (*arr.shape[:axis], count, *arr.shape[axis + 1 :])
+    values = np.broadcast_to(values, wide).astype(arr.dtype)
+    return take(np.concatenate([arr, values], axis=axis), places, axis)
+
+
+# -- where something is ----------------------------------------------------------------------------
+
+_PLACES = "np.where(condition, a, b), whose shape no value decides"
+
+
+@implements(np.nonzero)
+def nonzero(a: Array) -> Any:
+    return np.nonzero(known(a, "the places of the non-zero elements of", _PLACES))
+
+
+@implements(np.flatnonzero)
+def flatnonzero(a: Array) -> Array:
+    return np.flatnonzero(known(a, "the places of the non-zero elements of", _PLACES))
+
+
+@implements(np.argwhere)
+def argwhere(a: Array) -> Array:
+    return np.argwhere(known(a, "the places of the non-zero elements of", _PLACES))
+
+
+# -- writing ---------------------------------------------------------------------------------------
 
 
 @implements(operator.setitem)
 def setitem(x: Array, index: Any, value: Array) -> Array:
     """The array that ``x`` becomes by ``x[index] = value``."""
-    value = plain(value) if isinstance(value, Traced) else np.asarray(value)
-    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
-        value = plain(value)
-    if value.dtype != x.dtype:
-        if not np.can_cast(value.dtype, x.dtype, "unsafe") or (
-            value.dtype.kind == "c" and x.dtype.kind != "c"
-        ):
-            raise UnsupportedError(f"a {value.dtype} value cannot be assigned into {x.dtype}")
-        value = convert.bind(value, dtype=x.dtype)
-    items = index if isinstance(index, tuple) else (index,)
-    if len(items) == 1 and isinstance(items[0], (np.ndarray, Traced)) and items[0].dtype == bool:
-        mask = items[0]
-        if value.ndim == 0:
-            wide = mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
-            return select.bind(wide, value, x)
-    template, arrays = _parse(index)
-    ghost = np.broadcast_to(np.int8(0), x.shape)
-    if arrays:
-        from ..primitives.index import fill
+    basic = _basic(index)
+    if basic is not None:
+        if isinstance(value, View) and value.is_part(x, slice_, basic):
+            return x
+        return _update(x, _as_part(value, x.dtype), Parsed(basic, [], [], []))
+    part = _as_part(value, x.dtype)
+    if isinstance(index, (np.ndarray, Traced)) and index.dtype == bool and index.ndim:
+        rest = x.shape[index.ndim :]
+        if part.ndim <= len(rest):
+            if index.shape != x.shape[: index.ndim]:
+                raise IndexError(f"a mask of shape {index.shape} does not fit an array of {x.shape}")
+            mask = np.reshape(index, index.shape + (1,) * len(rest))
+            return select.bind(mask, np.broadcast_to(part, rest), x)
+    parsed = _parse(index, x.shape)
+    if not parsed.fresh:
+        return _update(x, part, parsed)
+    made = _update(_with_fresh(x, parsed.fresh), part, parsed)
+    return reshape.bind(made, shape=x.shape)
 
-        filled = fill(template, [known(a, "an index", "x[i]") for a in arrays])
-        _refuse_duplicates(filled, x.shape)
-        shape = ghost[filled].shape
+
+def _as_part(value: Any, dtype: np.dtype[Any]) -> Array:
+    """A value in the dtype of the array that it is assigned into."""
+    part = plain(value) if isinstance(value, (Traced, np.ndarray)) else np.asarray(value)
+    if part.dtype == object:
+        part = plain(part)
+    if part.dtype != dtype:
+        if part.dtype.kind == "c" and dtype.kind != "c":
+            raise UnsupportedError(
+                f"a {part.dtype} value cannot be assigned into an array of {dtype}",
+                remedy="np.real(value), or an array of complex numbers to assign into",
+            )
+        part = convert.bind(part, dtype=dtype)
+    return part
+
+
+def _fitted(part: Array, shape: tuple[int, ...]) -> Array:
+    """A value broadcast to the shape of the part that it replaces."""
+    if part.shape == shape:
+        return part
+    extra = part.ndim - len(shape)
+    if extra > 0:
+        part = reshape.bind(part, shape=part.shape[extra:])
+    return part if part.shape == shape else broadcast.bind(part, shape=shape)
+
+
+def _update(x: Array, part: Array, parsed: Parsed) -> Array:
+    index, arrays, _, _ = parsed
+    if not arrays:
+        part = _fitted(part, _part_shape(x.shape, index))
+        return update.bind(x, part, index=index)
+    if all(np.ndim(array) == 0 for array in arrays):
+        zeros = [np.zeros((), np.intp)] * len(arrays)
+        part = _fitted(part, np.shape(ghost(x.shape)[fill(index, zeros)]))
+        return update.bind(x, part, *arrays, index=index)
+    found = [known(array, "the places that are assigned to by", "x[i] = ...") for array in arrays]
+    filled = fill(index, found)
+    part = _fitted(part, np.shape(ghost(x.shape)[filled]))
+    if _distinct(found, [x.shape[axis] for axis in parsed.axes]):
+        return update.bind(x, part, *arrays, index=index)
+    return _last_wins(x, part, filled)
+
+
+def _part_shape(shape: tuple[int, ...], index: tuple[Any, ...]) -> tuple[int, ...]:
+    """Shape of the part that a basic index chooses."""
+    if len(index) == 1 and type(index[0]) is int:
+        return shape[1:]
+    return np.shape(ghost(shape)[index])
+
+
+def _distinct(arrays: Sequence[Any], lengths: Sequence[int]) -> bool:
+    """Whether no element is named twice by these index arrays."""
+    wide = np.broadcast_arrays(*arrays)
+    if wide[0].size < 2:
+        return True
+    positive = [a % n for a, n in zip(wide, lengths, strict=True)]
+    flat = np.ravel_multi_index(positive, lengths).ravel()
+    return np.unique(flat).size == flat.size
+
+
+def _last_wins(x: Array, part: Array, index: tuple[Any, ...]) -> Array:
+    """Of several values for one element the last one stays, as in NumPy."""
+    places = np.arange(math.prod(x.shape)).reshape(x.shape)[index].ravel()
+    _, backwards = np.unique(places[::-1], return_index=True)
+    last = places.size - 1 - backwards
+    values = gather.bind(reshape.bind(part, shape=(places.size,)), last, index=(ARRAY,))
+    flat = reshape.bind(x, shape=(math.prod(x.shape),))
+    made = update.bind(flat, values, places[last], index=(ARRAY,))
+    return reshape.bind(made, shape=x.shape)
+
+
+def _add_at(sign: int) -> Any:
+    def at(a: Array, indices: Any, b: Array) -> None:
+        if not isinstance(a, ArrayTracer):
+            store(a, b, True)
+        part = _as_part(b, a.dtype)
+        index, arrays, _, fresh = _parse(indices, a.shape)
+        base = _with_fresh(a, fresh)
+        found = [known(array, "the places that are added to by", "x[i] += ...") for array in arrays]
+        part = _fitted(part, np.shape(ghost(base.shape)[fill(index, found)]))
+        part = part if sign > 0 else -part
+        made = scatter_add.bind(base, part, *arrays, index=index)
+        a.assign(reshape.bind(made, shape=a.shape) if fresh else made)
+
+    return at
+
+
+UFUNC_METHODS[np.add, "at"] = _add_at(1)
+UFUNC_METHODS[np.subtract, "at"] = _add_at(-1)
+
+
+def _cycled(values: Any, count: int) -> Array:
+    """The first ``count`` of the values, over and over."""
+    values = np.ravel(plain(values) if isinstance(values, Traced) else plain(np.asarray(values)))
+    if values.shape[0] == count:
+        return values
+    return take(values, np.arange(count) % max(values.shape[0], 1))
+
+
+@implements(np.put)
+def put(a: Array, ind: Any, v: Any, mode: str = "raise") -> None:
+    places = np.asarray(ind).ravel()
+    size = math.prod(a.shape)
+    if mode != "raise":
+        places = places % size if mode == "wrap" else np.clip(places, 0, size - 1)
+    flat = setitem(reshape.bind(a, shape=(size,)), places, _cycled(v, places.size))
+    store(a, reshape.bind(flat, shape=a.shape), True)
+
+
+@implements(np.putmask)
+def putmask(a: Array, mask: Array, values: Any) -> None:
+    wide = np.reshape(_cycled(values, math.prod(a.shape)), a.shape)
+    store(a, select.bind(mask, _as_part(wide, a.dtype), a), True)
+
+
+@implements(np.place)
+def place(arr: Array, mask: Array, vals: Any) -> None:
+    put(arr, np.flatnonzero(mask), vals)
+
+
+@implements(np.put_along_axis)
+def put_along_axis(arr: Array, indices: Array, values: Array, axis: int | None) -> None:
+    if axis is None:
+        store(arr, reshape.bind(setitem(np.ravel(arr), indices, values), shape=arr.shape), True)
     else:
-        shape = ghost[template].shape
-    if value.shape != shape:
-        if value.ndim > len(shape):
-            value = value.reshape(value.shape[value.ndim - len(shape) :])
-        value = broadcast.bind(value, shape=shape)
-    return update.bind(x, value, *arrays, index=template)
+        store(arr, setitem(arr, _along(arr.shape, indices, axis), values), True)
 
 
-def _refuse_duplicates(index: tuple[Any, ...], shape: tuple[int, ...]) -> None:
-    """The last of several values for one element wins in NumPy; which one that is has no rule."""
-    size = int(np.prod(shape))
-    touched = np.arange(size).reshape(shape)[index].ravel()
-    if touched.size != np.unique(touched).size:
-        raise UnsupportedError(
-            "an assignment names the same element more than once, and only the last value stays",
-            remedy="np.add.at(x, index, value) to add them up, or an index without repetitions",
-        )
+@implements(np.copyto)
+def copyto(dst: Array, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+    store(dst, plain(src) if not np.isscalar(src) else np.asarray(src), where)
+
+
+@implements(np.fill_diagonal)
+def fill_diagonal(a: Array, val: Any, wrap: bool = False) -> None:
+    if a.ndim < 2 or (a.ndim > 2 and len(set(a.shape)) > 1):
+        raise ValueError("the array must have at least two axes, and more than two of equal length")
+    step = sum(math.prod(a.shape[i + 1 :]) for i in range(a.ndim))
+    end = math.prod(a.shape)
+    if a.ndim == 2 and not wrap:
+        end = min(end, a.shape[1] ** 2)
+    put(a, np.arange(0, end, step), val)

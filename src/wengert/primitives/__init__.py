@@ -1,5 +1,14 @@
 """The primitives, one file for each family, one declaration for each primitive."""
 
-from . import arithmetic, contract, elementary, index, logic, reduce, shape
+from . import arithmetic, contract, elementary, index, logic, reduce, shape, sorting
 
-__all__ = ["arithmetic", "contract", "elementary", "index", "logic", "reduce", "shape"]
+__all__ = [
+    "arithmetic",
+    "contract",
+    "elementary",
+    "index",
+    "logic",
+    "reduce",
+    "shape",
+    "sorting",
+]

@@ -2,8 +2,8 @@
 
 ``slice`` reads by integers, slices and new axes and is a view; ``gather`` reads by integer arrays;
 ``update`` replaces a part of an array by new values; ``scatter_add`` adds to a part and is the
-transpose of a gather. An ``index`` is what stands between the brackets in Python, a tuple; in
-those that take index arrays ``ARRAY`` marks where each of the operands goes.
+transpose of a gather. An ``index`` is what stands between the brackets in Python, a tuple without
+Ellipsis; in those that take index arrays ``ARRAY`` marks where each of the operands goes.
 """
 
 from __future__ import annotations
@@ -69,23 +69,14 @@ slice_ = linear(
     examples=[
         Example(((4, 3),), {"index": (slice(1, 4, 2), 0)}),
         Example(((4,),), {"index": (slice(None, None, -1), None)}),
-        Example(((2, 3, 2),), {"index": (Ellipsis, 1)}),
+        Example(((2, 3, 2),), {"index": (slice(None), slice(None), 1)}),
     ],
 )
 
 # -- gather and scatter ----------------------------------------------------------------------------
 
 
-def _spelt_out(index: Index, rank: int) -> Index:
-    """The index with its Ellipsis as slices, for an array of this rank."""
-    if Ellipsis not in index:
-        return index
-    place = index.index(Ellipsis)
-    used = sum(item is not None for item in index) - 1
-    return (*index[:place], *(slice(None),) * (rank - used), *index[place + 1 :])
-
-
-def _place(index: Index) -> tuple[int, bool]:
+def place_of_arrays(index: Index) -> tuple[int, bool]:
     """Axis of the result at which those of the index arrays begin, and whether they are split.
 
     Integers count as index arrays. NumPy puts the arrays' axes first if they are split, that is,
@@ -108,18 +99,17 @@ Move = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 def _batched_index(
-    size: int, rank: int, index: Index, arrays: Sequence[Array], batched: Sequence[bool]
+    size: int, index: Index, arrays: Sequence[Array], batched: Sequence[bool]
 ) -> tuple[Index, list[Array], Move]:
-    """Index and arrays for an operand with a batch axis in front of its ``rank`` axes.
+    """Index and arrays for an operand with a batch axis in front.
 
     The part that they choose has its batch axis in front and its other axes in their order once
     those in the first tuple of the last result have been moved to those in the second.
     """
-    index = _spelt_out(index, rank)
     if not arrays:
         return (slice(None), *index), [], ((), ())
     width = max(np.ndim(a) - b for a, b in zip(arrays, batched, strict=True))
-    place, split = _place(index)
+    place, split = place_of_arrays(index)
     if not any(batched):
         return (slice(None), *index), list(arrays), ((width,), (0,)) if split else ((), ())
     rows = np.arange(size).reshape(size, *(1,) * width)
@@ -133,12 +123,11 @@ def _gather_batch(
 ) -> Array:
     x, *arrays = operands
     if batched[0]:
-        lifted, arrays, move = _batched_index(size, x.ndim - 1, index, arrays, batched[1:])
+        lifted, arrays, move = _batched_index(size, index, arrays, batched[1:])
         return np.moveaxis(gather.bind(x, *arrays, index=lifted), *move)
-    index = _spelt_out(index, np.ndim(x))
     width = max(np.ndim(a) - b for a, b in zip(arrays, batched[1:], strict=True))
     arrays = [_aligned(size, width, a, b) for a, b in zip(arrays, batched[1:], strict=True)]
-    return np.moveaxis(gather.bind(x, *arrays, index=index), _place(index)[0], 0)
+    return np.moveaxis(gather.bind(x, *arrays, index=index), place_of_arrays(index)[0], 0)
 
 
 def _lifted(size: int, operand: Array, batched: bool) -> Array:
@@ -153,9 +142,8 @@ def _scatter_batch(primitive: Callable[[], Linear]) -> Callable[..., Array]:
     ) -> Array:
         x = _lifted(size, operands[0], batched[0])
         part = _lifted(size, operands[1], batched[1])
-        lifted, arrays, (source, target) = _batched_index(
-            size, x.ndim - 1, index, operands[2:], batched[2:]
-        )
+        arrays = operands[2:]
+        lifted, arrays, (source, target) = _batched_index(size, index, arrays, batched[2:])
         return primitive().bind(x, np.moveaxis(part, target, source), *arrays, index=lifted)
 
     return batch
@@ -187,6 +175,9 @@ gather = linear(
             ((2, 3, 4), np.array([0, 1]), np.array([3, 1])),
             {"index": (ARRAY, slice(None), ARRAY)},
         ),
+        Example(((2, 3, 4), np.array([0, 1, 1])), {"index": (0, slice(None), ARRAY)}),
+        Example(((2, 3, 4), np.array([[2], [0]])), {"index": (slice(None), ARRAY, None, 1)}),
+        Example(((2, 3), np.array(2)), {"index": (slice(None), ARRAY)}),
     ],
 )
 
