@@ -177,7 +177,13 @@ ARRAYS = tuple(
     Case(f"{name}-{n:.0e}".replace("e+0", "e"), f"{title}, {n:,}", write, data(n), count)
     for n in (100_000, 1_000_000)
     for name, title, write, data, count in (
-        ("elementwise", "sum(exp(x) sin(y) + log(1 + z))", elementwise, lambda n: _several(n, 3), 3),
+        (
+            "elementwise",
+            "sum(exp(x) sin(y) + log(1 + z))",
+            elementwise,
+            lambda n: _several(n, 3),
+            3,
+        ),
         ("squares", "sum(x**2)", squares, _point, 1),
         ("logsumexp", "log(sum(exp(x)))", logsumexp, _point, 1),
         ("dot", "x @ y", dot, lambda n: _several(n, 2), 2),

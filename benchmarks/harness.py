@@ -139,7 +139,7 @@ def _work(name: str, line: Connection) -> None:
                 runs[kind, case] = getattr(peer, kind)(CASES[case])
             run = runs[kind, case]
             line.send(flat(run()) if question == "result" else _median_time(run, *rest))
-        except Exception as error:  # noqa: BLE001 - the asking process raises it
+        except Exception as error:
             line.send(RuntimeError(f"{name}, {case}: {type(error).__name__}: {error}"))
 
 

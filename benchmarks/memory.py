@@ -83,7 +83,9 @@ def main(name: str, size: int, steps: int) -> None:
     watcher.join()
     thin = samples[:: max(1, len(samples) // 400)]
     peak = _highest() - start_memory
-    print(json.dumps({"seconds": [t for t, _ in thin], "bytes": [b for _, b in thin], "peak": peak}))
+    print(
+        json.dumps({"seconds": [t for t, _ in thin], "bytes": [b for _, b in thin], "peak": peak})
+    )
     del result
 
 

@@ -107,7 +107,11 @@ def pictures(results: dict[str, Any], folder: Path) -> list[Path]:
     )
     folder.mkdir(parents=True, exist_ok=True)
     made: list[Path] = []
-    for name, draw in (("times", _draw_times), ("memory", _draw_memory), ("scaling", _draw_scaling)):
+    for name, draw in (
+        ("times", _draw_times),
+        ("memory", _draw_memory),
+        ("scaling", _draw_scaling),
+    ):
         if results.get(name):
             path = folder / f"bench-{name}.png"
             draw(results, path)
@@ -120,14 +124,22 @@ def _draw_times(results: dict[str, Any], path: Path) -> None:
 
     rows = results["times"]
     titles = results["titles"]
-    peers = [p for p in COLOURS if p not in ("wengert", "numpy") and any(p in r["over"] for r in rows)]
+    peers = [
+        p for p in COLOURS if p not in ("wengert", "numpy") and any(p in r["over"] for r in rows)
+    ]
     figure, axes = pyplot.subplots(figsize=(7.2, 0.55 * len(rows) + 0.22 * len(rows) * len(peers)))
     height = 0.8 / len(peers)
     for k, peer in enumerate(peers):
-        places = [i + (k - (len(peers) - 1) / 2) * height for i, r in enumerate(rows) if peer in r["over"]]
+        places = [
+            i + (k - (len(peers) - 1) / 2) * height for i, r in enumerate(rows) if peer in r["over"]
+        ]
         values = [r["over"][peer] for r in rows if peer in r["over"]]
         axes.barh(
-            places, [v - 1 for v in values], height * 0.9, left=1, label=titles[peer],
+            places,
+            [v - 1 for v in values],
+            height * 0.9,
+            left=1,
+            label=titles[peer],
             color=COLOURS[peer],
         )
         for place, value in zip(places, values, strict=True):
@@ -174,7 +186,8 @@ def _draw_memory(results: dict[str, Any], path: Path) -> None:
     axes.set_ylabel("memory, in arrays")
     axes.set_ylim(0)
     axes.set_title(
-        f"A chain of {memory['steps']} steps needs {memory['steps']} residuals (dotted)", fontsize=10
+        f"A chain of {memory['steps']} steps needs {memory['steps']} residuals (dotted)",
+        fontsize=10,
     )
     axes.legend(frameon=False, fontsize=9)
     figure.savefig(path, bbox_inches="tight")

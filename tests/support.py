@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.calls import result_leaf
 from wengert.primitive import Traced
 from wengert.transforms.dual import Dual
 from wengert.transforms.tape import linearise
@@ -33,13 +34,14 @@ def difference(f: Function, points: Arrays, directions: Arrays, h: float = STEP)
 def forward(f: Function, points: Arrays, directions: Arrays) -> list[Any]:
     """The tangents of the results of ``f`` in forward mode (zeros where there is none)."""
     trace = Dual()
-    results = f(*(trace.wrap(x, v) for x, v in zip(points, directions, strict=True)))
+    given = [trace.wrap(x, v) for x, v in zip(points, directions, strict=True)]
+    results = [result_leaf(y) for y in f(*given)]
     trace.open = False
     tangents: list[Any] = []
     for result in results:
         own = isinstance(result, Traced) and result._trace is trace
         tangent = result._node if own else None
-        tangents.append(np.zeros(np.shape(result)) if tangent is None else tangent)
+        tangents.append(np.zeros(np.shape(result))[()] if tangent is None else tangent)
     return tangents
 
 
@@ -47,7 +49,7 @@ def reverse(f: Function, points: Arrays, cotangents: Arrays) -> list[Any]:
     """The cotangents of the operands of ``f`` in reverse mode (zeros where there is none)."""
     tape, inputs = linearise(points)
     try:
-        results = f(*inputs)
+        results = [result_leaf(y) for y in f(*inputs)]
     finally:
         tape.release()
     pairs = [
@@ -57,7 +59,8 @@ def reverse(f: Function, points: Arrays, cotangents: Arrays) -> list[Any]:
     ]
     found = tape.pull(pairs, len(points), keep=False)
     return [
-        np.zeros(x.shape, x.dtype) if ct is None else ct for x, ct in zip(points, found, strict=True)
+        np.zeros(x.shape, x.dtype)[()] if ct is None else ct
+        for x, ct in zip(points, found, strict=True)
     ]
 
 

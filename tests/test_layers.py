@@ -186,10 +186,10 @@ def test_the_design_document_names_the_layers_in_this_order():
 
 @pytest.fixture
 def package(tmp_path):
-    def make(**files):
+    def make(files):
         folder = tmp_path / "wengert"
         for name, text in files.items():
-            path = folder / (name.replace("__in__", "/") + ".py")
+            path = folder / f"{name}.py"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         return folder
@@ -199,11 +199,13 @@ def package(tmp_path):
 
 def test_a_sound_package_has_no_faults(package):
     made = package(
-        errors="import numpy",
-        program="from .errors import Oops\nfrom . import errors",
-        primitives__in____init__="from . import shape",
-        primitives__in__shape="from ..program import Program\nfrom wengert.errors import Oops",
-        __init__="from . import program\nfrom .primitives import shape",
+        {
+            "errors": "import numpy",
+            "program": "from .errors import Oops\nfrom . import errors",
+            "primitives/__init__": "from . import shape",
+            "primitives/shape": "from ..program import Program\nfrom wengert.errors import Oops",
+            "__init__": "from . import program\nfrom .primitives import shape",
+        }
     )
     assert faults(made) == []
 
@@ -221,29 +223,33 @@ def test_a_sound_package_has_no_faults(package):
     ],
 )
 def test_an_import_of_a_lower_layer_is_found(package, text):
-    made = package(errors=text, trace="")
+    made = package({"errors": text, "trace": ""})
     line = text.count("\n", 0, text.index("trace")) + 1
     assert faults(made) == [f"errors.py:{line} imports trace, a layer below errors"]
 
 
 def test_an_import_of_the_package_itself_is_found(package):
-    made = package(errors="import wengert", __init__="")
+    made = package({"errors": "import wengert", "__init__": ""})
     assert faults(made) == ["errors.py:1 imports __init__, a layer below errors"]
 
 
 def test_an_import_for_type_checkers_only_is_exempt(package):
     text = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .trace import Tracer"
-    assert faults(package(errors=text, trace="")) == []
-    (fault,) = faults(package(errors=f"{text}\nelse:\n    from .trace import Tracer", trace=""))
+    assert faults(package({"errors": text, "trace": ""})) == []
+    (fault,) = faults(
+        package({"errors": f"{text}\nelse:\n    from .trace import Tracer", "trace": ""})
+    )
     assert "errors.py:5 imports trace" in fault
 
 
 def test_an_import_cycle_inside_one_layer_is_found(package):
     made = package(
-        primitives__in____init__="",
-        primitives__in__shape="from .index import take",
-        primitives__in__index="from . import reduce",
-        primitives__in__reduce="from .shape import reshape",
+        {
+            "primitives/__init__": "",
+            "primitives/shape": "from .index import take",
+            "primitives/index": "from . import reduce",
+            "primitives/reduce": "from .shape import reshape",
+        }
     )
     (fault,) = faults(made)
     assert fault.startswith("an import cycle: ")
@@ -252,14 +258,16 @@ def test_an_import_cycle_inside_one_layer_is_found(package):
 
 def test_a_cycle_through_a_function_is_no_cycle_at_import(package):
     made = package(
-        primitives__in____init__="",
-        primitives__in__shape="from .index import take",
-        primitives__in__index="def f():\n    from .shape import reshape",
+        {
+            "primitives/__init__": "",
+            "primitives/shape": "from .index import take",
+            "primitives/index": "def f():\n    from .shape import reshape",
+        }
     )
     assert faults(made) == []
 
 
 def test_a_file_without_a_layer_is_told_where_it_belongs(package):
-    (fault,) = faults(package(errors="", helpers=""))
+    (fault,) = faults(package({"errors": "", "helpers": ""}))
     assert "helpers.py belongs to no layer" in fault
     assert "tests/test_layers.py" in fault

@@ -261,44 +261,54 @@ def check(tmp_path, monkeypatch):
     return checked
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        f"{F}python\nx = 2\n{F}\n\nthen\n\n{F}python\nprint(x + 1)\n{F}\n\n{F}text\n3\n{F}\n",
-        f"{F}python\nprint(2 / 3)\n{F}\n{F}text\n0.666666666666667\n{F}\n",
-        f"{F}python\nprint([1e-17, 1.5, -2.0])\n{F}\n{F}text\n[0.0, 1.5,\n -2.0]\n{F}\n",
-        f"{F}python\nprint('took', 1.5, 'ms')\n{F}\n{F}text\ntook ... ms\n{F}\n",
-        f"{F}python\n1 / 0\n{F}\n{F}text\nZeroDivisionError: division by zero\n{F}\n",
-        f"{F}python\n>>> y = 4\n>>> y\n4\n{F}\n{F}python\nassert y == 4\n{F}\n",
-        f"{F}python\n# model.py\nb = 7\n{F}\n{F}python\nimport os\nos.stat('model.py')\n{F}\n",
-        f"{F}sh\ngit clone somewhere\ncd there\nmake demo   # first\nWORKERS=2 make test\n{F}\n",
-        f'{F}console\n$ pip install "wengert[plot,demo]"\n{F}\n',
-        f"{F}text\na picture\n{F}\n",
-    ],
-)
+def python(code: str, *output: str) -> str:
+    return f"{F}python\n{code}\n{F}\n" + "".join(f"\n{F}text\n{o}\n{F}\n" for o in output)
+
+
+def shell(commands: str, language: str = "sh") -> str:
+    return f"{F}{language}\n{commands}\n{F}\n"
+
+
+TRUE = {
+    "names are shared by the blocks": python("x = 2") + "then\n" + python("print(x + 1)", "3"),
+    "the last bits of a number": python("print(2 / 3)", "0.666666666666667"),
+    "white space, and a number that is almost zero": python("print([1e-17, 1.5])", "[0.0,\n 1.5]"),
+    "anything": python("print('took', 1.5, 'ms')", "took ... ms"),
+    "an error": python("1 / 0", "ZeroDivisionError: division by zero"),
+    "examples": python(">>> y = 4\n>>> y\n4") + python("assert y == 4"),
+    "a file": python("# model.py\na = 7") + python("import os\nos.stat('model.py')"),
+    "a block in a list": "- so\n\n  ```python\n  if True:\n      print(3)\n  ```\n"
+    "\n  ```text\n  3\n  ```\n",
+    "commands": shell("git clone somewhere\ncd there\nmake demo   # first\nWORKERS=2 make test"),
+    "an installation": shell('$ pip install "wengert[plot,demo]"', "console"),
+    "a picture": f"{F}text\na -> b\n{F}\n",
+}
+
+FALSE = {
+    "another number": python("print(3)", "4"),
+    "another rounding": python("print(2 / 3)", "0.6669"),
+    "a number too many": python("print(1.0)", "1.0 2.0"),
+    "a number that is not whole": python("print(1.4)", "1."),
+    "a missing space": python("print('a b')", "ab"),
+    "an output that is not there": python("x = 1", "1"),
+    "a wrong example": python(">>> 2 + 2\n5"),
+    "no Python": python("    x = 1\n  y = 2"),
+    "an error that is not shown": python("1 / 0"),
+    "an error shown as a number": python("1 / 0", "0"),
+    "no such target": shell("make coffee"),
+    "no such extra": shell("pip install wengert[coffee]"),
+    "a command that nobody checks": shell("curl somewhere"),
+    "a command without a prompt": shell("make test", "console"),
+    "a language that nobody checks": f"{F}py\nprint(3)\n{F}\n",
+}
+
+
+@pytest.mark.parametrize("page", TRUE.values(), ids=TRUE)
 def test_a_page_that_tells_the_truth_passes(check, page):
     check(page)
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        f"{F}python\nprint(3)\n{F}\n\n{F}text\n4\n{F}\n",
-        f"{F}python\nprint(2 / 3)\n{F}\n{F}text\n0.6669\n{F}\n",
-        f"{F}python\nprint(1.4)\n{F}\n{F}text\n1.\n{F}\n",
-        f"{F}python\nprint('a b')\n{F}\n{F}text\nab\n{F}\n",
-        f"{F}python\nprint(1.0)\n{F}\n{F}text\n1.0 2.0\n{F}\n",
-        f"{F}python\n>>> 2 + 2\n5\n{F}\n",
-        f"{F}python\n    x = 1\n  y = 2\n{F}\n",
-        f"{F}python\n1 / 0\n{F}\n",
-        f"{F}python\n1 / 0\n{F}\n{F}text\n0\n{F}\n",
-        f"{F}sh\nmake coffee\n{F}\n",
-        f"{F}sh\npip install wengert[coffee]\n{F}\n",
-        f"{F}sh\ncurl somewhere\n{F}\n",
-        f"{F}console\nmake test\n{F}\n",
-        f"{F}py\nprint(3)\n{F}\n",
-    ],
-)
+@pytest.mark.parametrize("page", FALSE.values(), ids=FALSE)
 def test_a_page_that_does_not_fails(check, page):
     with pytest.raises((AssertionError, SyntaxError, ZeroDivisionError)):
         check(page)

@@ -8,6 +8,11 @@
 The verbs are listed in ``wengert.derivatives``; ``wg.explain`` shows how an answer came about.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from . import errors, numpy, primitives
 from .custom import custom_jvp, custom_vjp, stop_gradient
 from .derivatives import (
@@ -25,9 +30,13 @@ from .derivatives import (
     vmap,
 )
 from .evaluate import evaluate
+from .explain import explain
 from .numerical import check_grads, derivative
 from .program import Program
 from .transforms.simplify import simplify
+
+if TYPE_CHECKING:
+    from . import optimize
 
 __version__ = "0.1.0.dev0"
 
@@ -39,6 +48,7 @@ __all__ = [
     "derivative",
     "errors",
     "evaluate",
+    "explain",
     "grad",
     "hessian",
     "hvp",
@@ -48,6 +58,7 @@ __all__ = [
     "jvp",
     "linearize",
     "numpy",
+    "optimize",
     "primitives",
     "simplify",
     "stop_gradient",
@@ -56,3 +67,10 @@ __all__ = [
     "vjp",
     "vmap",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """``wg.optimize`` on first use: SciPy's optimisers take longer to import than all the rest."""
+    if name == "optimize":
+        return import_module(".optimize", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,7 +16,7 @@ from . import tree
 from .errors import DtypeError, ShapeError
 from .primitive import Traced
 from .program import Array, Type
-from .trace import plain
+from .trace import View, plain, snapshot
 from .transforms.tape import Hold, Tape
 
 __all__ = ["Argnums", "Linearised", "Selected", "linearised", "number", "result_leaf", "select"]
@@ -100,6 +100,8 @@ def select(args: Sequence[Any], argnums: Argnums) -> Selected:
 
 def result_leaf(value: Any) -> Array:
     """A leaf of a function's result as an array, a number or a traced value."""
+    if isinstance(value, View):
+        return snapshot(value)
     if isinstance(value, Traced):
         return value
     if value is None or isinstance(value, (str, bytes)):

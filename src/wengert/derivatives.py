@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias, cast
 import numpy as np
 
 from . import tree
-from .calls import Argnums, Linearised, linearised, number, result_leaf, select, split_aux
+from .calls import Argnums, Linearised, linearised, result_leaf, select, split_aux
 from .errors import DtypeError, ShapeError
 from .primitive import Traced
 from .primitives.shape import broadcast, reshape
@@ -94,6 +94,8 @@ def _own(cotangents: Sequence[Array | None], leaves: Sequence[Array]) -> list[Ar
             if cotangent.base is not None or not cotangent.flags.writeable or id(cotangent) in seen:
                 cotangent = cotangent.copy()
             seen.add(id(cotangent))
+        elif type(cotangent) is np.float64 and leaf.dtype != np.float64:
+            cotangent = cotangent.astype(leaf.dtype)
         found.append(cotangent)
     return found
 
@@ -323,7 +325,8 @@ def _batch(
     program: Program, size: int, captures: Sequence[Array], values: Sequence[Array], place: int
 ) -> list[Array]:
     flags = [False] * len(captures) + [i == place for i in range(len(values))]
-    outputs, batched = evaluate_batched(program, size, [*captures, *values], flags)
+    with np.errstate(all="ignore"):
+        outputs, batched = evaluate_batched(program, size, [*captures, *values], flags)
     return [
         output if flag else broadcast.bind(output, shape=(size, *np.shape(output)))
         for output, flag in zip(outputs, batched, strict=True)
@@ -603,11 +606,7 @@ def trace(f: Callable[..., Any]) -> Callable[..., Program]:
     @wraps(f)
     def traced(*args: Any, **kwargs: Any) -> Program:
         leaves, spec = tree.flatten((args, kwargs))
-        values = [
-            number(leaf) if isinstance(leaf, (int, float)) and not isinstance(leaf, bool)
-            else result_leaf(leaf)
-            for leaf in leaves
-        ]
+        values = [result_leaf(leaf) for leaf in leaves]
 
         def flat(*inputs: Array) -> list[Array]:
             given, named = tree.unflatten(spec, inputs)

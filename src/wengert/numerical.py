@@ -60,7 +60,7 @@ def derivative(
     if not columns:
         return np.zeros((*np.shape(f(x)), *point.shape))
     stacked = np.stack(columns, axis=-1)
-    return stacked.reshape(*stacked.shape[:-1], *point.shape)[()]
+    return stacked.reshape((*stacked.shape[:-1], *point.shape))[()]
 
 
 def _difference(

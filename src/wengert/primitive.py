@@ -85,6 +85,11 @@ class Example:
     params: Params = field(default_factory=dict[str, Any])
 
 
+def named(name: str) -> Primitive:
+    """The primitive of this name, by which pickles refer to it."""
+    return REGISTRY[name]
+
+
 def operand_type(operand: Operand) -> Type:
     """The Type of a Var, a Literal or a Type."""
     return operand if isinstance(operand, Type) else operand.type
@@ -133,7 +138,7 @@ class Primitive:
         return self.name
 
     def __reduce__(self) -> Any:
-        return REGISTRY.__getitem__, (self.name,)
+        return named, (self.name,)
 
     # -- applying --------------------------------------------------------------------------------
 
@@ -298,60 +303,85 @@ class Elementwise(Primitive):
     def save(
         self, operands: Sequence[Array], ans: Any, active: Sequence[Any], params: Params
     ) -> Any:
-        pool = (*operands, ans)
-        scalar = type(ans) is np.float64
+        """For numbers, all operands and the result, a tuple; for arrays, what partials need."""
+        partials = self.partials
+        if type(ans) is np.float64:
+            for place, node in enumerate(active):
+                if node is not None and partials[place] is None:
+                    raise self._unknown(place)
+            return (*operands, ans)
         saved: list[Any] = []
         for place, node in enumerate(active):
             if node is None:
                 saved.append(None)
                 continue
-            partial = self.partials[place]
+            partial = partials[place]
             if partial is None:
-                raise UnknownDerivativeError(
-                    f"the derivative of {self.name} with respect to its operand "
-                    f"{_OPERANDS[place]} is not known",
-                    remedy="wg.stop_gradient(...) around that operand if it is meant to be "
-                    "constant, or wg.custom_jvp with a rule of your own",
-                )
+                raise self._unknown(place)
+            operand = operands[place]
             kind = None
-            if not scalar:
-                operand = pool[place]
-                shape, dtype = operand.shape, operand.dtype
-                if shape != ans.shape or dtype is not ans.dtype:
-                    kind = (shape, dtype, ans.shape, ans.dtype)
-            saved.append((partial, kind, [pool[i] for i in partial.needs]))
+            if operand.shape != ans.shape or operand.dtype != ans.dtype:
+                kind = (operand.shape, operand.dtype, ans.shape, ans.dtype)
+            needs = [ans if i == self.arity else operands[i] for i in partial.needs]
+            saved.append((kind, needs))
         return saved
+
+    def _unknown(self, place: int) -> UnknownDerivativeError:
+        return UnknownDerivativeError(
+            f"the derivative of {self.name} with respect to its operand {_OPERANDS[place]} is not "
+            "known",
+            remedy="wg.stop_gradient(...) around that operand if it is meant to be constant, or "
+            "wg.custom_jvp with a rule of your own",
+        )
 
     def push(self, tangents: Sequence[Array | None], saved: Any, params: Params) -> Any:
         total = None
         wide = None
-        for tangent, entry in zip(tangents, saved, strict=True):
+        for place, tangent in enumerate(tangents):
             if tangent is None:
                 continue
-            partial, kind, needs = entry
-            if kind is not None:
-                wide = kind
-            if partial.factor is None:
+            partial = self.partials[place]
+            assert partial is not None
+            if type(saved) is tuple:
+                needs = [saved[i] for i in partial.needs]
+            else:
+                kind, needs = saved[place]
+                wide = wide if kind is None else kind
+            if partial.rule is not None:
                 term = mul0.bind(tangent, partial.rule(*needs))
             else:
                 term = tangent if partial.factor == 1 else tangent * partial.factor
             total = term if total is None else total + term
         return total if wide is None else spread(total, wide[2], wide[3])
 
-    def pull(self, cotangent: Array, saved: Any) -> list[Array | None]:
-        """The operands' cotangents from the result's."""
-        terms: list[Array | None] = []
-        for entry in saved:
-            if entry is None:
-                terms.append(None)
+    def pull(
+        self,
+        cotangent: Array,
+        saved: Any,
+        places: Sequence[int | None],
+        add: Callable[[int, Array], None],
+    ) -> None:
+        """Add to the operands at ``places`` their cotangents, from the result's."""
+        numbers = type(saved) is tuple
+        for i, place in enumerate(places):
+            if place is None:
                 continue
-            partial, kind, needs = entry
-            if partial.factor is None:
-                term = mul0.bind(cotangent, partial.rule(*needs))
+            partial = self.partials[i]
+            assert partial is not None
+            kind = None
+            if numbers:
+                needs = [saved[j] for j in partial.needs]
             else:
+                kind, needs = saved[i]
+            if partial.rule is None:
                 term = cotangent if partial.factor == 1 else cotangent * partial.factor
-            terms.append(term if kind is None else fit(term, kind[0], kind[1]))
-        return terms
+            else:
+                slope = partial.rule(*needs)
+                if numbers and type(cotangent) is np.float64 and not isinstance(slope, Traced):
+                    term = _multiply_zero_absorbs(cotangent, slope)
+                else:
+                    term = mul0.bind(cotangent, slope)
+            add(place, term if kind is None else fit(term, kind[0], kind[1]))
 
 
 def elementwise(
@@ -374,6 +404,10 @@ def elementwise(
 
 
 # -- linear ----------------------------------------------------------------------------------------
+
+
+_NUMBERS = frozenset({int, float, complex})
+"""Python's numbers, which are weak: a zero in their place must be weak too."""
 
 
 class Linear(Primitive):
@@ -430,6 +464,8 @@ class Linear(Primitive):
     def save(
         self, operands: Sequence[Array], ans: Any, active: Sequence[Any], params: Params
     ) -> Any:
+        if len(operands) == 1:
+            return [Type.of(operands[0])]
         moving = {self._group(i) for i, node in enumerate(active) if node is not None}
         saved: list[Any] = []
         for place, operand in enumerate(operands):
@@ -441,7 +477,7 @@ class Linear(Primitive):
                         f"{place} is not known"
                     )
                 saved.append(operand)
-            elif moving == {group}:
+            elif moving == {group} and type(operand) not in _NUMBERS:
                 saved.append(Type.of(operand))
             else:
                 saved.append(operand)
@@ -456,7 +492,8 @@ class Linear(Primitive):
                 if self._group(place) != group:
                     args.append(operand)
                 elif tangent is None:
-                    args.append(Type.of(operand).zeros())
+                    number = type(operand) in _NUMBERS
+                    args.append(0 if number else Type.of(operand).zeros())
                 else:
                     args.append(tangent)
             total = add_tangents(total, self.bind(*args, **params))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -42,7 +43,7 @@ class Type:
         if dtype is None:
             array = np.asarray(value)
             return Type(array.shape, array.dtype)
-        return Type(tuple(value.shape), dtype)
+        return type_of_shape(tuple(value.shape), dtype)
 
     @property
     def ndim(self) -> int:
@@ -67,6 +68,12 @@ class Type:
         kind = {"f": "f", "c": "c", "i": "i", "u": "u"}.get(self.dtype.kind)
         name = f"{kind}{self.dtype.itemsize * 8}" if kind else self.dtype.name
         return name + (f"[{','.join(map(str, self.shape))}]" if self.shape else "")
+
+
+@lru_cache(maxsize=4096)
+def type_of_shape(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Type:
+    """``Type(shape, dtype)``, made once: most values of a program are of a few types."""
+    return Type(shape, dtype)
 
 
 class Var:
@@ -148,11 +155,11 @@ def variable_names() -> Iterator[str]:
 def freeze(value: Any) -> Hashable:
     """A hashable stand-in for a parameter of an equation."""
     if isinstance(value, (list, tuple)):
-        return tuple(freeze(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
+        return tuple(freeze(item) for item in value)
     if isinstance(value, slice):
         return ("slice", freeze(value.start), freeze(value.stop), freeze(value.step))
     if isinstance(value, Mapping):
-        return tuple(sorted((key, freeze(item)) for key, item in value.items()))  # pyright: ignore
+        return tuple(sorted((key, freeze(item)) for key, item in value.items()))
     hash(value)
     return value
 
@@ -205,7 +212,9 @@ class Program:
 
         def use(atom: Atom, where: str) -> None:
             if isinstance(atom, Var) and atom not in defined:
-                raise ProgramError(f"{names.get(atom, '?')} is used before it is assigned, in {where}")
+                raise ProgramError(
+                    f"{names.get(atom, '?')} is used before it is assigned, in {where}"
+                )
 
         for var in self.inputs:
             define(var, "the inputs")

@@ -12,9 +12,10 @@ plain array's item assignment) can only be answered with an error.
 from __future__ import annotations
 
 import itertools
+import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from .primitive import UFUNCS, Linear, Params, Primitive, Traced
 from .program import Array, Atom, Equation, Literal, Program, Type, Var
 
 __all__ = [
+    "CREATION",
     "FUNCTIONS",
     "UFUNC_METHODS",
     "ArrayTracer",
@@ -47,6 +49,12 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 
 UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
 """The same for ``np.add.reduce``, ``np.add.accumulate``, ..., filled by ``wengert.numpy``."""
+
+CREATION: dict[Any, Callable[..., Any]] = {}
+"""What a creation function makes when it is called with ``like=x`` for a traced x.
+
+NumPy leaves ``like`` out of the arguments; x is put in front of them.
+"""
 
 _serials = itertools.count()
 
@@ -123,7 +131,7 @@ class Tracer(Traced):
         self._value = value
         self._node = node
 
-    __hash__ = None  # pyright: ignore[reportAssignmentType]
+    __hash__ = None
 
     # -- facts -----------------------------------------------------------------------------------
 
@@ -147,7 +155,7 @@ class Tracer(Traced):
     @property
     def size(self) -> int:
         """Number of elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
@@ -242,6 +250,9 @@ class Tracer(Traced):
     def __array_function__(
         self, func: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]
     ) -> Any:
+        creation = CREATION.get(func)
+        if creation is not None:
+            return creation(self, *args, **kwargs)
         implementation = FUNCTIONS.get(func)
         if implementation is None:
             module = getattr(func, "__module__", "numpy") or "numpy"
@@ -378,8 +389,12 @@ class Tracer(Traced):
 
     @property
     def flat(self) -> Any:
-        """An iterator over the elements."""
-        return iter(FUNCTIONS[np.ravel](self))
+        """The elements in one row: to run over, to index, and to assign into."""
+        return FUNCTIONS["flat"](self)
+
+    def flatten(self, order: str = "C") -> Any:
+        """The elements in one row, as a copy."""
+        return FUNCTIONS[np.ravel](self, order).copy()
 
     def copy(self, order: str = "C") -> Any:
         """A value of its own: later assignments to either do not reach the other."""
@@ -418,7 +433,7 @@ class Tracer(Traced):
         if function is not None:
             implementation = FUNCTIONS.get(function)
             if implementation is not None:
-                return lambda *args, **kwargs: implementation(self, *args, **kwargs)  # pyright: ignore
+                return lambda *args, **kwargs: implementation(self, *args, **kwargs)
             if function in UFUNCS:
                 return lambda: UFUNCS[function].bind(self)
         raise AttributeError(
@@ -430,7 +445,7 @@ _METHODS: dict[str, Any] = {
     name: getattr(np, name)
     for name in (
         *"sum prod mean var std max min argmax argmin cumsum cumprod all any ptp trace".split(),
-        *"ravel squeeze swapaxes repeat diagonal take nonzero sort argsort round compress".split(),
+        *"ravel squeeze swapaxes repeat diagonal take nonzero argsort round put".split(),
         *"sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh exp exp2".split(),
         *"expm1 log log2 log10 log1p sqrt cbrt square reciprocal floor ceil rint trunc".split(),
         *"sign deg2rad rad2deg radians degrees fabs logical_not isnan isfinite isinf".split(),
@@ -443,7 +458,8 @@ def _plain_wanted(what: str) -> TracedArrayError:
         f"{what} was asked of a traced value, which would cut the derivative. math.sin and its "
         "kin, float(), item assignment into a plain array and compiled functions do this",
         remedy="np.sin(x) for math.sin(x); no float(); np.zeros_like(x) or np.zeros(n, like=x) for "
-        "an array to assign into; wg.stop_gradient(x) where the derivative is meant to be zero",
+        "an array to assign into; wg.numpy.array([a, b]) for np.array([a, b]) where a NumPy "
+        "function asked for it; wg.stop_gradient(x) where the derivative is meant to be zero",
     )
 
 
@@ -511,7 +527,10 @@ class ArrayTracer(Tracer):
         """Counts the assignments to this array, for its views."""
         return self._version
 
-    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+    def __array__(self, dtype: Any = None, **_: Any) -> Any:
+        if self.dtype.kind in "iub":
+            remedy = "np.take_along_axis(table, i, axis=0) for table[i] of a plain table"
+            return np.asarray(known(self, "the elements of", remedy), dtype)
         raise TracedArrayError(
             f"a traced {Type.of(self)} was converted to a plain array, which would cut the "
             "derivative. np.asarray, np.array([rows]) and functions that are not written in NumPy "
@@ -533,10 +552,27 @@ class ArrayTracer(Tracer):
         return bool(FUNCTIONS[np.any](self == value))
 
     def __setitem__(self, index: Any, value: Array) -> None:
-        self.assign(FUNCTIONS[operator.setitem](self, index, value))
+        new = FUNCTIONS[operator.setitem](self, index, value)
+        if new is not self:
+            self.assign(new)
+
+    def __pos__(self) -> Any:
+        return snapshot(self)
 
     def copy(self, order: str = "C") -> Any:
         return snapshot(self)
+
+    def fill(self, value: Array) -> None:
+        """Assign ``value`` to every element."""
+        self[...] = value
+
+    def compress(self, condition: Array, axis: int | None = None) -> Any:
+        """``np.compress``."""
+        return FUNCTIONS[np.compress](condition, self, axis)
+
+    def sort(self, axis: int = -1, **kwargs: Any) -> None:
+        """Sort in place."""
+        self.assign(FUNCTIONS[np.sort](self, axis=axis, **kwargs))
 
     def assign(self, new: Tracer) -> None:
         """Give this handle, and what it is a view of, another value of the same shape."""
@@ -586,19 +622,36 @@ class View(ArrayTracer):
     """A basic slice, a transpose or a reshape: it knows what it is a view of.
 
     Reading it reads the base again if that has been assigned to since; assigning to it assigns to
-    the base through the primitive's ``view`` rule.
+    the base through the primitive's ``view`` rule. ``operands`` are the primitive's further ones.
     """
 
-    __slots__ = ("_base", "_fresh_node", "_fresh_value", "_params", "_primitive", "_seen")
+    __slots__ = (
+        "_base",
+        "_fresh_node",
+        "_fresh_trace",
+        "_fresh_value",
+        "_operands",
+        "_params",
+        "_primitive",
+        "_seen",
+    )
 
-    def __init__(self, made: ArrayTracer, base: ArrayTracer, primitive: Linear, params: Params):
-        self._trace = made._trace
+    def __init__(
+        self,
+        made: ArrayTracer,
+        base: ArrayTracer,
+        primitive: Linear,
+        params: Params,
+        operands: Sequence[Array] = (),
+    ) -> None:
+        self._fresh_trace = made._trace
         self._fresh_value = made._value
         self._fresh_node = made._node
         self._version = 0
         self._base = base
         self._primitive = primitive
         self._params = params
+        self._operands = operands
         self._seen = base.version
 
     @property
@@ -608,25 +661,44 @@ class View(ArrayTracer):
 
     def _refresh(self) -> None:
         self._seen = self._base.version
-        made = self._primitive.bind(self._base, **self._params)
-        self._trace, self._fresh_value, self._fresh_node = made._trace, made._value, made._node
+        made = self._primitive.bind(self._base, *self._operands, **self._params)
+        self._fresh_trace = made._trace
+        self._fresh_value = made._value
+        self._fresh_node = made._node
 
     @property
-    def _value(self) -> Array:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def _trace(self) -> Any:
+        if self._seen != self._base.version:
+            self._refresh()
+        return self._fresh_trace
+
+    @property
+    def _value(self) -> Array:
         if self._seen != self._base.version:
             self._refresh()
         return self._fresh_value
 
     @property
-    def _node(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def _node(self) -> Any:
         if self._seen != self._base.version:
             self._refresh()
         return self._fresh_node
 
     def assign(self, new: Tracer) -> None:
         assert self._primitive.view is not None
-        self._base.assign(self._primitive.view(self._base, new, **self._params))
+        written = self._primitive.view(self._base, new, *self._operands, **self._params)
+        self._base.assign(written)
         self._seen = -1
+
+    @property
+    def base(self) -> ArrayTracer:
+        """What this is a view of."""
+        return self._base
+
+    def is_part(self, base: Array, primitive: Linear, index: Any) -> bool:
+        """Whether this is what ``base[index]`` gives: then ``base[index] = self`` does nothing."""
+        same = self._base is base and self._primitive is primitive
+        return same and self._params["index"] == index
 
 
 def snapshot(tracer: Traced) -> Tracer:
@@ -635,10 +707,12 @@ def snapshot(tracer: Traced) -> Tracer:
     return kind(tracer._trace, tracer._value, tracer._node)
 
 
-def as_view(base: Array, made: Any, primitive: Linear, params: Params) -> Any:
+def as_view(
+    base: Array, made: Any, primitive: Linear, params: Params, operands: Sequence[Array] = ()
+) -> Any:
     """``made``, the result of ``primitive`` on ``base``, as a view of ``base`` where it is one."""
     if isinstance(base, ArrayTracer) and isinstance(made, ArrayTracer):
-        return View(made, base, primitive, params)
+        return View(made, base, primitive, params, operands)
     return made
 
 
@@ -704,7 +778,9 @@ class Recorder(Trace):
 
     def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
         self.check_open()
-        args = [plain(arg) for arg in args]
+        given, args = args, [plain(arg) for arg in args]
+        if any(a is not b and isinstance(b, Traced) for a, b in zip(given, args, strict=True)):
+            return primitive.bind(*args, **params)
         atoms = tuple(self.atom(arg) for arg in args)
         values = [
             arg._value if isinstance(arg, Traced) and arg._trace is self else arg for arg in args
@@ -713,7 +789,7 @@ class Recorder(Trace):
             found: Any = None
             types = primitive.types(atoms, params)
         else:
-            found = primitive.bind(*values, **params)
+            found = strong(primitive.bind(*values, **params))
             results = found if primitive.multiple else (found,)
             types = tuple(Type.of(result) for result in results)
         outputs = tuple(Var(type) for type in types)
@@ -727,10 +803,15 @@ class Recorder(Trace):
 
     def program(self, outputs: Sequence[Array]) -> tuple[Program, list[Tracer]]:
         """The Program with these outputs, its captures as first inputs, and their values."""
-        self.open = False
         atoms = tuple(self.atom(output) for output in outputs)
+        self.open = False
         inputs = (*self._captured.values(), *self.inputs)
         return Program(inputs, tuple(self.equations), atoms), self.captures
+
+
+def strong(result: Any) -> Any:
+    """A Python complex number, which NumPy's scalars can give, as a NumPy scalar."""
+    return np.complex128(result) if type(result) is complex else result
 
 
 def plain(arg: Array) -> Array:

@@ -18,7 +18,7 @@ __all__ = ["Digits", "Params", "accuracy", "initial", "load", "loss", "scores"]
 Params = dict[str, Array]
 
 
-def initial(hidden: int = 32, seed: int = 0) -> Params:
+def initial(hidden: int = 64, seed: int = 0) -> Params:
     """Weights and biases of a dense 64-``hidden``-10 network, at random."""
     rng = np.random.default_rng(seed)
     return {
@@ -53,7 +53,7 @@ def accuracy(params: Params, images: Array, labels: Array) -> float:
 
 @dataclass(frozen=True)
 class Digits:
-    """Images as rows of 64 grey values from 0 to 1, labels from 0 to 9; 360 are kept for testing."""
+    """Images as rows of 64 grey values from 0 to 1, and their labels, the digits 0 to 9."""
 
     train_images: Array
     train_labels: Array

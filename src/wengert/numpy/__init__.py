@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy
 
-from . import elementwise, indexing, products, reducing, shaping
+from . import elementwise, indexing, joining, linalg, products, reducing, shaping, sorting
 from .creation import array, asanyarray, asarray
 
 __all__ = [
@@ -20,9 +20,12 @@ __all__ = [
     "asarray",
     "elementwise",
     "indexing",
+    "joining",
+    "linalg",
     "products",
     "reducing",
     "shaping",
+    "sorting",
 ]
 
 

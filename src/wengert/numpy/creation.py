@@ -2,109 +2,115 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..primitive import Traced
-from ..primitives.shape import concatenate, convert, reshape
+from ..primitives.shape import broadcast, concatenate, convert, reshape
 from ..program import Array
-from ..trace import ArrayTracer, Trace, Tracer, concrete, implements, snapshot
+from ..trace import CREATION, ArrayTracer, Trace, Tracer, implements, plain, snapshot
 
 __all__ = ["array", "asanyarray", "asarray"]
 
+# -- np.array --------------------------------------------------------------------------------------
 
-def _leaves(nested: Any) -> list[Any]:
-    """Traced values in a nesting of lists, tuples and object arrays."""
+
+def _has_traced(nested: Any) -> bool:
+    """Whether there is a traced value in a nesting of lists, tuples and object arrays."""
     if isinstance(nested, Traced):
-        return [nested]
-    if isinstance(nested, np.ndarray) and nested.dtype.kind != "O":
-        return []
-    if isinstance(nested, (list, tuple, np.ndarray)):
-        return [leaf for item in nested for leaf in _leaves(item)]
-    return []
+        return True
+    if isinstance(nested, np.ndarray):
+        return nested.dtype.kind == "O" and any(map(_has_traced, nested.ravel().tolist()))
+    return isinstance(nested, (list, tuple)) and any(map(_has_traced, nested))
 
 
 def _assemble(nested: Any) -> Array:
-    if isinstance(nested, (Traced, np.generic, int, float, complex)):
+    """One array from a nesting that has traced values in it."""
+    if isinstance(nested, Traced):
         return nested
-    if isinstance(nested, np.ndarray):
-        if nested.dtype.kind != "O":
-            return nested
-        if not nested.shape:
-            return nested.item()
+    if isinstance(nested, np.ndarray) and nested.dtype.kind == "O":
         flat = _stack([_assemble(item) for item in nested.ravel().tolist()])
-        return reshape.bind(flat, shape=nested.shape)
-    if not _leaves(nested):
-        return np.array(nested)
-    return _stack([_assemble(item) for item in nested])
+        return reshape.bind(flat, shape=nested.shape + flat.shape[1:])
+    if isinstance(nested, (list, tuple)) and _has_traced(nested):
+        return _stack([_assemble(item) for item in nested])
+    return np.asarray(nested)[()]
 
 
 def _stack(parts: list[Array]) -> Array:
-    shape = np.shape(parts[0]) if not isinstance(parts[0], Traced) else parts[0].shape
-    rows = [reshape.bind(part, shape=(1, *shape)) for part in parts]
-    return concatenate.bind(*rows, axis=0)
+    shapes = {part.shape for part in parts}
+    if len(shapes) != 1:
+        raise ValueError(f"an array cannot be made of parts of different shapes {sorted(shapes)}")
+    (shape,) = shapes
+    return concatenate.bind(*(reshape.bind(part, shape=(1, *shape)) for part in parts), axis=0)
 
 
 @implements(np.array, np.asarray, np.asanyarray, np.ascontiguousarray)
-def array(object: Any, dtype: Any = None, *, copy: bool | None = True, **_: Any) -> Array:
+def array(
+    object: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: int = 0, **_: Any
+) -> Array:
     """``np.array`` that also takes traced numbers and arrays, in any nesting of lists.
+
+    The numbers are joined into one traced array. Raises ``ValueError`` when shapes differ.
 
     Example:
         >>> import numpy as np, wengert as wg
-        >>> rotate = lambda t: wg.numpy.array([[np.cos(t), -np.sin(t)], [np.sin(t), np.cos(t)]])
-        >>> wg.jacobian(rotate)(0.0)
-        array([[ 0., -1.],
-               [ 1.,  0.]])
+        >>> wg.jacobian(lambda t: wg.numpy.array([t, t**2, 1.0]))(3.0)
+        array([1., 6., 0.])
     """
-    if not _leaves(object):
-        return np.array(object, dtype, copy=copy)
+    if not _has_traced(object):
+        return np.array(object, dtype, copy=copy, ndmin=ndmin)
     made = _assemble(object)
     if dtype is not None and made.dtype != np.dtype(dtype):
         made = convert.bind(made, dtype=np.dtype(dtype))
     if made is object and copy and isinstance(made, ArrayTracer):
-        return snapshot(made)
+        made = snapshot(made)
+    if made.ndim < ndmin:
+        made = reshape.bind(made, shape=(1,) * (ndmin - made.ndim) + made.shape)
     return made
 
 
 def asarray(object: Any, dtype: Any = None) -> Array:
-    """``np.asarray`` that leaves a traced array as it is."""
+    """``np.asarray`` that leaves a traced array as it is, and joins traced numbers into one array.
+
+    Example:
+        >>> import numpy as np, wengert as wg
+        >>> wg.grad(lambda x: np.sum(wg.numpy.asarray([x, x * x])))(3.0)
+        np.float64(7.0)
+    """
     return array(object, dtype, copy=None)
 
 
 asanyarray = asarray
 
+# -- arrays like a traced one: constants that traced values can be assigned into -------------------
+
 
 def _trace(prototype: Array) -> Trace:
-    while not isinstance(prototype, Tracer):
-        prototype = _leaves(prototype)[0]
-    return prototype._trace
+    found = plain(prototype)
+    assert isinstance(found, Tracer)
+    return found._trace
 
 
 def _fresh(prototype: Array, made: Array) -> Array:
-    """A constant array that traced values can be assigned into."""
-    if made.dtype.kind not in "fc":
-        return made
-    return _trace(prototype).constant(made)
+    return made if made.dtype.kind not in "fc" else _trace(prototype).constant(made)
 
 
-def _shape(prototype: Array, shape: Any) -> Any:
-    return prototype.shape if shape is None else shape
+def _zeros_like(
+    a: Array, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+) -> Array:
+    return full_like(a, 0, dtype, shape=shape)
 
 
-@implements(np.zeros_like)
-def zeros_like(a: Array, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None):
-    return _fresh(a, np.zeros(_shape(a, shape), dtype or a.dtype))
+implements(np.zeros_like, np.empty_like)(_zeros_like)
 
 
 @implements(np.ones_like)
-def ones_like(a: Array, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None):
-    return _fresh(a, np.ones(_shape(a, shape), dtype or a.dtype))
-
-
-@implements(np.empty_like)
-def empty_like(a: Array, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None):
-    return _fresh(a, np.zeros(_shape(a, shape), dtype or a.dtype))
+def ones_like(
+    a: Array, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+) -> Array:
+    return full_like(a, 1, dtype, shape=shape)
 
 
 @implements(np.full_like)
@@ -115,19 +121,172 @@ def full_like(
     order: str = "K",
     subok: bool = True,
     shape: Any = None,
-):
-    kind = np.dtype(dtype or (a.dtype if isinstance(a, (Traced, np.ndarray)) else float))
-    if isinstance(fill_value, Traced):
-        return np.broadcast_to(fill_value.astype(kind), _shape(a, shape))  # pyright: ignore
-    if not isinstance(a, Traced):
-        return np.full_like(a, fill_value, kind)
-    return _fresh(a, np.full(_shape(a, shape), fill_value, kind))
+) -> Array:
+    prototype = plain(a)
+    dtype = np.dtype(dtype or getattr(prototype, "dtype", type(prototype)))
+    shape = prototype.shape if shape is None else shape
+    value = plain(fill_value)
+    if not isinstance(value, Traced):
+        return _fresh(a if isinstance(prototype, Traced) else value, np.full(shape, value, dtype))
+    if value.dtype != dtype:
+        value = convert.bind(value, dtype=dtype)
+    return broadcast.bind(value, shape=(shape,) if isinstance(shape, int) else tuple(shape))
 
 
-def _like(function: Any) -> Any:
-    """A creation function called with ``like=x`` for a traced x: NumPy leaves ``like`` out here."""
+def _creator(function: Callable[..., Any]) -> Callable[..., Array]:
+    def create(like: Array, *args: Any, **kwargs: Any) -> Array:
+        return _fresh(like, function(*args, **kwargs))
 
-    def create(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
+    return create
 
-    return implements(function)(create)
+
+for _function in (np.zeros, np.ones, np.eye, np.identity, np.arange, np.tri, np.fromiter):
+    CREATION[_function] = _creator(_function)
+
+CREATION[np.empty] = _creator(np.zeros)
+
+
+def _full(
+    like: Array, shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", **_: Any
+) -> Array:
+    if dtype is None:
+        dtype = np.result_type(plain(fill_value))
+    return full_like(like, fill_value, dtype, shape=shape)
+
+
+def _array_like(
+    like: Array, object: Any, dtype: Any = None, *, copy: bool | None = True, **rest: Any
+) -> Array:
+    made = array(object, dtype, copy=copy, ndmin=rest.get("ndmin", 0))
+    return made if isinstance(made, Traced) else _fresh(like, made)
+
+
+def _asarray_like(like: Array, a: Any, dtype: Any = None, **rest: Any) -> Array:
+    return _array_like(like, a, dtype, copy=None)
+
+
+CREATION[np.full] = _full
+CREATION[np.array] = _array_like
+for _function in (np.asarray, np.asanyarray, np.ascontiguousarray):
+    CREATION[_function] = _asarray_like
+
+# -- numbers between two others --------------------------------------------------------------------
+
+
+@implements(np.linspace)
+def linspace(
+    start: Array,
+    stop: Array,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+    *,
+    device: Any = None,
+) -> Any:
+    start, stop = plain(start), plain(stop)
+    parts = num - 1 if endpoint else num
+    step = (stop - start) / parts if parts > 0 else (stop - start) * np.nan
+    shape = (-1, *(1,) * max(np.ndim(start), np.ndim(stop)))
+    steps = np.arange(num).reshape(shape).astype(np.result_type(step, 0.0).type(0).real.dtype)
+    made = steps * step + start if parts > 0 else steps * (stop - start) + start
+    if endpoint and num > 1:
+        made = np.concatenate([made[:-1], np.broadcast_to(stop, (1, *made.shape[1:]))])
+    if dtype is not None:
+        made = np.astype(made, dtype)
+    made = np.moveaxis(made, 0, axis)
+    return (made, step) if retstep else made
+
+
+@implements(np.logspace)
+def logspace(
+    start: Array,
+    stop: Array,
+    num: int = 50,
+    endpoint: bool = True,
+    base: Array = 10.0,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Array:
+    made = np.power(base, linspace(start, stop, num, endpoint, axis=axis))
+    return made if dtype is None else np.astype(made, dtype)
+
+
+@implements(np.geomspace)
+def geomspace(
+    start: Array,
+    stop: Array,
+    num: int = 50,
+    endpoint: bool = True,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Array:
+    made = np.exp(linspace(np.log(start), np.log(stop), num, endpoint, axis=axis))
+    return made if dtype is None else np.astype(made, dtype)
+
+
+# -- questions about dtypes and equality -----------------------------------------------------------
+
+
+def _kind(value: Any) -> Any:
+    return value.dtype if isinstance(value, Traced) else value
+
+
+@implements(np.result_type)
+def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
+    return np.result_type(*map(_kind, arrays_and_dtypes))
+
+
+@implements(np.can_cast)
+def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
+    return np.can_cast(_kind(from_), to, casting)
+
+
+@implements(np.common_type)
+def common_type(*arrays: Array) -> Any:
+    return np.common_type(*(np.zeros(0, a.dtype) for a in arrays))
+
+
+@implements(np.iscomplexobj)
+def iscomplexobj(x: Array) -> bool:
+    return x.dtype.kind == "c"
+
+
+@implements(np.isrealobj)
+def isrealobj(x: Array) -> bool:
+    return x.dtype.kind != "c"
+
+
+@implements(np.isclose)
+def isclose(
+    a: Array, b: Array, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Array:
+    a, b = plain(a), plain(b)
+    with np.errstate(invalid="ignore"):
+        near = np.isfinite(b) & (np.abs(a - b) <= atol + rtol * np.abs(b)) | (a == b)
+    return near | (np.isnan(a) & np.isnan(b)) if equal_nan else near
+
+
+@implements(np.allclose)
+def allclose(
+    a: Array, b: Array, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> bool:
+    return bool(np.all(isclose(a, b, rtol, atol, equal_nan)))
+
+
+@implements(np.array_equal)
+def array_equal(a1: Array, a2: Array, equal_nan: bool = False) -> bool:
+    a1, a2 = plain(a1), plain(a2)
+    if np.shape(a1) != np.shape(a2):
+        return False
+    same = a1 == a2
+    return bool(np.all(same | (np.isnan(a1) & np.isnan(a2)) if equal_nan else same))
+
+
+@implements(np.array_equiv)
+def array_equiv(a1: Array, a2: Array) -> bool:
+    try:
+        return bool(np.all(plain(a1) == plain(a2)))
+    except ValueError:
+        return False

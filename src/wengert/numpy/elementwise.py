@@ -2,23 +2,112 @@
 
 from __future__ import annotations
 
+import builtins
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..errors import UnsupportedError
+from ..primitive import Traced
 from ..primitives import arithmetic
-from ..primitives.logic import select
+from ..primitives.elementary import bessel_i
+from ..primitives.elementary import sinc as sinc_primitive
+from ..primitives.index import ARRAY, gather
+from ..primitives.logic import select as select_primitive
+from ..primitives.logic import stop_gradient
 from ..program import Array
-from ..trace import implements
+from ..trace import implements, known, plain
 
 __all__: list[str] = []
+
+
+def arraylike(x: Any) -> Array:
+    """A list or a number as an array; an array or a traced value as it is."""
+    return plain(x) if hasattr(x, "dtype") or isinstance(x, (list, tuple)) else np.asarray(x)[()]
+
+
+# -- choosing --------------------------------------------------------------------------------------
 
 
 @implements(np.where)
 def where(condition: Array, x: Any = None, y: Any = None) -> Array:
     if x is None:
         return np.nonzero(condition)
-    return select.bind(condition, x, y)
+    return select_primitive.bind(condition, x, y)
+
+
+@implements(np.select)
+def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Any = 0) -> Array:
+    if len(condlist) != len(choicelist):
+        raise ValueError("list of cases must be same length as list of conditions")
+    found = default
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        found = select_primitive.bind(condition, choice, found)
+    return found
+
+
+@implements(np.choose)
+def choose(a: Array, choices: Any, mode: str = "raise") -> Array:
+    count = len(choices)
+    if mode == "wrap":
+        a = np.remainder(a, count)
+    elif mode == "clip":
+        a = np.minimum(np.maximum(a, 0), count - 1)
+    elif not isinstance(a, Traced) and np.size(a) and (np.min(a) < 0 or np.max(a) >= count):
+        raise ValueError("invalid entry in choice array")
+    found = choices[0]
+    for number in range(1, count):
+        found = select_primitive.bind(np.equal(a, number), choices[number], found)
+    return np.broadcast_to(found, np.broadcast_shapes(np.shape(a), np.shape(found)))
+
+
+@implements(np.piecewise)
+def piecewise(x: Array, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Array:
+    """Each function is applied to all of ``x``, and chosen from where its condition holds."""
+    conditions = list(condlist) if isinstance(condlist, (list, tuple)) else [condlist]
+    if np.ndim(conditions[0]) == 0 and np.ndim(x) != 0:
+        conditions = [arraylike(conditions)]
+    extra = len(funclist) - len(conditions)
+    if extra not in (0, 1):
+        raise ValueError(f"{len(conditions)} conditions take as many functions, or one more")
+
+    def value(function: Any) -> Array:
+        return function(x, *args, **kw) if callable(function) else function
+
+    found = value(funclist[-1]) if extra else np.zeros_like(x)
+    with np.errstate(all="ignore"):
+        for condition, function in zip(conditions, funclist, strict=False):
+            found = select_primitive.bind(condition, value(function), found)
+    return found.astype(x.dtype)
+
+
+@implements(np.clip)
+def clip(a: Array, a_min: Any = None, a_max: Any = None, **limits: Any) -> Array:
+    low = limits.pop("min", a_min)
+    high = limits.pop("max", a_max)
+    if limits:
+        raise UnsupportedError(f"np.clip with {', '.join(limits)} is not differentiated")
+    if low is not None and low is not np._NoValue:
+        a = np.maximum(a, low)
+    return a if high is None or high is np._NoValue else np.minimum(a, high)
+
+
+@implements(np.nan_to_num)
+def nan_to_num(
+    x: Array, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
+) -> Array:
+    if x.dtype.kind == "c":
+        parts = [nan_to_num(part, copy, nan, posinf, neginf) for part in (x.real, x.imag)]
+        return parts[0] + 1j * parts[1]
+    limits = np.finfo(x.dtype)
+    finite = np.where(np.isnan(x), nan, x)
+    finite = np.where(np.equal(x, math.inf), limits.max if posinf is None else posinf, finite)
+    return np.where(np.equal(x, -math.inf), limits.min if neginf is None else neginf, finite)
+
+
+# -- absolute value, sign, parts of complex numbers ------------------------------------------------
 
 
 @implements(np.absolute)
@@ -26,6 +115,14 @@ def absolute(x: Array) -> Array:
     if x.dtype.kind == "c":
         return np.hypot(np.real(x), np.imag(x))
     return arithmetic.absolute.bind(x)
+
+
+@implements(np.sign)
+def sign(x: Array) -> Array:
+    if x.dtype.kind == "c":
+        size = np.absolute(x)
+        return np.where(size == 0, 0, x / np.where(size == 0, 1, size))
+    return arithmetic.sign.bind(x)
 
 
 @implements(np.real)
@@ -38,6 +135,264 @@ def imag(val: Array) -> Array:
     return arithmetic.imag.bind(val) if val.dtype.kind == "c" else np.zeros_like(val)
 
 
-@implements(np.round)
+@implements(np.angle)
+def angle(z: Array, deg: bool = False) -> Array:
+    found = np.arctan2(np.imag(z), np.real(z))
+    return found * (180 / math.pi) if deg else found
+
+
+@implements(np.real_if_close)
+def real_if_close(a: Array, tol: float = 100) -> Array:
+    if a.dtype.kind != "c":
+        return a
+    parts = known(np.imag(a), "whether the imaginary part vanishes of", "np.real(x)")
+    limit = tol * np.finfo(a.dtype).eps if tol > 1 else tol
+    return np.real(a) if np.all(np.absolute(parts) < limit) else a
+
+
+@implements(np.iscomplexobj)
+def iscomplexobj(x: Array) -> bool:
+    return x.dtype.kind == "c"
+
+
+@implements(np.isrealobj)
+def isrealobj(x: Array) -> bool:
+    return x.dtype.kind != "c"
+
+
+@implements(np.isreal)
+def isreal(x: Array) -> Array:
+    return np.equal(np.imag(x), 0)
+
+
+@implements(np.iscomplex)
+def iscomplex(x: Array) -> Array:
+    return np.not_equal(np.imag(x), 0)
+
+
+# -- ufuncs of two results, and of one dtype -------------------------------------------------------
+
+
+@implements(np.divmod)
+def divmod(x1: Array, x2: Array) -> tuple[Array, Array]:
+    return np.floor_divide(x1, x2), np.remainder(x1, x2)
+
+
+@implements(np.modf)
+def modf(x: Array) -> tuple[Array, Array]:
+    whole = np.trunc(x)
+    return x - whole, whole
+
+
+@implements(np.float_power)
+def float_power(x1: Array, x2: Array) -> Array:
+    kind = np.result_type(x1.dtype if isinstance(x1, Traced) else x1, np.float64)
+    return np.power(np.astype(arraylike(x1), kind), x2)
+
+
+# -- rounding --------------------------------------------------------------------------------------
+
+
+@implements(np.round, np.around)
 def round_(a: Array, decimals: int = 0) -> Array:
     return np.rint(a) if decimals == 0 else arithmetic.round_.bind(a, decimals=decimals)
+
+
+@implements(np.fix)
+def fix(x: Array) -> Array:
+    return np.trunc(x)
+
+
+# -- comparing -------------------------------------------------------------------------------------
+
+
+@implements(np.isposinf)
+def isposinf(x: Array) -> Array:
+    return np.equal(x, math.inf)
+
+
+@implements(np.isneginf)
+def isneginf(x: Array) -> Array:
+    return np.equal(x, -math.inf)
+
+
+@implements(np.isclose)
+def isclose(
+    a: Array, b: Array, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Array:
+    a, b = arraylike(a), arraylike(b)
+    near = np.less_equal(np.absolute(a - b), atol + rtol * np.absolute(b)) & np.isfinite(b)
+    found = near | np.equal(a, b)
+    return found | (np.isnan(a) & np.isnan(b)) if equal_nan else found
+
+
+@implements(np.allclose)
+def allclose(
+    a: Array, b: Array, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
+    return bool(np.all(isclose(a, b, rtol, atol, equal_nan)))
+
+
+@implements(np.array_equal)
+def array_equal(a1: Array, a2: Array, equal_nan: bool = False) -> bool:
+    a1, a2 = arraylike(a1), arraylike(a2)
+    if a1.shape != a2.shape:
+        return False
+    same = np.equal(a1, a2)
+    return bool(np.all(same | (np.isnan(a1) & np.isnan(a2)) if equal_nan else same))
+
+
+# -- special functions -----------------------------------------------------------------------------
+
+
+@implements(np.i0)
+def i0(x: Array) -> Array:
+    return bessel_i.bind(x, order=0)
+
+
+@implements(np.sinc)
+def sinc(x: Array) -> Array:
+    if x.dtype.kind == "c":
+        raise UnsupportedError("np.sinc of complex numbers is not differentiated")
+    return sinc_primitive.bind(x)
+
+
+@implements(np.polyval)
+def polyval(p: Any, x: Any) -> Array:
+    p, x = arraylike(p), arraylike(x)
+    found = np.zeros_like(x)
+    for i in range(p.shape[0]):
+        found = found * x + p[i]
+    return found
+
+
+@implements(np.vander)
+def vander(x: Array, N: int | None = None, increasing: bool = False) -> Array:
+    if x.ndim != 1:
+        raise ValueError("x must be a one-dimensional array or sequence.")
+    powers = np.arange(x.shape[0] if N is None else N)
+    return np.power(x[:, None], powers if increasing else powers[::-1])
+
+
+@implements(np.unwrap)
+def unwrap(
+    p: Array, discont: float | None = None, axis: int = -1, *, period: float = 2 * math.pi
+) -> Array:
+    """The multiples of the period that are added are constants where they do not jump."""
+    limit = period / 2 if discont is None else builtins.max(period / 2, discont)
+    steps = np.diff(stop_gradient.bind(p), axis=axis)
+    inside = np.remainder(steps + period / 2, period) - period / 2
+    inside = np.where(np.equal(inside, -period / 2) & np.greater(steps, 0), period / 2, inside)
+    jumps = np.where(np.absolute(steps) < limit, 0, inside - steps)
+    total = np.cumsum(jumps, axis=axis)
+    first = np.zeros((*p.shape[:axis], 1, *p.shape[axis % p.ndim + 1 :]), p.dtype)
+    return p + np.concatenate([first, total], axis=axis)
+
+
+# -- differences and integrals along an axis -------------------------------------------------------
+
+
+def along(axis: int, rank: int) -> Callable[..., tuple[slice, ...]]:
+    """The index that slices one axis of an array."""
+    before = (slice(None),) * (axis % rank)
+    return lambda *bounds: (*before, slice(*bounds))
+
+
+@implements(np.diff)
+def diff(a: Array, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Array:
+    parts = [a]
+    shape = a.shape[: axis % a.ndim], a.shape[axis % a.ndim + 1 :]
+    for end, place in ((prepend, 0), (append, len(parts) + 1)):
+        if end is None or end is np._NoValue:
+            continue
+        part = arraylike(end)
+        if np.ndim(part) == 0:
+            part = np.broadcast_to(part, (*shape[0], 1, *shape[1]))
+        parts.insert(place, part)
+    found = a if len(parts) == 1 else np.concatenate(parts, axis=axis)
+    cut = along(axis, a.ndim)
+    for _ in range(n):
+        found = np.subtract(found[cut(1, None)], found[cut(None, -1)])
+    return found
+
+
+@implements(np.ediff1d)
+def ediff1d(ary: Array, to_end: Any = None, to_begin: Any = None) -> Array:
+    parts = [np.diff(np.ravel(ary))]
+    if to_begin is not None:
+        parts.insert(0, np.ravel(arraylike(to_begin)))
+    if to_end is not None:
+        parts.append(np.ravel(arraylike(to_end)))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _slopes(f: Array, h: Any, axis: int, edge_order: int) -> Array:
+    """Central differences inside, differences of ``edge_order`` at both ends."""
+    cut = along(axis, f.ndim)
+    if f.shape[axis] < edge_order + 1:
+        raise ValueError("the array is too short for a difference of this order")
+    inside = (f[cut(2, None)] - f[cut(None, -2)]) / (2 * h)
+    if edge_order == 1:
+        first = (f[cut(1, 2)] - f[cut(0, 1)]) / h
+        last = (f[cut(-1, None)] - f[cut(-2, -1)]) / h
+    else:
+        first = (-1.5 * f[cut(0, 1)] + 2 * f[cut(1, 2)] - 0.5 * f[cut(2, 3)]) / h
+        last = (0.5 * f[cut(-3, -2)] - 2 * f[cut(-2, -1)] + 1.5 * f[cut(-1, None)]) / h
+    return np.concatenate([first, inside, last], axis=axis)
+
+
+@implements(np.gradient)
+def gradient(f: Array, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
+    axes = tuple(range(f.ndim)) if axis is None else axis
+    axes = (axes,) if isinstance(axes, int) else tuple(axes)
+    spacings = varargs * len(axes) if len(varargs) == 1 else varargs or (1.0,) * len(axes)
+    if len(spacings) != len(axes):
+        raise TypeError("invalid number of arguments")
+    if builtins.any(np.ndim(h) for h in spacings):
+        raise UnsupportedError(
+            "np.gradient over coordinates that are not evenly spaced is not differentiated",
+            remedy="np.diff(f) / np.diff(x), or one spacing for each axis",
+        )
+    found = [_slopes(f, h, i % f.ndim, edge_order) for h, i in zip(spacings, axes, strict=True)]
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+@implements(np.trapezoid)
+def trapezoid(y: Array, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Array:
+    y = arraylike(y)
+    cut = along(axis, y.ndim)
+    if x is not None:
+        x = arraylike(x)
+        if x.ndim == 1:
+            shape = [1] * y.ndim
+            shape[axis] = x.shape[0] - 1
+            dx = np.reshape(np.diff(x), shape)
+        else:
+            dx = np.diff(x, axis=axis)
+    return np.sum(dx * (y[cut(1, None)] + y[cut(None, -1)]) / 2.0, axis=axis)
+
+
+@implements(np.interp)
+def interp(
+    x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: float | None = None
+) -> Array:
+    x, xp, fp = arraylike(x), arraylike(xp), arraylike(fp)
+    if period is not None:
+        x, xp = np.remainder(x, period), np.remainder(xp, period)
+        order = np.argsort(xp)
+        xp, fp = xp[order], fp[order]
+        xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
+        fp = np.concatenate([fp[-1:], fp, fp[:1]])
+    last = xp.shape[0] - 1
+    place = np.searchsorted(xp, x, side="right")
+    i = np.minimum(np.maximum(place - 1, 0), builtins.max(last - 1, 0))
+    j = np.minimum(i + 1, last)
+    x_low, x_high, low, high = (
+        gather.bind(nodes, place, index=(ARRAY,)) for nodes in (xp, fp) for place in (i, j)
+    )
+    width = x_high - x_low
+    slope = (high - low) / np.where(width == 0, 1, width)
+    found = slope * (x - x_low) + low
+    found = np.where(x < xp[0], fp[0] if left is None else left, found)
+    found = np.where(x == xp[last], fp[last], found) if last == 0 else found
+    return np.where(x > xp[last], fp[last] if right is None else right, found)

@@ -22,7 +22,7 @@ from ..primitives.shape import broadcast, convert, reshape
 from ..program import Array
 from ..trace import UFUNC_METHODS, ArrayTracer, View, as_view, implements, known, plain, store
 
-__all__ = ["getitem", "setitem"]
+__all__ = ["getitem", "parse", "setitem"]
 
 _MASK_REMEDY = "np.where(mask, a, b), whose shape no value decides"
 
@@ -34,7 +34,7 @@ class Parsed(NamedTuple):
     that have to be inserted into the operand first (a lone True or False indexes such an axis).
     """
 
-    index: tuple[Any, ...]
+    template: tuple[Any, ...]
     arrays: list[Array]
     axes: list[int]
     fresh: list[int]
@@ -42,6 +42,8 @@ class Parsed(NamedTuple):
 
 def _basic(index: Any) -> tuple[Any, ...] | None:
     """The index of a view in the common cases, that is of plain integers, slices and None."""
+    if isinstance(index, np.integer):
+        return (int(index),)
     items = index if type(index) is tuple else (index,)
     for item in items:
         kind = type(item)
@@ -71,9 +73,11 @@ def _item(item: Any) -> Any:
     if isinstance(item, slice):
         return slice(_bound(item.start), _bound(item.stop), _bound(item.step))
     if not isinstance(item, Traced):
-        item = plain(item) if isinstance(item, np.ndarray) else np.asarray(item)
-        if item.size == 0 and item.dtype.kind == "f" and not isinstance(item, Traced):
-            item = item.astype(np.intp)
+        item = np.asarray(item)
+        if item.dtype.kind == "O":
+            item = plain(item)
+        elif item.size == 0:
+            item = item.astype(bool if item.dtype.kind == "b" else np.intp)
     if item.dtype.kind == "b":
         return np.asarray(known(item, "the elements chosen by", _MASK_REMEDY))
     if item.dtype.kind not in "iu":
@@ -92,7 +96,7 @@ def _is_mask(item: Any) -> bool:
     return isinstance(item, np.ndarray) and item.dtype.kind == "b"
 
 
-def _parse(index: Any, shape: tuple[int, ...]) -> Parsed:
+def parse(index: Any, shape: tuple[int, ...]) -> Parsed:
     """Any index of NumPy's, for an operand of this shape."""
     items = [_item(item) for item in (index if isinstance(index, tuple) else (index,))]
     rest = len(shape) - sum(map(_consumed, items))
@@ -100,7 +104,7 @@ def _parse(index: Any, shape: tuple[int, ...]) -> Parsed:
         raise IndexError(f"too many indices for an array with {len(shape)} axes")
     if sum(item is Ellipsis for item in items) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
-    parsed = Parsed([], [], [], [])  # pyright: ignore[reportArgumentType]
+    parsed = Parsed((), [], [], [])
     template: list[Any] = []
     axis = 0
     for item in items:
@@ -120,10 +124,12 @@ def _parse(index: Any, shape: tuple[int, ...]) -> Parsed:
             template.extend([ARRAY] * max(item.ndim, 1))
             _add_mask(parsed, item, axis, shape)
             axis += item.ndim
-    return parsed._replace(index=_without_needless_ellipsis(template))
+    return parsed._replace(template=_without_needless_ellipsis(template))
 
 
-def _add_mask(parsed: Parsed, mask: np.ndarray[Any, Any], axis: int, shape: tuple[int, ...]) -> None:
+def _add_mask(
+    parsed: Parsed, mask: np.ndarray[Any, Any], axis: int, shape: tuple[int, ...]
+) -> None:
     if mask.shape != shape[axis : axis + mask.ndim]:
         raise IndexError(
             f"a mask of shape {mask.shape} does not fit axes {axis} and on of an array of {shape}"
@@ -142,9 +148,8 @@ def _without_needless_ellipsis(template: list[Any]) -> tuple[Any, ...]:
     if Ellipsis in template:
         place = template.index(Ellipsis)
         around = template[:place], template[place + 1 :]
-        if not all(ARRAY in side or any(type(i) is int for i in side) for side in around):
-            template = [*around[0], *around[1]]
-        elif ARRAY not in template:
+        apart = all(any(i == ARRAY or type(i) is int for i in side) for side in around)
+        if not apart or ARRAY not in template:
             template = [*around[0], *around[1]]
     return tuple(template)
 
@@ -159,11 +164,12 @@ def _with_fresh(x: Array, fresh: Sequence[int]) -> Array:
 @implements(operator.getitem)
 def getitem(x: Array, index: Any) -> Array:
     """``x[index]``: a view for integers and slices, a copy for index arrays and masks."""
-    basic = _basic(index)
+    basic = (index,) if type(index) is int else _basic(index)
     if basic is not None:
         params = {"index": basic}
-        return as_view(x, slice_.bind(x, index=basic), slice_, params)
-    index, arrays, _, fresh = _parse(index, x.shape)
+        made = x._trace.process(slice_, (x,), params)
+        return View(made, x, slice_, params) if isinstance(made, ArrayTracer) else made
+    index, arrays, _, fresh = parse(index, x.shape)
     params = {"index": index}
     if not arrays:
         return as_view(x, slice_.bind(x, index=index), slice_, params)
@@ -173,12 +179,20 @@ def getitem(x: Array, index: Any) -> Array:
     return as_view(x, made, gather, params, arrays)
 
 
+def _in_a_row(a: Array, axis: int | None) -> tuple[Array, int]:
+    """The array and the axis, which is not negative; without one, the elements in a row."""
+    if axis is None:
+        return np.ravel(a), 0
+    rank = len(a.shape)
+    if not -rank <= axis < rank:
+        raise np.exceptions.AxisError(axis, rank)
+    return a, operator.index(axis) % rank
+
+
 @implements(np.take)
 def take(a: Array, indices: Any, axis: int | None = None, mode: str = "raise") -> Array:
     a, indices = plain(a), plain(indices)
-    if axis is None:
-        a, axis = np.ravel(a), 0
-    axis = operator.index(axis) % a.ndim
+    a, axis = _in_a_row(a, axis)
     if not isinstance(indices, Traced):
         indices = np.asarray(indices)
         if indices.size == 0:
@@ -194,8 +208,7 @@ def take(a: Array, indices: Any, axis: int | None = None, mode: str = "raise") -
 
 @implements(np.take_along_axis)
 def take_along_axis(arr: Array, indices: Array, axis: int | None = -1) -> Array:
-    if axis is None:
-        arr, axis = np.ravel(arr), 0
+    arr, axis = _in_a_row(arr, axis)
     return getitem(arr, _along(arr.shape, indices, axis))
 
 
@@ -220,10 +233,9 @@ def extract(condition: Any, arr: Array) -> Array:
     return compress(np.ravel(condition), np.ravel(arr))
 
 
-@implements(np.diagonal, np.linalg.diagonal)
-def diagonal(a: Array, offset: int = 0, axis1: int | None = None, axis2: int | None = None) -> Array:
-    """The diagonal as a copy. ``np.linalg.diagonal`` has the last two axes for its matrix."""
-    return _diagonal(a, offset, 0 if axis1 is None else axis1, 1 if axis2 is None else axis2)
+@implements(np.diagonal)
+def diagonal(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
+    return _diagonal(a, offset, axis1, axis2)
 
 
 @implements(np.linalg.diagonal)
@@ -247,9 +259,7 @@ def diag(v: Array, k: int = 0) -> Array:
     n = v.shape[0] + abs(k)
     steps = np.arange(v.shape[0])
     zeros = np.zeros((n, n), v.dtype)
-    return scatter_add.bind(
-        zeros, v, steps + max(-k, 0), steps + max(k, 0), index=(ARRAY, ARRAY)
-    )
+    return scatter_add.bind(zeros, v, steps + max(-k, 0), steps + max(k, 0), index=(ARRAY, ARRAY))
 
 
 @implements(np.diagflat)
@@ -259,26 +269,22 @@ def diagflat(v: Array, k: int = 0) -> Array:
 
 @implements(np.delete)
 def delete(arr: Array, obj: Any, axis: int | None = None) -> Array:
-    if axis is None:
-        arr, axis = np.ravel(arr), 0
+    arr, axis = _in_a_row(arr, axis)
     return take(arr, np.delete(np.arange(arr.shape[axis]), obj), axis)
 
 
 @implements(np.insert)
 def insert(arr: Array, obj: Any, values: Any, axis: int | None = None) -> Array:
     arr, values = plain(arr), np.asarray(values) if np.isscalar(values) else plain(values)
-    if axis is None:
-        arr, axis = np.ravel(arr), 0
-    axis = axis % arr.ndim
+    arr, axis = _in_a_row(arr, axis)
     length = arr.shape[axis]
     values = np.reshape(values, (1,) * (arr.ndim - values.ndim) + values.shape)
     if not isinstance(obj, slice) and np.ndim(obj) == 0:
         values = np.moveaxis(values, 0, axis)
         count = values.shape[axis]
-        places = np.insert(np.arange(length), obj, np.arange(length, length + count))
     else:
         count = np.insert(np.arange(length), obj, -1).size - length
-        places = np.insert(np.arange(length), obj, np.arange(length, length + count))
+    places = np.insert(np.arange(length), obj, np.arange(length, length + count))
     wide = (*arr.shape[:axis], count, *arr.shape[axis + 1 :])
     values = np.broadcast_to(values, wide).astype(arr.dtype)
     return take(np.concatenate([arr, values], axis=axis), places, axis)
@@ -320,10 +326,10 @@ def setitem(x: Array, index: Any, value: Array) -> Array:
         rest = x.shape[index.ndim :]
         if part.ndim <= len(rest):
             if index.shape != x.shape[: index.ndim]:
-                raise IndexError(f"a mask of shape {index.shape} does not fit an array of {x.shape}")
+                raise IndexError(f"a mask of shape {index.shape} does not fit shape {x.shape}")
             mask = np.reshape(index, index.shape + (1,) * len(rest))
             return select.bind(mask, np.broadcast_to(part, rest), x)
-    parsed = _parse(index, x.shape)
+    parsed = parse(index, x.shape)
     if not parsed.fresh:
         return _update(x, part, parsed)
     made = _update(_with_fresh(x, parsed.fresh), part, parsed)
@@ -405,7 +411,7 @@ def _add_at(sign: int) -> Any:
         if not isinstance(a, ArrayTracer):
             store(a, b, True)
         part = _as_part(b, a.dtype)
-        index, arrays, _, fresh = _parse(indices, a.shape)
+        index, arrays, _, fresh = parse(indices, a.shape)
         base = _with_fresh(a, fresh)
         found = [known(array, "the places that are added to by", "x[i] += ...") for array in arrays]
         part = _fitted(part, np.shape(ghost(base.shape)[fill(index, found)]))

@@ -1,16 +1,281 @@
-"""Products: matmul, dot, tensordot, outer, ..."""
+"""Products: matmul, dot, tensordot, einsum, outer, convolve, ..."""
 
 from __future__ import annotations
 
+import math
+import operator
+import string
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
+from ..errors import UnsupportedError
+from ..primitive import Traced
+from ..primitives import contract
 from ..primitives.contract import matmul as matmul_primitive
 from ..program import Array
-from ..trace import implements
+from ..trace import UFUNC_METHODS, implements
+from .elementwise import arraylike
 
 __all__: list[str] = []
 
 
-@implements(np.matmul)
+@implements(np.matmul, np.linalg.matmul)
 def matmul(x1: Array, x2: Array) -> Array:
     return matmul_primitive.bind(x1, x2)
+
+
+@implements(np.dot)
+def dot(a: Array, b: Array) -> Array:
+    a, b = arraylike(a), arraylike(b)
+    if a.ndim == 0 or b.ndim == 0:
+        return np.multiply(a, b)
+    if b.ndim <= 2:
+        return matmul_primitive.bind(a, b)
+    return tensordot(a, b, ((a.ndim - 1,), (b.ndim - 2,)))
+
+
+@implements(np.inner)
+def inner(a: Array, b: Array) -> Array:
+    a, b = arraylike(a), arraylike(b)
+    if a.ndim == 0 or b.ndim == 0:
+        return np.multiply(a, b)
+    return tensordot(a, b, ((a.ndim - 1,), (b.ndim - 1,)))
+
+
+@implements(np.outer)
+def outer(a: Array, b: Array) -> Array:
+    return np.multiply(np.ravel(arraylike(a))[:, None], np.ravel(arraylike(b)))
+
+
+@implements(np.linalg.outer)
+def outer_of_vectors(x1: Array, x2: Array, /) -> Array:
+    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
+        raise ValueError("Input arrays must be one-dimensional")
+    return outer(x1, x2)
+
+
+@implements(np.vdot)
+def vdot(a: Array, b: Array) -> Array:
+    return matmul_primitive.bind(np.conjugate(np.ravel(arraylike(a))), np.ravel(arraylike(b)))
+
+
+@implements(np.vecdot, np.linalg.vecdot)
+def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
+    x1, x2 = arraylike(x1), arraylike(x2)
+    return np.sum(np.conjugate(x1) * x2, axis=axis)
+
+
+@implements(np.matvec)
+def matvec(x1: Array, x2: Array) -> Array:
+    return matmul_primitive.bind(x1, arraylike(x2)[..., None])[..., 0]
+
+
+@implements(np.vecmat)
+def vecmat(x1: Array, x2: Array) -> Array:
+    return matmul_primitive.bind(np.conjugate(arraylike(x1))[..., None, :], x2)[..., 0, :]
+
+
+def _contracted(axes: Any, ranks: tuple[int, int]) -> tuple[list[int], list[int]]:
+    """The axes to sum over of each operand, none of them negative."""
+    if np.ndim(axes) == 0 and not isinstance(axes, (list, tuple)):
+        count = operator.index(axes)
+        return list(range(ranks[0] - count, ranks[0])), list(range(count))
+    left, right = axes
+    left = [left] if isinstance(left, (int, np.integer)) else list(left)
+    right = [right] if isinstance(right, (int, np.integer)) else list(right)
+    if len(left) != len(right):
+        raise ValueError("shape-mismatch for sum")
+    return [int(i) % ranks[0] for i in left], [int(i) % ranks[1] for i in right]
+
+
+@implements(np.tensordot, np.linalg.tensordot)
+def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
+    """One product of matrices, each operand's axes put in order before it."""
+    a, b = arraylike(a), arraylike(b)
+    left, right = _contracted(axes, (a.ndim, b.ndim))
+    if [a.shape[i] for i in left] != [b.shape[i] for i in right]:
+        raise ValueError("shape-mismatch for sum")
+    rows = [i for i in range(a.ndim) if i not in left]
+    columns = [i for i in range(b.ndim) if i not in right]
+    length = math.prod(a.shape[i] for i in left)
+    one = np.transpose(a, (*rows, *left))
+    one = np.reshape(one, (math.prod(a.shape[i] for i in rows), length))
+    two = np.transpose(b, (*right, *columns))
+    two = np.reshape(two, (length, math.prod(b.shape[i] for i in columns)))
+    shape = (*(a.shape[i] for i in rows), *(b.shape[i] for i in columns))
+    return np.reshape(matmul_primitive.bind(one, two), shape)
+
+
+# -- einsum ----------------------------------------------------------------------------------------
+
+
+def _from_sublists(operands: Sequence[Any]) -> tuple[str, list[Any]]:
+    """``einsum(x, [0, 1], y, [1, 2], [0, 2])`` as a string and its operands."""
+    letters = string.ascii_letters
+
+    def text(sublist: Any) -> str:
+        return "".join("..." if item is Ellipsis else letters[item] for item in sublist)
+
+    count = len(operands) // 2
+    arrays = [operands[2 * i] for i in range(count)]
+    found = ",".join(text(operands[2 * i + 1]) for i in range(count))
+    return (f"{found}->{text(operands[-1])}" if len(operands) % 2 else found), arrays
+
+
+def _spell_out(subscripts: str, ranks: Sequence[int]) -> tuple[list[str], str]:
+    """The letters of each operand and of the result, ellipses replaced by letters of their own."""
+    inputs, arrow, out = subscripts.replace(" ", "").partition("->")
+    names = inputs.split(",")
+    if len(names) != len(ranks):
+        raise ValueError(f"einsum: {subscripts!r} names {len(names)} operands of {len(ranks)}")
+    unused = [c for c in string.ascii_letters if c not in subscripts]
+    counts = [
+        rank - len(name.replace("...", "")) if "..." in name else 0
+        for name, rank in zip(names, ranks, strict=True)
+    ]
+    if min(counts, default=0) < 0:
+        raise ValueError(f"einsum: {subscripts!r} has more letters than an operand has axes")
+    most = max(counts, default=0)
+    dots = "".join(unused[:most])
+    spelt = [
+        name.replace("...", dots[most - count :]) for name, count in zip(names, counts, strict=True)
+    ]
+    if not arrow:
+        everything = "".join(name.replace("...", "") for name in names)
+        once = sorted(c for c in set(everything) if everything.count(c) == 1)
+        out = "..." * any("..." in name for name in names) + "".join(once)
+    return spelt, out.replace("...", dots)
+
+
+@implements(np.einsum)
+def einsum(*operands: Any, optimize: Any = False, **kwargs: Any) -> Array:
+    """Any number of operands, in both of NumPy's notations."""
+    rest = {name: value for name, value in kwargs.items() if name not in ("order", "casting")}
+    if rest:
+        raise UnsupportedError(f"np.einsum with {', '.join(rest)} is not differentiated")
+    subscripts, given = (
+        (operands[0], operands[1:]) if isinstance(operands[0], str) else _from_sublists(operands)
+    )
+    arrays = [arraylike(x) for x in given]
+    labels, out = _spell_out(subscripts, [x.ndim for x in arrays])
+    lengths: dict[str, int] = {}
+    for label, x in zip(labels, arrays, strict=True):
+        if len(label) != x.ndim:
+            raise ValueError(f"einsum: {label!r} does not fit an operand of shape {x.shape}")
+        for letter, length in zip(label, x.shape, strict=True):
+            lengths[letter] = max(lengths.get(letter, 1), length)
+    for place, (label, x) in enumerate(zip(labels, arrays, strict=True)):
+        if any(n == 1 and lengths[c] > 1 for c, n in zip(label, x.shape, strict=True)):
+            labels[place], arrays[place] = _drop_stretched(label, x, lengths)
+    return contract.einsum.bind(*arrays, labels=tuple(labels), out=out)
+
+
+def _drop_stretched(label: str, x: Array, lengths: dict[str, int]) -> tuple[str, Array]:
+    """An operand without those axes of length 1 that broadcasting would stretch."""
+    pairs = [(c, n) for c, n in zip(label, x.shape, strict=True) if n != 1 or lengths[c] == 1]
+    return "".join(c for c, _ in pairs), np.reshape(x, tuple(n for _, n in pairs))
+
+
+@implements(np.einsum_path)
+def einsum_path(*operands: Any, optimize: Any = "greedy", **kwargs: Any) -> Any:
+    """The path is found from the shapes alone."""
+    plain: list[Any] = [np.empty(x.shape) if isinstance(x, Traced) else x for x in operands]
+    return np.einsum_path(*plain, optimize=optimize, **kwargs)
+
+
+# -- kron, cross, trace ----------------------------------------------------------------------------
+
+
+@implements(np.kron)
+def kron(a: Array, b: Array) -> Array:
+    a, b = arraylike(a), arraylike(b)
+    rank = max(a.ndim, b.ndim)
+    one = (1,) * (rank - a.ndim) + a.shape
+    two = (1,) * (rank - b.ndim) + b.shape
+    left = np.reshape(a, tuple(n for size in one for n in (size, 1)))
+    right = np.reshape(b, tuple(n for size in two for n in (1, size)))
+    shape = tuple(m * n for m, n in zip(one, two, strict=True))
+    return np.reshape(np.multiply(left, right), shape)
+
+
+@implements(np.cross)
+def cross(
+    a: Array, b: Array, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Array:
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a = np.moveaxis(arraylike(a), axisa, -1)
+    b = np.moveaxis(arraylike(b), axisb, -1)
+    if a.shape[-1] not in (2, 3) or b.shape[-1] not in (2, 3):
+        raise ValueError("incompatible dimensions for cross product (dimension must be 2 or 3)")
+    if a.shape[-1] == b.shape[-1] == 2:
+        return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    a1, a2, a3 = _components(a)
+    b1, b2, b3 = _components(b)
+    parts = [a2 * b3 - a3 * b2, a3 * b1 - a1 * b3, a1 * b2 - a2 * b1]
+    return np.moveaxis(np.stack(parts, axis=-1), -1, axisc)
+
+
+def _components(x: Array) -> list[Array]:
+    found = [x[..., i] for i in range(x.shape[-1])]
+    return found if len(found) == 3 else [*found, np.zeros_like(found[0])]
+
+
+@implements(np.linalg.cross)
+def cross_of_vectors(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
+    return cross(x1, x2, axis=axis)
+
+
+@implements(np.trace)
+def trace(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Array:
+    return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
+
+
+# -- convolution -----------------------------------------------------------------------------------
+
+
+@implements(np.convolve)
+def convolve(a: Any, v: Any, mode: str = "full") -> Array:
+    a, v = np.ravel(arraylike(a)), np.ravel(arraylike(v))
+    n, m = sorted((a.shape[0], v.shape[0]), reverse=True)
+    if m == 0:
+        raise ValueError("an operand of np.convolve is empty")
+    found = contract.convolve.bind(a, v)
+    if mode == "full":
+        return found
+    if mode == "same":
+        return found[(m - 1) // 2 : (m - 1) // 2 + n]
+    if mode == "valid":
+        return found[m - 1 : n]
+    raise ValueError(f"mode must be one of 'valid', 'same', or 'full' (got {mode!r})")
+
+
+@implements(np.correlate)
+def correlate(a: Any, v: Any, mode: str = "valid") -> Array:
+    a, v = arraylike(a), arraylike(v)
+    if a.shape[0] < v.shape[0]:
+        return np.conjugate(correlate(v, a, mode)[::-1])
+    n, m = a.shape[0], v.shape[0]
+    found = contract.convolve.bind(a, np.conjugate(v[::-1]))
+    if mode == "same":
+        return found[(m - 1) // 2 : (m - 1) // 2 + n]
+    return found if mode == "full" else found[m - 1 : n]
+
+
+# -- outer, of ufuncs ------------------------------------------------------------------------------
+
+
+def _outer_method(ufunc: np.ufunc) -> Any:
+    def outer(a: Array, b: Array) -> Array:
+        a, b = arraylike(a), arraylike(b)
+        return ufunc(np.reshape(a, (*a.shape, *(1,) * b.ndim)), b)
+
+    return outer
+
+
+for _name in "add subtract multiply divide maximum minimum power hypot arctan2 logaddexp".split():
+    UFUNC_METHODS[getattr(np, _name), "outer"] = _outer_method(getattr(np, _name))
+for _name in "equal not_equal less less_equal greater greater_equal".split():
+    UFUNC_METHODS[getattr(np, _name), "outer"] = _outer_method(getattr(np, _name))

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import math
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ..errors import UnsupportedError
+from ..primitive import Nonlinear, Primitive
+from ..primitives import reduce
+from ..primitives.elementary import root
+from ..primitives.reduce import cumprod as cumprod_primitive
+from ..primitives.reduce import cumsum as cumsum_primitive
 from ..primitives.reduce import kept, sum_
 from ..primitives.shape import reshape
 from ..program import Array
 from ..trace import UFUNC_METHODS, implements
 
 __all__ = ["normal_axes"]
+
+ABSENT: Any = np._NoValue
+"""What NumPy passes for ``keepdims``, ``initial`` and ``where`` that were not given."""
 
 
 def normal_axes(axis: Any, rank: int) -> tuple[int, ...]:
@@ -22,16 +34,413 @@ def normal_axes(axis: Any, rank: int) -> tuple[int, ...]:
         if not -rank <= axis < rank:
             raise np.exceptions.AxisError(axis, rank)
         return (axis % rank,)
-    return tuple(sorted({normal_axes(int(i), rank)[0] for i in axis}))
+    if np.ndim(axis) == 0:
+        return normal_axes(operator.index(axis), rank)
+    axes = tuple(sorted(normal_axes(operator.index(i), rank)[0] for i in axis))
+    if len(set(axes)) != len(axes):
+        raise ValueError("duplicate value in 'axis'")
+    return axes
+
+
+def _finish(result: Array, shape: tuple[int, ...], axes: tuple[int, ...], keepdims: Any) -> Array:
+    """A reduced value, with its axes kept at length 1 if that was asked for."""
+    if keepdims is ABSENT or not keepdims:
+        return result
+    return reshape.bind(result, shape=kept(shape, axes))
+
+
+def _given(value: Any) -> bool:
+    return value is not ABSENT and value is not None
+
+
+def _masked(a: Array, where: Any, other: Any) -> Array:
+    """``a`` with ``other`` where the mask does not hold."""
+    return a if where is ABSENT or where is True else np.where(where, a, other)
+
+
+def _floating(a: Array) -> Array:
+    """``a``, integers as float64."""
+    return a if a.dtype.kind in "fc" else a.astype(np.float64)
+
+
+# -- sum and prod ----------------------------------------------------------------------------------
 
 
 @implements(np.sum)
-def sum(a: Array, axis: Any = None, dtype: Any = None, keepdims: Any = False, **rest: Any) -> Array:
+def sum(
+    a: Array,
+    axis: Any = None,
+    dtype: Any = None,
+    keepdims: Any = ABSENT,
+    initial: Any = ABSENT,
+    where: Any = ABSENT,
+) -> Array:
     x = a if dtype is None else np.astype(a, dtype)
+    if where is not ABSENT and where is not True:
+        x = _masked(x, where, 0)
     shape = x.shape
     axes = normal_axes(axis, len(shape))
     total = sum_.bind(x, axes=axes) if shape else x
-    return reshape.bind(total, shape=kept(shape, axes)) if keepdims is True else total
+    if _given(initial):
+        total = total + initial
+    return total if keepdims is ABSENT else _finish(total, shape, axes, keepdims)
 
 
-UFUNC_METHODS[np.add, "reduce"] = lambda a, axis=0, **kwargs: sum(a, axis, **kwargs)
+@implements(np.prod)
+def prod(
+    a: Array,
+    axis: Any = None,
+    dtype: Any = None,
+    keepdims: Any = ABSENT,
+    initial: Any = ABSENT,
+    where: Any = ABSENT,
+) -> Array:
+    x = _masked(a if dtype is None else np.astype(a, dtype), where, 1)
+    axes = normal_axes(axis, x.ndim)
+    product = reduce.prod.bind(x, axes=axes) if x.shape else x
+    if _given(initial):
+        product = product * initial
+    return _finish(product, x.shape, axes, keepdims)
+
+
+# -- mean, variance --------------------------------------------------------------------------------
+
+
+def _count(shape: tuple[int, ...], axes: tuple[int, ...], where: Any) -> Any:
+    """How many elements go into each result: a number, or an array where there is a mask."""
+    if where is ABSENT or where is True:
+        return math.prod(shape[i] for i in axes)
+    return np.sum(np.astype(np.broadcast_to(where, shape), np.float64), axis=axes)
+
+
+@implements(np.mean)
+def mean(
+    a: Array, axis: Any = None, dtype: Any = None, keepdims: Any = ABSENT, *, where: Any = ABSENT
+) -> Array:
+    x = _floating(a if dtype is None else np.astype(a, dtype))
+    shape = x.shape
+    axes = normal_axes(axis, len(shape))
+    total = sum(x, axes, where=where)
+    found = _divided(total, _count(shape, axes, where))
+    return found if keepdims is ABSENT else _finish(found, shape, axes, keepdims)
+
+
+def _divided(total: Array, count: Any) -> Array:
+    """``total / count`` in the dtype of ``total``; NaN where the count is 0."""
+    if type(count) is int:
+        return total / (count or math.nan)
+    return total / np.astype(count, total.real.dtype)
+
+
+mean_ = mean
+
+
+@implements(np.var)
+def var(
+    a: Array,
+    axis: Any = None,
+    dtype: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = ABSENT,
+    *,
+    where: Any = ABSENT,
+    mean: Any = ABSENT,
+    correction: Any = ABSENT,
+) -> Array:
+    x = _floating(a if dtype is None else np.astype(a, dtype))
+    axes = normal_axes(axis, x.ndim)
+    center = mean_(x, axes, keepdims=True, where=where) if mean is ABSENT else mean
+    excess = x - center
+    count = _count(x.shape, axes, where) - (correction if _given(correction) else ddof)
+    if type(count) is not int:
+        count = np.maximum(count, 0)
+    elif count < 0:
+        count = 0
+    total = _sum_of_squares(excess, axes, where)
+    return _finish(_divided(total, count), x.shape, axes, keepdims)
+
+
+def _sum_of_squares(x: Array, axes: tuple[int, ...], where: Any) -> Array:
+    if len(axes) == x.ndim and x.ndim and where is ABSENT and x.dtype.kind == "f":
+        flat = np.ravel(x)
+        return np.matmul(flat, flat)
+    squares = np.square(x) if x.dtype.kind == "f" else np.real(x * np.conjugate(x))
+    return sum(squares, axes, where=where)
+
+
+@implements(np.std)
+def std(a: Array, *args: Any, **kwargs: Any) -> Array:
+    return root.bind(var(a, *args, **kwargs))
+
+
+@implements(np.average)
+def average(
+    a: Array,
+    axis: Any = None,
+    weights: Any = None,
+    returned: bool = False,
+    *,
+    keepdims: Any = ABSENT,
+) -> Any:
+    if weights is None:
+        found = mean(a, axis, keepdims=keepdims)
+        axes = normal_axes(axis, np.ndim(a))
+        scale: Any = np.full_like(found, math.prod(np.shape(a)[i] for i in axes))
+        return (found, scale) if returned else found
+    weights = weights if hasattr(weights, "dtype") else np.asarray(weights)
+    a = a if hasattr(a, "dtype") else np.asarray(a)
+    axes = normal_axes(axis, a.ndim)
+    if weights.shape != a.shape:
+        if axis is None or weights.shape != tuple(a.shape[i] for i in axes):
+            raise ValueError(f"weights of shape {weights.shape} do not fit {a.shape}, axis {axis}")
+        weights = np.reshape(weights, [n if i in axes else 1 for i, n in enumerate(a.shape)])
+        weights = np.broadcast_to(weights, a.shape)
+    scale = np.sum(weights, axis=axes)
+    found = np.sum(a * weights, axis=axes) / scale
+    found = found if keepdims is ABSENT else _finish(found, a.shape, axes, keepdims)
+    return (found, np.broadcast_to(scale, found.shape)) if returned else found
+
+
+@implements(np.cov)
+def cov(
+    m: Array,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    **rest: Any,
+) -> Array:
+    if rest:
+        raise UnsupportedError(f"np.cov with {', '.join(rest)} is not differentiated")
+    parts = [np.atleast_2d(part) for part in (m, y) if part is not None]
+    rows = [part if rowvar or part.shape[0] == 1 else np.transpose(part) for part in parts]
+    x = rows[0] if len(rows) == 1 else np.concatenate(rows)
+    excess = x - np.mean(x, axis=1, keepdims=True)
+    count = x.shape[1] - (ddof if ddof is not None else int(not bias))
+    return np.squeeze(np.matmul(excess, np.conjugate(np.transpose(excess))) / count)
+
+
+@implements(np.corrcoef)
+def corrcoef(x: Array, y: Any = None, rowvar: bool = True) -> Array:
+    both = cov(x, y, rowvar)
+    if both.ndim == 0:
+        return both / both
+    size = np.sqrt(np.real(np.diagonal(both)))
+    return both / (size[:, None] * size)
+
+
+# -- greatest and smallest -------------------------------------------------------------------------
+
+
+def _extreme(primitive: Primitive, pair: np.ufunc, worst: float) -> Callable[..., Array]:
+    def extreme(
+        a: Array,
+        axis: Any = None,
+        keepdims: Any = ABSENT,
+        initial: Any = ABSENT,
+        where: Any = ABSENT,
+    ) -> Array:
+        x = a
+        if where is not ABSENT and where is not True:
+            if not _given(initial):
+                raise ValueError(f"{primitive.name} with where= needs an initial value")
+            x = np.where(where, a, worst)
+        axes = normal_axes(axis, x.ndim)
+        found = primitive.bind(x, axes=axes) if x.shape else x
+        if _given(initial):
+            found = pair(found, initial)
+        return _finish(found, x.shape, axes, keepdims)
+
+    return extreme
+
+
+max = implements(np.max, np.amax)(_extreme(reduce.maximum_along, np.maximum, -math.inf))
+min = implements(np.min, np.amin)(_extreme(reduce.minimum_along, np.minimum, math.inf))
+
+
+@implements(np.ptp)
+def ptp(a: Array, axis: Any = None, keepdims: Any = ABSENT) -> Array:
+    return max(a, axis, keepdims) - min(a, axis, keepdims)
+
+
+# -- truth values and places -----------------------------------------------------------------------
+
+
+def _truth(primitive: Primitive, neutral: bool) -> Callable[..., Array]:
+    def reduction(
+        a: Array, axis: Any = None, keepdims: Any = ABSENT, *, where: Any = ABSENT
+    ) -> Array:
+        x = _masked(a, where, neutral)
+        axes = normal_axes(axis, x.ndim)
+        found = primitive.bind(x, axes=axes) if x.shape else np.not_equal(x, 0)
+        return _finish(found, x.shape, axes, keepdims)
+
+    return reduction
+
+
+all = implements(np.all)(_truth(reduce.every, True))
+any = implements(np.any)(_truth(reduce.some, False))
+
+
+@implements(np.count_nonzero)
+def count_nonzero(a: Array, axis: Any = None, *, keepdims: bool = False) -> Array:
+    return np.sum(np.astype(np.not_equal(a, 0), np.intp), axis=axis, keepdims=keepdims)
+
+
+def _place(primitive: Nonlinear) -> Callable[..., Array]:
+    def place(a: Array, axis: Any = None, keepdims: Any = ABSENT) -> Array:
+        shape = a.shape
+        if axis is None:
+            found = primitive.bind(np.ravel(a), axes=(0,))
+            return _finish(found, shape, tuple(range(len(shape))), keepdims)
+        axes = normal_axes(operator.index(axis), len(shape))
+        return _finish(primitive.bind(a, axes=axes), shape, axes, keepdims)
+
+    return place
+
+
+argmax = implements(np.argmax)(_place(reduce.argmax))
+argmin = implements(np.argmin)(_place(reduce.argmin))
+
+# -- scans -----------------------------------------------------------------------------------------
+
+
+def _scan(a: Array, axis: Any, dtype: Any, bind: Callable[[Array, int], Array]) -> Array:
+    x = a if dtype is None else np.astype(a, dtype)
+    if axis is None:
+        return bind(np.ravel(x), 0)
+    return bind(x, normal_axes(operator.index(axis), x.ndim)[0])
+
+
+@implements(np.cumsum)
+def cumsum(a: Array, axis: Any = None, dtype: Any = None) -> Array:
+    return _scan(a, axis, dtype, lambda x, i: cumsum_primitive.bind(x, axis=i, reverse=False))
+
+
+@implements(np.cumprod)
+def cumprod(a: Array, axis: Any = None, dtype: Any = None) -> Array:
+    return _scan(a, axis, dtype, lambda x, i: cumprod_primitive.bind(x, axis=i))
+
+
+def _cumulative(scan: Callable[..., Array], first: int) -> Callable[..., Array]:
+    def cumulative(
+        x: Array, /, *, axis: Any = None, dtype: Any = None, include_initial: bool = False
+    ) -> Array:
+        if axis is None and x.ndim > 1:
+            raise ValueError("an array of more than one axis needs axis=")
+        axis = 0 if axis is None else normal_axes(axis, x.ndim)[0]
+        found = scan(x, axis, dtype)
+        if not include_initial:
+            return found
+        shape = (*found.shape[:axis], 1, *found.shape[axis + 1 :])
+        return np.concatenate([np.full(shape, first, found.dtype), found], axis=axis)
+
+    return cumulative
+
+
+cumulative_sum = implements(np.cumulative_sum)(_cumulative(cumsum, 0))
+cumulative_prod = implements(np.cumulative_prod)(_cumulative(cumprod, 1))
+
+# -- with NaN left out -----------------------------------------------------------------------------
+
+
+def _present(a: Array, where: Any) -> Array:
+    found = np.logical_not(np.isnan(a))
+    return found if where is ABSENT or where is True else np.logical_and(found, where)
+
+
+def _without_nan(reduction: Callable[..., Array]) -> Callable[..., Array]:
+    def reduced(
+        a: Array, axis: Any = None, *args: Any, where: Any = ABSENT, **kwargs: Any
+    ) -> Array:
+        return reduction(a, axis, *args, where=_present(a, where), **kwargs)
+
+    return reduced
+
+
+nansum = implements(np.nansum)(_without_nan(sum))
+nanprod = implements(np.nanprod)(_without_nan(prod))
+nanmean = implements(np.nanmean)(_without_nan(mean))
+nanvar = implements(np.nanvar)(
+    lambda a, *args, where=ABSENT, **kwargs: var(
+        np.where(_present(a, where), a, 0), *args, where=_present(a, where), **kwargs
+    )
+)
+nanstd = implements(np.nanstd)(lambda a, *args, **kwargs: root.bind(nanvar(a, *args, **kwargs)))
+
+
+def _extreme_without_nan(reduction: Callable[..., Array], worst: float) -> Callable[..., Array]:
+    def reduced(
+        a: Array,
+        axis: Any = None,
+        keepdims: Any = ABSENT,
+        initial: Any = ABSENT,
+        where: Any = ABSENT,
+    ) -> Array:
+        present = _present(a, where)
+        found = reduction(np.where(present, a, worst), axis, keepdims, initial)
+        if _given(initial):
+            return found
+        return np.where(any(present, axis, keepdims), found, math.nan)
+
+    return reduced
+
+
+nanmax = implements(np.nanmax)(_extreme_without_nan(max, -math.inf))
+nanmin = implements(np.nanmin)(_extreme_without_nan(min, math.inf))
+
+
+@implements(np.nancumsum)
+def nancumsum(a: Array, axis: Any = None, dtype: Any = None) -> Array:
+    return cumsum(np.where(np.isnan(a), 0, a), axis, dtype)
+
+
+@implements(np.nancumprod)
+def nancumprod(a: Array, axis: Any = None, dtype: Any = None) -> Array:
+    return cumprod(np.where(np.isnan(a), 1, a), axis, dtype)
+
+
+def _place_without_nan(place: Callable[..., Array], worst: float) -> Callable[..., Array]:
+    return lambda a, axis=None, **kwargs: place(np.where(np.isnan(a), worst, a), axis, **kwargs)
+
+
+nanargmax = implements(np.nanargmax)(_place_without_nan(argmax, -math.inf))
+nanargmin = implements(np.nanargmin)(_place_without_nan(argmin, math.inf))
+
+
+# -- the methods of ufuncs -------------------------------------------------------------------------
+
+
+def _reduce_method(function: Callable[..., Array]) -> Callable[..., Array]:
+    """``ufunc.reduce``: its axis is 0 by default."""
+
+    def reduced(a: Array, axis: Any = 0, dtype: Any = None, **kwargs: Any) -> Array:
+        return function(a if dtype is None else np.astype(a, dtype), axis, **kwargs)
+
+    return reduced
+
+
+for _ufunc, _function in {
+    np.add: sum,
+    np.multiply: prod,
+    np.maximum: max,
+    np.minimum: min,
+    np.fmax: nanmax,
+    np.fmin: nanmin,
+    np.logical_and: all,
+    np.logical_or: any,
+}.items():
+    UFUNC_METHODS[_ufunc, "reduce"] = _reduce_method(_function)
+
+
+def _accumulate_method(bind: Callable[[Array, int], Array]) -> Callable[..., Array]:
+    return lambda a, axis=0, dtype=None: _scan(a, axis, dtype, bind)
+
+
+for _ufunc, _bind in {
+    np.add: lambda x, i: cumsum_primitive.bind(x, axis=i, reverse=False),
+    np.multiply: lambda x, i: cumprod_primitive.bind(x, axis=i),
+    np.maximum: lambda x, i: reduce.maximum_so_far.bind(x, axis=i),
+    np.minimum: lambda x, i: reduce.minimum_so_far.bind(x, axis=i),
+}.items():
+    UFUNC_METHODS[_ufunc, "accumulate"] = _accumulate_method(_bind)

@@ -1,12 +1,13 @@
 """The primitives, one file for each family, one declaration for each primitive."""
 
-from . import arithmetic, contract, elementary, index, logic, reduce, shape, sorting
+from . import arithmetic, contract, elementary, index, linalg, logic, reduce, shape, sorting
 
 __all__ = [
     "arithmetic",
     "contract",
     "elementary",
     "index",
+    "linalg",
     "logic",
     "reduce",
     "shape",

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import UnknownDerivativeError
 from ..primitive import Example, elementwise, linear, mul0, nonlinear, operand_type, promote
 from ..program import Array, Type
 
@@ -174,7 +175,13 @@ copysign = elementwise(
 
 
 def _step(x: Array, y: Array) -> Array:
-    above = np.asarray(np.greater(x, y)).astype(np.result_type(x, y))
+    kind = np.result_type(x, y)
+    if kind.kind == "c":
+        raise UnknownDerivativeError(
+            "the greater or smaller of complex numbers has no derivative",
+            remedy="np.maximum(np.real(z), ...), or np.abs(z)",
+        )
+    above = np.asarray(np.greater(x, y)).astype(kind)
     tied = np.equal(x, y)
     if tied.any():
         above[tied] = 0.5
@@ -199,7 +206,9 @@ minimum = elementwise(
 
 def _wins(x: Array, y: Array) -> Array:
     """The share of x in fmax(x, y), which ignores NaN."""
-    return step.bind(x, np.where(np.isnan(y), -np.inf, y))
+    if isinstance(y, (int, float)):
+        return step.bind(x, -math.inf if y != y else y)
+    return step.bind(x, np.where(np.isnan(y), -math.inf, y))
 
 
 fmax = elementwise("fmax", np.fmax, [lambda x, y: _wins(x, y), lambda x, y: _wins(y, x)])
@@ -226,7 +235,7 @@ hypot = elementwise(
 
 def _part_type(x: Any) -> Type:
     kind = operand_type(x)
-    return Type(kind.shape, np.zeros((), kind.dtype).real.dtype)
+    return Type(kind.shape, np.finfo(kind.dtype).dtype)
 
 
 _COMPLEX = (
@@ -245,7 +254,7 @@ imag = linear(
     "imag",
     np.imag,
     types=_part_type,
-    transposes=[lambda ct, x: (-1j * ct).astype(x.dtype)],
+    transposes=[lambda ct, x: np.multiply(-1j, ct).astype(x.dtype)],
     batch=lambda size, operands, batched: imag.bind(operands[0]),
     examples=_COMPLEX,
 )

@@ -84,7 +84,9 @@ arcsinh = elementwise("arcsinh", np.arcsinh, [_arcsinh_slope])
 arccosh = elementwise(
     "arccosh", np.arccosh, [lambda x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1))], domain=(1.2, 3.0)
 )
-arctanh = elementwise("arctanh", np.arctanh, [lambda x: 1 / ((1 - x) * (1 + x))], domain=(-0.8, 0.8))
+arctanh = elementwise(
+    "arctanh", np.arctanh, [lambda x: 1 / ((1 - x) * (1 + x))], domain=(-0.8, 0.8)
+)
 
 
 def _arctan2_slope(a: Array, x: Array, y: Array) -> Array:

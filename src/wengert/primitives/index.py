@@ -137,9 +137,7 @@ def _lifted(size: int, operand: Array, batched: bool) -> Array:
 def _scatter_batch(primitive: Callable[[], Linear]) -> Callable[..., Array]:
     """The rule of ``update`` and ``scatter_add``: a part is put where a gather would read it."""
 
-    def batch(
-        size: int, operands: Sequence[Array], batched: Sequence[bool], index: Index
-    ) -> Array:
+    def batch(size: int, operands: Sequence[Array], batched: Sequence[bool], index: Index) -> Array:
         x = _lifted(size, operands[0], batched[0])
         part = _lifted(size, operands[1], batched[1])
         arrays = operands[2:]

@@ -8,8 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from ..primitive import Elementwise, Example, Operand, elementwise, fit, linear, operand_type, promote
+from ..primitive import (
+    Elementwise,
+    Example,
+    Operand,
+    elementwise,
+    fit,
+    linear,
+    operand_type,
+    promote,
+)
 from ..program import Array, Type
+from .shape import aligned
 
 __all__ = ["select", "stop_gradient"]
 
@@ -53,7 +63,7 @@ def _select_type(condition: Operand, x: Operand, y: Operand) -> Type:
 
 
 def _select_batch(size: int, operands: Sequence[Array], batched: Sequence[bool]) -> Array:
-    return Elementwise.batch(select, size, list(operands), list(batched), {})  # pyright: ignore
+    return select.bind(*aligned(size, operands, batched))
 
 
 select = linear(

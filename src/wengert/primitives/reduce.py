@@ -9,7 +9,6 @@ import numpy as np
 
 from ..primitive import Example, Nonlinear, Operand, Rule, linear, nonlinear, operand_type
 from ..program import Array, Type
-from .arithmetic import step
 from .shape import broadcast, concatenate, reshape, transpose
 
 __all__ = [
@@ -161,9 +160,7 @@ def _extreme(name: str, ufunc: np.ufunc) -> Nonlinear:
 def _reduced_batch(name: str) -> Rule:
     from ..primitive import REGISTRY
 
-    def batch(
-        size: int, operands: Sequence[Array], batched: Sequence[bool], axes: Axes
-    ) -> Array:
+    def batch(size: int, operands: Sequence[Array], batched: Sequence[bool], axes: Axes) -> Array:
         return REGISTRY[name].bind(operands[0], axes=shift(axes))
 
     return batch
@@ -234,9 +231,7 @@ def running(combine: Callable[[Parts, Parts], Parts], parts: Parts, axis: int) -
         early = tuple(part[(*before, slice(0, length - shift))] for part in parts)
         late = tuple(part[(*before, slice(shift, length))] for part in parts)
         joined = combine(early, late)
-        parts = tuple(
-            concatenate.bind(h, j, axis=axis) for h, j in zip(head, joined, strict=True)
-        )
+        parts = tuple(concatenate.bind(h, j, axis=axis) for h, j in zip(head, joined, strict=True))
         shift *= 2
     return parts
 
@@ -254,15 +249,16 @@ cumprod = nonlinear(
 )
 
 
-def _ties_so_far(sign: int) -> Callable[[Parts, Parts], Parts]:
+def _ties_so_far(ufunc: np.ufunc) -> Callable[[Parts, Parts], Parts]:
     """The greater of two, the number of elements that attain it, and the sum of their tangents."""
 
     def combine(left: Parts, right: Parts) -> Parts:
         (a, a_count, a_dot), (b, b_count, b_dot) = left, right
-        from_a = np.ceil(step.bind(sign * a, sign * b))
-        from_b = np.ceil(step.bind(sign * b, sign * a))
+        best = ufunc(a, b)
+        from_a = np.equal(a, best).astype(a_dot.dtype)
+        from_b = np.equal(b, best).astype(a_dot.dtype)
         return (
-            a * (from_a >= 1) + b * (from_a < 1),
+            best,
             a_count * from_a + b_count * from_b,
             a_dot * from_a + b_dot * from_b,
         )
@@ -270,9 +266,9 @@ def _ties_so_far(sign: int) -> Callable[[Parts, Parts], Parts]:
     return combine
 
 
-def _extreme_so_far(name: str, ufunc: np.ufunc, sign: int) -> Nonlinear:
+def _extreme_so_far(name: str, ufunc: np.ufunc) -> Nonlinear:
     def jvp(x_dot: Array, ans: Array, x: Array, axis: int) -> Array:
-        _, count, total = running(_ties_so_far(sign), (x, np.ones_like(x), x_dot), axis)
+        _, count, total = running(_ties_so_far(ufunc), (x, np.ones_like(x), x_dot), axis)
         return total / count
 
     scan = nonlinear(
@@ -287,5 +283,5 @@ def _extreme_so_far(name: str, ufunc: np.ufunc, sign: int) -> Nonlinear:
     return scan
 
 
-maximum_so_far = _extreme_so_far("maximum_so_far", np.maximum, 1)
-minimum_so_far = _extreme_so_far("minimum_so_far", np.minimum, -1)
+maximum_so_far = _extreme_so_far("maximum_so_far", np.maximum)
+minimum_so_far = _extreme_so_far("minimum_so_far", np.minimum)

@@ -11,7 +11,7 @@ import numpy as np
 from ..primitive import Example, Operand, linear, operand_type, promote
 from ..program import Array, Type
 
-__all__ = ["broadcast", "concatenate", "convert", "pad", "reshape", "transpose"]
+__all__ = ["aligned", "broadcast", "concatenate", "convert", "pad", "reshape", "transpose"]
 
 # -- reshape ---------------------------------------------------------------------------------------
 
@@ -37,6 +37,17 @@ reshape = linear(
     view=lambda base, new, shape: reshape.bind(new, shape=base.shape),
     examples=[Example(((2, 3),), {"shape": (3, 2)}), Example(((1,),), {"shape": ()})],
 )
+
+
+def aligned(size: int, operands: Sequence[Array], batched: Sequence[bool]) -> list[Array]:
+    """Operands whose batch axes, in front, meet when the operands are broadcast together."""
+    ranks = [len(np.shape(o)) - b for o, b in zip(operands, batched, strict=True)]
+    rank = max(ranks)
+    return [
+        reshape.bind(o, shape=(size, *(1,) * (rank - r), *o.shape[1:])) if b and r < rank else o
+        for o, b, r in zip(operands, batched, ranks, strict=True)
+    ]
+
 
 # -- transpose -------------------------------------------------------------------------------------
 
@@ -174,13 +185,19 @@ def _pad_type(x: Operand, widths: tuple[tuple[int, int], ...]) -> Type:
     return Type(shape, kind.dtype)
 
 
+def _pad(x: Array, widths: tuple[tuple[int, int], ...]) -> Array:
+    result = np.zeros([n + lo + hi for n, (lo, hi) in zip(x.shape, widths, strict=True)], x.dtype)
+    result[tuple(slice(lo, lo + n) for n, (lo, _) in zip(x.shape, widths, strict=True))] = x
+    return result
+
+
 def _pad_transpose(ct: Array, x: Array, widths: tuple[tuple[int, int], ...]) -> Array:
     return ct[tuple(slice(lo, lo + n) for n, (lo, _) in zip(x.shape, widths, strict=True))]
 
 
 pad = linear(
     "pad",
-    lambda x, widths: np.pad(x, widths),
+    _pad,
     types=_pad_type,
     transposes=[_pad_transpose],
     batch=lambda size, operands, batched, widths: pad.bind(operands[0], widths=((0, 0), *widths)),

@@ -90,7 +90,9 @@ def _searchsorted(a: Array, v: Array, side: Any) -> Array:
     rest = v.shape[a.ndim - 1 :]
     rows = a.reshape(-1, a.shape[-1])
     values = v.reshape(len(rows), -1)
-    found = [np.searchsorted(row, value, side=side) for row, value in zip(rows, values, strict=True)]
+    found = [
+        np.searchsorted(row, value, side=side) for row, value in zip(rows, values, strict=True)
+    ]
     return np.asarray(found, np.intp).reshape(*a.shape[:-1], *rest)
 
 

@@ -1,1 +1,1 @@
-"""Transforms: from a Program, or from a run of a function, to its derivative or its batched form."""
+"""Transforms: from a Program, or a run of a function, to its derivative or its batched form."""

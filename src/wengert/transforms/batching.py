@@ -36,8 +36,7 @@ def evaluate_batched(
             result = primitive.bind(*operands, **equation.params)
         results = result if primitive.multiple else (result,)
         memory.update(
-            (var, (value, any(flags)))
-            for var, value in zip(equation.outputs, results, strict=True)
+            (var, (value, any(flags))) for var, value in zip(equation.outputs, results, strict=True)
         )
     outputs = [read(atom) for atom in program.outputs]
     return [value for value, _ in outputs], [flag for _, flag in outputs]

@@ -40,9 +40,7 @@ def jvp(program: Program) -> Program:
         outputs = evaluate(program, inputs)
         dual.open = False
         primals = [dual.primal(output) for output in outputs]
-        tangents = [
-            dual.tangent(output) for output in outputs if Type.of(output).differentiable
-        ]
+        tangents = [dual.tangent(output) for output in outputs if Type.of(output).differentiable]
         return [*primals, *tangents]
 
     types = [*program.input_types, *(program.inputs[i].type for i in moving)]
@@ -71,9 +69,7 @@ def vjp(program: Program) -> Program:
     def pulled(*values: Array) -> list[Array]:
         tape, outputs = _pulled(program, values[:count], moving)
         able = [output for output in outputs if Type.of(output).differentiable]
-        pairs = [
-            (tape.place(output), ct) for output, ct in zip(able, values[count:], strict=True)
-        ]
+        pairs = [(tape.place(output), ct) for output, ct in zip(able, values[count:], strict=True)]
         found = tape.pull(pairs, len(moving), keep=False)
         cotangents = [
             program.inputs[i].type.zeros() if ct is None else ct
@@ -119,13 +115,13 @@ def transpose(program: Program, linear: Sequence[int] | None = None) -> Program:
 
 def _refuse_unknown_residuals(row: Any, unknowns: Recorder) -> None:
     """A residual that depends on the linear inputs shows that the equation is not linear."""
-    pending: list[Any] = [row.saved]
+    pending: list[Any] = [row[3]]
     while pending:
         item = pending.pop()
         if isinstance(item, (list, tuple)):
-            pending.extend(item)  # pyright: ignore[reportUnknownArgumentType]
+            pending.extend(item)
         elif isinstance(item, Traced) and item._trace is unknowns:
             raise UnknownDerivativeError(
-                f"the Program cannot be transposed: {row.primitive.name} is not linear in its "
+                f"the Program cannot be transposed: {row[0].name} is not linear in its "
                 "operands"
             )

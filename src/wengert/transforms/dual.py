@@ -13,7 +13,7 @@ import numpy as np
 
 from ..primitive import Params, Primitive, Traced
 from ..program import Array, Type
-from ..trace import Trace, Tracer, plain
+from ..trace import Trace, Tracer, plain, strong
 
 __all__ = ["Dual"]
 
@@ -42,9 +42,12 @@ class Dual(Trace):
                 values.append(arg._value)
                 tangents.append(arg._node)
             else:
-                values.append(plain(arg))
+                value = plain(arg)
+                if value is not arg and isinstance(value, Traced):
+                    return primitive.bind(*map(plain, args), **params)
+                values.append(value)
                 tangents.append(None)
-        ans = primitive.bind(*values, **params)
+        ans = strong(primitive.bind(*values, **params))
         results = ans if primitive.multiple else (ans,)
         if primitive.multiple:
             self.check_results(results)

@@ -10,10 +10,9 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
-from ..primitive import Params, Primitive
+from ..primitive import Params, Primitive, mul0
 from ..primitives import arithmetic, logic, shape
 from ..primitives.reduce import sum_
-from ..primitive import mul0
 from ..program import Array, Atom, Equation, Literal, Program, Type, Var, freeze
 
 __all__ = ["eliminate_dead_code", "simplify"]

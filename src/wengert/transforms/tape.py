@@ -13,13 +13,13 @@ residuals. Cotangents are summed in place where the sweep owns the buffer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from ..primitive import Elementwise, Linear, Nonlinear, Params, Primitive, Traced
 from ..program import Array, Type
-from ..trace import Recorder, Trace, Tracer, plain
+from ..trace import Recorder, Trace, Tracer, plain, strong
 
 __all__ = ["Hold", "Row", "Tape", "linearise", "transpose_linear"]
 
@@ -30,14 +30,10 @@ SMALL = 1 << 13
 Hold: TypeAlias = Literal["protect", "copy", "trust"]
 
 
-class Row(NamedTuple):
-    """One linearised equation. ``inputs`` holds the places of the operands, None for constants."""
-
-    primitive: Primitive
-    outputs: tuple[int, ...]
-    inputs: Sequence[int | None]
-    saved: Any
-    params: Params
+Row: TypeAlias = tuple[Primitive, tuple[int, ...], Sequence[int | None], Any, Params]
+"""One linearised equation: the primitive, the places of its results, the places of its operands
+(None for constants), the residuals, and the parameters. A plain tuple, because one is made for
+each operation."""
 
 
 class Tape(Trace):
@@ -101,17 +97,31 @@ class Tape(Trace):
                     arg = self._hold(arg)
             values.append(arg)
             places.append(None)
-        ans = (primitive.bind if self.nested else primitive.evaluate)(*values, **params)
+        if self.nested:
+            ans = primitive.bind(*values, **params)
+        elif params:
+            ans = primitive.evaluate(*values, **params)
+        else:
+            ans = primitive.evaluate(*values)
+        if type(ans) is np.float64:
+            if not moving or primitive.flat:
+                return Tracer(self, ans, None)
+            place = self.count
+            self.count = place + 1
+            saved = primitive.save(values, ans, places, params)
+            self.rows.append((primitive, (place,), places, saved, params))
+            return Tracer(self, ans, place)
         if primitive.multiple:
             return self._several(primitive, values, places, ans, params)
-        if type(ans) is not np.float64 and ans.dtype.kind not in "fc":
+        ans = strong(ans)
+        if ans.dtype.kind not in "fc":
             return ans
         if not moving or primitive.flat:
             return self.wrap(ans, None)
         place = self.count
         self.count = place + 1
         saved = primitive.save(values, ans, places, params)
-        self.rows.append(Row(primitive, (place,), places, saved, params))
+        self.rows.append((primitive, (place,), places, saved, params))
         return self.wrap(ans, place)
 
     def _several(
@@ -123,9 +133,10 @@ class Tape(Trace):
         outputs = tuple(range(self.count, self.count + len(ans)))
         self.count += len(ans)
         saved = primitive.save(values, ans, places, params)
-        self.rows.append(Row(primitive, outputs, places, saved, params))
+        self.rows.append((primitive, outputs, places, saved, params))
         return tuple(
-            self.wrap(a, o) if a.dtype.kind in "fc" else a for a, o in zip(ans, outputs, strict=True)
+            self.wrap(a, o) if a.dtype.kind in "fc" else a
+            for a, o in zip(ans, outputs, strict=True)
         )
 
     def _hold(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -161,13 +172,13 @@ class Tape(Trace):
             place: tangent for place, tangent in enumerate(tangents) if tangent is not None
         }
         with np.errstate(all="ignore"):
-            for row in self.rows:
-                operands = [None if p is None else moved.get(p) for p in row.inputs]
+            for primitive, outputs, inputs, saved, params in self.rows:
+                operands = [None if p is None else moved.get(p) for p in inputs]
                 if all(operand is None for operand in operands):
                     continue
-                result = row.primitive.push(operands, row.saved, row.params)
-                results = result if row.primitive.multiple else (result,)
-                moved.update(zip(row.outputs, results, strict=True))
+                result = primitive.push(operands, saved, params)
+                results = result if primitive.multiple else (result,)
+                moved.update(zip(outputs, results, strict=True))
         return [moved.get(place) for place in places]
 
     def pull(
@@ -178,6 +189,7 @@ class Tape(Trace):
         Without ``keep`` the rows are consumed and their residuals freed on the way.
         """
         sums = _Sums()
+        values = sums.values
         for place, cotangent in cotangents:
             if place is not None:
                 sums.add(place, cotangent)
@@ -185,29 +197,24 @@ class Tape(Trace):
         with np.errstate(all="ignore"):
             while rows:
                 row = rows.pop()
-                if len(row.outputs) == 1:
-                    cotangent = sums.pop(row.outputs[0])
-                    if cotangent is not None:
-                        self._pull_row(row, cotangent, sums)
-                else:
-                    several = [sums.pop(place) for place in row.outputs]
+                primitive, outputs, places, saved, params = row
+                if primitive.multiple:
+                    several = [sums.pop(place) for place in outputs]
                     if any(cotangent is not None for cotangent in several):
-                        terms = _transposed(row, several)
-                        sums.add_all(row.inputs, terms)
+                        sums.add_all(places, _transposed(row, several))
+                    continue
+                (output,) = outputs
+                cotangent = values.pop(output, None)
+                if cotangent is None:
+                    continue
+                sums.owned.discard(output)
+                if isinstance(primitive, Elementwise):
+                    primitive.pull(cotangent, saved, places, sums.add)
+                elif not isinstance(primitive, Linear):
+                    sums.add_all(places, _transposed(row, [cotangent]))
+                elif primitive.accumulate is None or not sums.accumulate(row, cotangent):
+                    sums.add_all(places, primitive.pull(cotangent, saved, places, params))
         return [sums.pop(place) for place in range(inputs)]
-
-    @staticmethod
-    def _pull_row(row: Row, cotangent: Array, sums: _Sums) -> None:
-        primitive = row.primitive
-        if isinstance(primitive, Elementwise):
-            terms = primitive.pull(cotangent, row.saved)
-        elif isinstance(primitive, Linear):
-            if primitive.accumulate is not None and sums.accumulate(row, cotangent):
-                return
-            terms = primitive.pull(cotangent, row.saved, row.inputs, row.params)
-        else:
-            terms = _transposed(row, [cotangent])
-        sums.add_all(row.inputs, terms)
 
 
 class _Sums:
@@ -245,21 +252,22 @@ class _Sums:
 
     def accumulate(self, row: Row, cotangent: Array) -> bool:
         """Add the cotangent of a slice or a gather into the buffer of its operand, in place."""
-        place = row.inputs[0]
+        primitive, _, places, saved, params = row
+        place = places[0]
         if place is None or isinstance(cotangent, Traced):
             return False
         buffer = self.values.get(place)
         if isinstance(buffer, Traced):
             return False
-        operand = row.saved[0]
+        operand = saved[0]
         if buffer is None:
-            buffer = np.zeros(operand.shape, operand.dtype)
+            self.values[place] = buffer = np.zeros(operand.shape, operand.dtype)
+            self.owned.add(place)
         elif place not in self.owned:
-            buffer = np.array(buffer, dtype=operand.dtype)
-        self.values[place] = buffer
-        self.owned.add(place)
-        assert isinstance(row.primitive, Linear) and row.primitive.accumulate is not None
-        row.primitive.accumulate(buffer, cotangent, *row.saved[1:], **row.params)
+            self.values[place] = buffer = np.array(buffer, dtype=operand.dtype)
+            self.owned.add(place)
+        assert isinstance(primitive, Linear) and primitive.accumulate is not None
+        primitive.accumulate(buffer, cotangent, *saved[1:], **params)
         return True
 
 
@@ -286,19 +294,19 @@ def transpose_linear(
 
 def _transposed(row: Row, cotangents: Sequence[Array | None]) -> list[Array | None]:
     """The operands' cotangents for a primitive that gives a JVP only: that JVP, transposed."""
-    primitive = row.primitive
+    primitive, _, places, saved, params = row
     assert isinstance(primitive, Nonlinear)
-    found = primitive.pull(cotangents, row.saved, row.inputs, row.params)
+    found = primitive.pull(cotangents, saved, places, params)
     if found is not None:
         return found
-    operands = row.saved[0]
-    moving = [i for i, place in enumerate(row.inputs) if place is not None]
+    operands = saved[0]
+    moving = [i for i, place in enumerate(places) if place is not None]
 
     def pushed(*tangents: Array) -> Sequence[Array]:
         full: list[Array | None] = [None] * len(operands)
         for i, tangent in zip(moving, tangents, strict=True):
             full[i] = tangent
-        result = primitive.push(full, row.saved, row.params)
+        result = primitive.push(full, saved, params)
         return result if primitive.multiple else (result,)
 
     types = [Type.of(operands[i]) for i in moving]

@@ -1,0 +1,364 @@
+"""The command ``wengert``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import inspect
+import os
+import re
+import shutil
+import sys
+import textwrap
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from .errors import ExpressionError, WengertError
+from .explain import Explanation, explain
+from .explain.expression import CONSTANTS, FUNCTIONS, Expression, parse
+
+__all__ = ["main"]
+
+EXAMPLES = """\
+examples:
+  wengert explain "x*y + sin(x)" x=1 y=2
+  wengert explain "x*y + sin(x)" x=1 y=2 --along x=2,y=-1
+  wengert explain "sum(sqrt(x))" x=1,4,9 --mode reverse
+  wengert explain model.py:loss --args data.npz
+"""
+
+EXPLAIN = f"""\
+{EXAMPLES}
+A value is a number, or an array: numbers with commas between them (x=1,2,3;
+x=1, has one element). An expression holds numbers, names that are given a
+value, + - * / **, comparisons, the constants {" and ".join(CONSTANTS)}, and the functions
+{textwrap.fill(", ".join(FUNCTIONS), 76, initial_indent="  ", subsequent_indent="  ")}.
+It is parsed, and never run as Python.
+
+model.py:loss is the function loss in that file. Its arguments are the arrays of
+data.npz that have the names of its parameters, or else arr_0, arr_1, ... by
+position, and the values given by name. Integer arrays are data without
+derivatives.
+
+exit status: 0 done; 1 the function failed; 2 the command could not be read.
+Colours are used in a terminal only, and not if NO_COLOR is set.
+"""
+
+
+class UsageError(Exception):
+    """The command cannot be carried out as it was written."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} ({self.prog} --help says more)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments (those of the process) and return its exit status."""
+    try:
+        parser = _parser()
+        arguments, others = parser.parse_known_args(
+            _protected(sys.argv[1:] if argv is None else argv)
+        )
+        values: list[str] | None = getattr(arguments, "values", None)
+        if others and (values is None or any(re.match(r"-|[^=]*$", text) for text in others)):
+            parser.error(f"cannot make anything of {' '.join(others)}")
+        if values is not None:
+            values += others
+        return arguments.run(arguments)
+    except UsageError as error:
+        return _failed(str(error), 2)
+    except ExpressionError as error:
+        return _failed(_message(error), 2)
+    except WengertError as error:
+        return _failed(_message(error), 1)
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough: nothing more may be written on the way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return _failed("interrupted", 130)
+
+
+def _failed(message: str, status: int) -> int:
+    """Say in one line what went wrong."""
+    print(f"wengert: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _message(error: Exception) -> str:
+    """The message of an error without the line of code, which is not the user's here."""
+    line = getattr(error, "line", None)
+    lines = [part.strip() for part in str(error).splitlines()]
+    text = " ".join(part for part in lines if part and part != line)
+    return text.replace(" Write instead:", ". Write instead:")
+
+
+def _protected(argv: Sequence[str]) -> list[str]:
+    """The arguments with a space before an expression that starts with a minus."""
+    return [f" {a}" if re.match(r"-(?!-|h$)(?=.)", a) else a for a in argv]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="wengert",
+        description="Exact derivatives of NumPy programs, and how they come about.",
+        epilog=EXAMPLES + "  wengert demo",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"wengert {_version()}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_explain(commands)
+    _add_demo(commands)
+    return parser
+
+
+def _version() -> str:
+    return importlib.import_module("wengert").__version__
+
+
+# -- explain ---------------------------------------------------------------------------------------
+
+
+def _add_explain(commands: Any) -> None:
+    sub = commands.add_parser(
+        "explain",
+        help="show every intermediate value with its tangent and its adjoint",
+        description="The evaluation list of an expression, or of a function in a file.",
+        epilog=EXPLAIN,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    sub.add_argument("function", help="an expression, or FILE.py:NAME")
+    sub.add_argument("values", nargs="*", metavar="NAME=VALUE", help="the value of a variable")
+    sub.add_argument("--along", metavar="NAME=VALUE,...", help="the direction of the forward sweep")
+    sub.add_argument("--mode", choices=["forward", "reverse"], help="one of the two sweeps alone")
+    sub.add_argument("--args", metavar="FILE.npz", help="arrays for the arguments of a function")
+    sub.add_argument("--digits", type=int, default=6, help="significant digits (17 for all)")
+    sub.add_argument("--graph", metavar="FILE", help="draw the computation graph into a file too")
+    sub.set_defaults(run=_explain)
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    values = _assignments(arguments.values)
+    along = None if arguments.along is None else _assignments(_split(arguments.along))
+    if not 1 <= arguments.digits <= 17:
+        raise UsageError("--digits is a number from 1 to 17")
+    if file := re.fullmatch(r"(.+\.py):(\w+)", arguments.function.strip()):
+        path = Path(file[1])
+        function = _load(path, file[2])
+        args = _arguments(function, file[2], values, arguments.args)
+        found = _of_function(path, function, args, along, arguments.mode)
+    elif arguments.args is not None:
+        raise UsageError("--args is for a function in a file, such as model.py:loss")
+    else:
+        expression = parse(arguments.function, list(values))
+        found = _of_expression(expression, values, along, arguments.mode)
+    if found is None:
+        return 1
+    _show(found, arguments.digits)
+    if arguments.graph is not None:
+        _draw(found, arguments.graph)
+    return 0
+
+
+def _of_expression(
+    expression: Expression, values: Mapping[str, Any], along: Mapping[str, Any] | None, mode: Any
+) -> Explanation:
+    """The explanation; whatever is wrong is wrong with the command."""
+    if unused := [name for name in values if name not in expression.steps]:
+        raise UsageError(f"{unused[0]} is given a value, and the expression does not contain it")
+    try:
+        with np.errstate(all="ignore"):
+            return explain(expression, *values.values(), along=_along(along, values), mode=mode)
+    except (WengertError, ValueError, TypeError, ArithmeticError) as error:
+        raise UsageError(_message(error)) from error
+
+
+def _of_function(
+    path: Path,
+    function: Callable[..., Any],
+    args: Mapping[str, Any],
+    along: Mapping[str, Any] | None,
+    mode: Any,
+) -> Explanation | None:
+    """The explanation; None if the function met an error of ours, which is shown with its line."""
+    directions = _along(along, args)
+    try:
+        return explain(function, *args.values(), along=directions, mode=mode)
+    except WengertError as error:
+        if error.line is None or not error.line.startswith(f"{path.name}:"):
+            raise
+        print(f"wengert: {error}", file=sys.stderr)
+        return None
+
+
+def _show(explanation: Explanation, digits: int) -> None:
+    """In colours in a terminal that wants them, else as plain text in what it can encode."""
+    colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    if colours and os.environ.get("TERM") != "dumb":
+        from rich.console import Console
+
+        from .explain.terminal import renderable
+
+        Console(highlight=False).print(renderable(explanation, digits))
+        return
+    width = shutil.get_terminal_size((80, 24)).columns
+    text = explanation.text(width, digits)
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = explanation.text(width, digits, ascii=True)
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+    print(text, flush=True)
+
+
+def _draw(explanation: Explanation, target: str) -> None:
+    from .explain import draw_graph
+
+    try:
+        draw_graph(explanation, target)
+    except (OSError, ValueError, WengertError) as error:
+        raise UsageError(f"cannot draw into {target}: {_message(error)}") from error
+
+
+# -- values ----------------------------------------------------------------------------------------
+
+
+def _split(text: str) -> list[str]:
+    """``x=1,0,y=2`` as ``x=1,0`` and ``y=2``."""
+    return re.split(r",(?=\s*\w+\s*=)", text)
+
+
+def _assignments(texts: Sequence[str]) -> dict[str, Any]:
+    """Values by name; an error for what is no assignment of numbers."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not name.isidentifier():
+            raise UsageError(f"{text.strip()!r} is not an assignment such as x=1")
+        if name in found:
+            raise UsageError(f"{name} is given two values")
+        found[name] = _number(name, value)
+    return found
+
+
+def _number(name: str, text: str) -> Any:
+    parts = text.split(",")
+    if len(parts) > 1 and not parts[-1].strip():
+        parts.pop()
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        raise UsageError(
+            f"{name}={text} is not a number, nor numbers with commas between them"
+        ) from None
+    return np.array(numbers) if "," in text else numbers[0]
+
+
+def _along(along: Mapping[str, Any] | None, args: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """A direction for each argument, None (zero) for those that are not named."""
+    if along is None:
+        return None
+    for name in along:
+        if name not in args:
+            raise UsageError(f"--along names {name}, and the arguments are {', '.join(args)}")
+    return tuple(along.get(name) for name in args)
+
+
+# -- a function in a file --------------------------------------------------------------------------
+
+
+def _load(path: Path, name: str) -> Callable[..., Any]:
+    """The function of that name, by running the file; its own exceptions pass."""
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    spec = importlib.util.spec_from_file_location(f"wengert_model_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(path.parent.resolve()))
+    spec.loader.exec_module(module)
+    function = getattr(module, name, None)
+    if not callable(function):
+        own = [key for key, value in vars(module).items() if inspect.isfunction(value)]
+        near = get_close_matches(name, own, n=3) or own
+        hint = f"; it has {', '.join(near)}" if near else ""
+        raise UsageError(f"{path} has no function {name}{hint}")
+    return function
+
+
+def _arguments(
+    function: Callable[..., Any], name: str, values: Mapping[str, Any], npz: str | None
+) -> dict[str, Any]:
+    """The arguments by parameter, from the values given and the arrays of the file."""
+    arrays = {} if npz is None else _arrays(Path(npz))
+    parameters = inspect.signature(function).parameters
+    positional = [
+        p for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    if unknown := [key for key in values if key not in [p.name for p in positional]]:
+        raise UsageError(f"{name} has no parameter {unknown[0]}: it takes {', '.join(parameters)}")
+    found: dict[str, Any] = {}
+    waiting: dict[str, Any] = {}
+    for place, parameter in enumerate(positional):
+        key = parameter.name
+        given = next((a for a in (values.get(key), arrays.get(key)) if a is not None), None)
+        given = arrays.get(f"arr_{place}") if given is None else given
+        if given is not None:
+            found.update(waiting)
+            waiting.clear()
+            found[key] = given
+        elif parameter.default is not parameter.empty:
+            waiting[key] = parameter.default
+        else:
+            have = ", ".join([*values, *arrays]) or "nothing"
+            raise UsageError(f"{name} needs a value for {key}, and is given {have}")
+    return found
+
+
+def _arrays(path: Path) -> dict[str, Any]:
+    """The arrays of a .npz file; nothing in it is run."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
+    except FileNotFoundError:
+        raise UsageError(f"there is no file {path}") from None
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise UsageError(
+            f"{path} is not a file of numeric arrays as np.savez writes it ({_message(error)})"
+        ) from error
+
+
+# -- demo ------------------------------------------------------------------------------------------
+
+
+def _add_demo(commands: Any) -> None:
+    sub = commands.add_parser(
+        "demo",
+        help="train a network on handwritten digits, four ways, and draw what happens",
+        description="Trains a small NumPy network on scikit-learn's digits by random search, "
+        'central differences, forward and reverse mode. Needs pip install "wengert[demo]".',
+        allow_abbrev=False,
+    )
+    sub.add_argument("--out", metavar="DIR", default="demo-output", help="where pictures are saved")
+    sub.add_argument("--fast", action="store_true", help="a few seconds' worth only")
+    sub.set_defaults(run=_demo)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from .demo import main as run
+
+    return run(Path(arguments.out), fast=arguments.fast) or 0

@@ -1,0 +1,200 @@
+"""Joining, splitting and padding arrays: concatenate, stack, block, split, pad, ..."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import UnsupportedError
+from ..primitive import Traced
+from ..primitives.shape import concatenate, pad
+from ..program import Array
+from ..trace import implements, plain
+from .indexing import take
+from .shaping import astype, moveaxis, one_axis
+
+__all__: list[str] = []
+
+# -- joining ---------------------------------------------------------------------------------------
+
+
+@implements(np.concatenate, np.concat)
+def concatenate_(
+    arrays: Sequence[Array],
+    axis: int | None = 0,
+    *,
+    dtype: Any = None,
+    casting: str = "same_kind",
+) -> Array:
+    parts = [_part(a) for a in arrays]
+    if axis is None:
+        parts, axis = [np.ravel(p) for p in parts], 0
+    ranks = {len(p.shape) for p in parts}
+    if len(ranks) != 1 or 0 in ranks:
+        raise ValueError(f"arrays with {sorted(ranks)} axes cannot be joined along axis {axis}")
+    made = concatenate.bind(*parts, axis=one_axis(axis, ranks.pop()))
+    return made if dtype is None else np.astype(made, dtype)
+
+
+def _part(a: Array) -> Array:
+    """An operand as something with a shape, also if it is a number or a list."""
+    return a if isinstance(a, Traced) else plain(np.asarray(a) if np.isscalar(a) else a)
+
+
+@implements(np.stack)
+def stack(arrays: Sequence[Array], axis: int = 0, **rest: Any) -> Array:
+    parts = [_part(a) for a in arrays]
+    if len({p.shape for p in parts}) != 1:
+        raise ValueError("all arrays that are stacked must have the same shape")
+    axis = one_axis(axis, len(parts[0].shape) + 1)
+    return concatenate_([np.expand_dims(p, axis) for p in parts], axis, **rest)
+
+
+@implements(np.vstack)
+def vstack(tup: Sequence[Array], **rest: Any) -> Array:
+    return concatenate_([np.atleast_2d(_part(a)) for a in tup], 0, **rest)
+
+
+@implements(np.hstack)
+def hstack(tup: Sequence[Array], **rest: Any) -> Array:
+    parts = [np.atleast_1d(_part(a)) for a in tup]
+    return concatenate_(parts, 0 if len(parts[0].shape) == 1 else 1, **rest)
+
+
+@implements(np.dstack)
+def dstack(tup: Sequence[Array]) -> Array:
+    return concatenate_([np.atleast_3d(_part(a)) for a in tup], 2)
+
+
+@implements(np.column_stack)
+def column_stack(tup: Sequence[Array]) -> Array:
+    parts = [_part(a) for a in tup]
+    return concatenate_([p if len(p.shape) > 1 else np.reshape(p, (-1, 1)) for p in parts], 1)
+
+
+@implements(np.append)
+def append(arr: Array, values: Array, axis: int | None = None) -> Array:
+    return concatenate_([arr, values], axis)
+
+
+@implements(np.block)
+def block(arrays: Any) -> Array:
+    depth = _depth(arrays)
+    return _block(arrays, depth, max(depth, _rank(arrays)))
+
+
+def _depth(nested: Any) -> int:
+    return 1 + _depth(nested[0]) if isinstance(nested, list) else 0
+
+
+def _rank(nested: Any) -> int:
+    return max(map(_rank, nested)) if isinstance(nested, list) else np.ndim(nested)
+
+
+def _block(nested: Any, depth: int, rank: int) -> Array:
+    if depth == 0:
+        part = _part(nested)
+        return np.reshape(part, (1,) * (rank - len(part.shape)) + part.shape)
+    return concatenate_([_block(item, depth - 1, rank) for item in nested], -depth)
+
+
+# -- splitting -------------------------------------------------------------------------------------
+
+
+@implements(np.array_split)
+def array_split(ary: Array, indices_or_sections: Any, axis: int = 0) -> list[Array]:
+    axis = one_axis(axis, len(ary.shape))
+    length = ary.shape[axis]
+    if np.ndim(indices_or_sections):
+        ends = [0, *map(operator.index, indices_or_sections), length]
+    else:
+        count = operator.index(indices_or_sections)
+        if count <= 0:
+            raise ValueError("the number of parts must be greater than 0")
+        ends = [i * (length // count) + min(i, length % count) for i in range(count + 1)]
+    before = (slice(None),) * axis
+    return [ary[(*before, slice(start, stop))] for start, stop in itertools.pairwise(ends)]
+
+
+@implements(np.split)
+def split(ary: Array, indices_or_sections: Any, axis: int = 0) -> list[Array]:
+    if not np.ndim(indices_or_sections) and ary.shape[axis] % indices_or_sections:
+        raise ValueError(f"{ary.shape[axis]} elements cannot be split into equal parts")
+    return array_split(ary, indices_or_sections, axis)
+
+
+@implements(np.vsplit)
+def vsplit(ary: Array, indices_or_sections: Any) -> list[Array]:
+    return split(ary, indices_or_sections, 0)
+
+
+@implements(np.hsplit)
+def hsplit(ary: Array, indices_or_sections: Any) -> list[Array]:
+    return split(ary, indices_or_sections, 1 if len(ary.shape) > 1 else 0)
+
+
+@implements(np.dsplit)
+def dsplit(ary: Array, indices_or_sections: Any) -> list[Array]:
+    return split(ary, indices_or_sections, 2)
+
+
+@implements(np.unstack)
+def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
+    return tuple(moveaxis(x, axis, 0))
+
+
+# -- padding ---------------------------------------------------------------------------------------
+
+_BY_INDEX = ("edge", "reflect", "symmetric", "wrap")
+
+
+@implements(np.pad)
+def pad_(array: Array, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Array:
+    array = plain(array)
+    widths = _widths(pad_width, len(array.shape))
+    if mode == "constant":
+        return _pad_constant(array, widths, **kwargs)
+    if mode not in _BY_INDEX or kwargs.get("reflect_type", "even") != "even":
+        raise UnsupportedError(
+            f"np.pad with mode={mode!r} {kwargs or ''} has no rule",
+            remedy=f"one of the modes 'constant', {', '.join(map(repr, _BY_INDEX))}, or "
+            "np.concatenate of the parts",
+        )
+    for axis, (before, after) in enumerate(widths):
+        if before or after:
+            places = np.pad(np.arange(array.shape[axis]), (before, after), mode)
+            array = take(array, places, axis)
+    return array
+
+
+def _widths(pad_width: Any, rank: int) -> tuple[tuple[int, int], ...]:
+    if isinstance(pad_width, dict):
+        given: dict[int, Any] = pad_width
+        pairs: list[Any] = [(0, 0)] * rank
+        for axis, width in given.items():
+            pairs[one_axis(axis, rank)] = width if np.ndim(width) else (width, width)
+        pad_width = pairs
+    wide = np.broadcast_to(pad_width, (rank, 2)).tolist()
+    return tuple((operator.index(before), operator.index(after)) for before, after in wide)
+
+
+def _pad_constant(
+    array: Array, widths: tuple[tuple[int, int], ...], constant_values: Any = 0
+) -> Array:
+    if not isinstance(constant_values, Traced) and not np.any(constant_values):
+        return pad.bind(array, widths=widths)
+    values = np.broadcast_to(plain(constant_values), (len(widths), 2))
+    for axis, (before, after) in enumerate(widths):
+        ends = [
+            np.broadcast_to(
+                astype(values[axis, side], array.dtype),
+                (*array.shape[:axis], width, *array.shape[axis + 1 :]),
+            )
+            for side, width in enumerate((before, after))
+        ]
+        array = concatenate.bind(ends[0], array, ends[1], axis=axis)
+    return array

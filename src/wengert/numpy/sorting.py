@@ -1,0 +1,156 @@
+"""Order: sort, median, quantile, searchsorted, ..."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..errors import UnsupportedError
+from ..primitive import Traced
+from ..primitives import sorting
+from ..program import Array
+from ..trace import concrete, implements
+from .elementwise import along, arraylike
+from .reducing import normal_axes
+
+__all__: list[str] = []
+
+
+def _axis(a: Array, axis: Any) -> tuple[Array, int]:
+    """The array and the axis to sort along; flattened if that is None."""
+    if axis is None:
+        return np.ravel(a), 0
+    return a, normal_axes(operator.index(axis), a.ndim)[0]
+
+
+@implements(np.sort)
+def sort(a: Array, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None):
+    x, place = _axis(a, axis)
+    return sorting.sort.bind(x, axis=place)
+
+
+@implements(np.partition)
+def partition(a: Array, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None):
+    """Sorted altogether, which is partitioned at every place."""
+    return sort(a, axis)
+
+
+@implements(np.argsort)
+def argsort(a: Array, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None):
+    x, place = _axis(a, axis)
+    return sorting.argsort.bind(x, axis=place)
+
+
+@implements(np.argpartition)
+def argpartition(a: Array, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None):
+    return argsort(a, axis)
+
+
+@implements(np.searchsorted)
+def searchsorted(a: Array, v: Any, side: str = "left", sorter: Any = None) -> Array:
+    a = arraylike(a)
+    if sorter is not None:
+        a = a[sorter]
+    return sorting.searchsorted.bind(a, arraylike(v), side=str(side))
+
+
+@implements(np.digitize)
+def digitize(x: Array, bins: Array, right: bool = False) -> Array:
+    bins = arraylike(bins)
+    known = concrete(bins)
+    if known is not None and np.any(np.diff(known) < 0):
+        return bins.shape[0] - searchsorted(bins[::-1], x, "left" if not right else "right")
+    return searchsorted(bins, x, "left" if right else "right")
+
+
+@implements(np.unique)
+def unique(ar: Array, *args: Any, **kwargs: Any) -> Any:
+    raise UnsupportedError(
+        "np.unique of a traced array has a shape that its values decide, and no derivative",
+        remedy="np.sort(x), or np.unique(wg.stop_gradient(x)) where the places are meant",
+    )
+
+
+# -- quantiles -------------------------------------------------------------------------------------
+
+
+def _order_statistics(a: Array, axis: Any, keepdims: bool) -> tuple[Array, tuple[int, ...]]:
+    """The elements in order along the first axis, and the shape of a result."""
+    axes = normal_axes(axis, a.ndim)
+    others = [i for i in range(a.ndim) if i not in axes]
+    moved = np.transpose(a, (*axes, *others))
+    length = math.prod(a.shape[i] for i in axes)
+    rest = tuple(a.shape[i] for i in others)
+    ordered = sorting.sort.bind(np.reshape(moved, (length, *rest)), axis=0)
+    kept = tuple(1 if i in axes else n for i, n in enumerate(a.shape))
+    return ordered, kept if keepdims else rest
+
+
+def _lerp(low: Array, high: Array, t: Array) -> Array:
+    """low at t = 0 and high at t = 1, exactly."""
+    step = high - low
+    return np.where(t < 0.5, low + step * t, high - step * (1 - t))
+
+
+_PLACES = {
+    "linear": lambda h: (np.floor(h), np.ceil(h), h - np.floor(h)),
+    "lower": lambda h: (np.floor(h), np.floor(h), 0 * h),
+    "higher": lambda h: (np.ceil(h), np.ceil(h), 0 * h),
+    "nearest": lambda h: (np.rint(h), np.rint(h), 0 * h),
+    "midpoint": lambda h: (np.floor(h), np.ceil(h), 0.5 * (h != np.floor(h))),
+}
+
+
+@implements(np.quantile)
+def quantile(
+    a: Array,
+    q: Any,
+    axis: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    *,
+    weights: Any = None,
+) -> Array:
+    if weights is not None or method not in _PLACES:
+        raise UnsupportedError(
+            f"np.quantile with method={method!r}, weights={weights} is not differentiated",
+            remedy=f"one of the methods {', '.join(_PLACES)}, without weights",
+        )
+    if isinstance(q, Traced):
+        raise UnsupportedError(
+            "np.quantile takes no traced q",
+            remedy="np.interp(q, np.linspace(0, 1, len(x)), np.sort(x))",
+        )
+    a = arraylike(a)
+    q = np.asarray(q, float)
+    if np.any((q < 0) | (q > 1)):
+        raise ValueError("Quantiles must be in the range [0, 1]")
+    ordered, shape = _order_statistics(a, axis, keepdims)
+    low, high, t = _PLACES[method](q * (ordered.shape[0] - 1))
+    t = np.reshape(np.asarray(t, a.dtype), (*q.shape, *(1,) * (ordered.ndim - 1)))
+    found = _lerp(ordered[low.astype(int)], ordered[high.astype(int)], t)
+    last = ordered[-1]
+    return np.reshape(np.where(np.isnan(last), last, found), (*q.shape, *shape))
+
+
+@implements(np.percentile)
+def percentile(a: Array, q: Any, *args: Any, **kwargs: Any) -> Array:
+    if isinstance(q, Traced):
+        return quantile(a, q)
+    return quantile(a, np.true_divide(q, 100), *args, **kwargs)
+
+
+@implements(np.median)
+def median(
+    a: Array, axis: Any = None, overwrite_input: bool = False, keepdims: bool = False
+) -> Array:
+    ordered, shape = _order_statistics(a, axis, keepdims)
+    n = ordered.shape[0]
+    cut = along(0, ordered.ndim)
+    found = np.mean(ordered[cut((n - 1) // 2, n // 2 + 1)], axis=0)
+    last = ordered[-1]
+    return np.reshape(np.where(np.isnan(last), last, found), shape)

@@ -1,0 +1,145 @@
+"""Elementwise functions that are no ufuncs: their values are NumPy's, their derivatives exact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from support import assert_derivatives, gradient
+from wengert.errors import UnsupportedError
+
+X = np.array([0.3, -1.2, 2.1, 0.7, -0.4])
+M = np.array([[0.3, -1.2, 2.1], [0.7, -0.4, 1.6]])
+NODES = np.array([-1.0, 0.0, 0.5, 2.0])
+
+CASES: dict[str, tuple[Any, Any]] = {
+    "where": (lambda x: np.where(x > 0, np.sin(x), x**2), X),
+    "select": (lambda x: np.select([x > 1, x > 0], [x**3, np.cos(x)], x * 2), X),
+    "select default": (lambda x: np.select([x > 1], [x**3]), X),
+    "choose": (lambda x: np.choose(np.array([0, 1, 2, 1, 0]), [x, x**2, np.sin(x)]), X),
+    "choose wrap": (lambda x: np.choose(np.array([3, -1, 2, 1, 0]), [x, x**2], mode="wrap"), X),
+    "piecewise": (lambda x: np.piecewise(x, [x < 0, x >= 1], [np.exp, lambda t: t**2, 3.0]), X),
+    "clip": (lambda x: np.clip(x, -0.5, 1.0) ** 2, X),
+    "clip one side": (lambda x: np.clip(x, None, 1.0) ** 2, X),
+    "clip names": (lambda x: np.clip(x, min=0.1, max=1.0) ** 2, X),
+    "clip method": (lambda x: x.clip(0.1, 1.0) ** 2, X),
+    "nan_to_num": (lambda x: np.nan_to_num(x) ** 2, X),
+    "abs": (lambda x: abs(x) ** 3, X),
+    "abs of complex": (lambda x: np.abs(x + 1j * x**2), X),
+    "sign of complex": (lambda x: np.real(np.sign(x + 1j * x**2)), X),
+    "angle": (lambda x: np.angle(x + 1j * np.exp(x)), X),
+    "angle in degrees": (lambda x: np.angle(x + 1j * np.exp(x), deg=True), X),
+    "real and imag": (lambda x: np.real(np.exp(1j * x)) * np.imag(x**2 * (1 + 2j)), X),
+    "real_if_close": (lambda x: np.real_if_close(x + 0j) ** 2, X),
+    "divmod": (lambda x: np.divmod(x, 0.8)[1] ** 2 + np.divmod(x, 0.8)[0], X),
+    "modf": (lambda x: np.modf(x)[0] ** 2 * np.modf(x)[1], X),
+    "float_power": (lambda x: np.float_power(x, 3), X),
+    "round": (lambda x: np.round(x, 1) * x, X),
+    "fix": (lambda x: np.fix(x) * x**2, X),
+    "i0": (np.i0, X),
+    "sinc": (np.sinc, X),
+    "polyval in x": (lambda x: np.polyval([2.0, -1.0, 0.5], x), X),
+    "polyval in p": (lambda p: np.polyval(p, np.array([0.3, 1.2])), X),
+    "vander": (np.vander, X[:3]),
+    "vander increasing": (lambda x: np.vander(x, 4, increasing=True), X[:3]),
+    "unwrap": (lambda x: np.unwrap(np.remainder(4 * x, 6.0)) ** 2, np.linspace(0.1, 5, 7)),
+    "unwrap axis": (lambda x: np.unwrap(x * 4.7, axis=0, period=4.0) ** 2, M),
+    "diff": (lambda x: np.diff(x) ** 2, X),
+    "diff twice": (lambda x: np.diff(x, 2, axis=0) ** 2, X),
+    "diff ends": (lambda x: np.diff(x, prepend=0.0, append=x[:1] ** 2), X),
+    "diff matrix": (lambda x: np.diff(x, axis=0, prepend=1.0) ** 2, M),
+    "ediff1d": (lambda x: np.ediff1d(x**2, to_begin=[1.0], to_end=x[:2]), X),
+    "gradient": (lambda x: np.gradient(x**2, 0.5), X),
+    "gradient edges": (lambda x: np.gradient(x**2, 0.5, edge_order=2), X),
+    "gradient axes": (lambda x: np.stack(np.gradient(x**2, 0.5, 2.0)), M),
+    "trapezoid": (lambda x: np.trapezoid(x**2, dx=0.5), X),
+    "trapezoid in x": (lambda x: np.trapezoid(np.array([1.0, 2, 0, 3, 1]), x**2), X),
+    "trapezoid rows": (lambda x: np.trapezoid(x**2, axis=0), M),
+    "interp in x": (lambda x: np.interp(x, NODES, [1.0, 3.0, 2.0, -1.0]) ** 2, X),
+    "interp in fp": (lambda f: np.interp([-2.0, 0.2, 0.5, 3.0], NODES, f) ** 2, X[:4]),
+    "interp in xp": (lambda t: np.interp([0.2, 0.45], NODES + 0.1 * t, [1.0, 3, 2, -1]), X[:4]),
+    "interp ends": (lambda x: np.interp(x, NODES, [1.0, 3, 2, -1], left=5.0, right=6.0) ** 2, X),
+    "interp period": (lambda x: np.interp(x, [0.1, 1.0, 2.5], [1.0, 3, 2], period=3.0) ** 2, X),
+    "logical": (lambda x: np.where((x > 0) & ~(x > 1) | (x < -1), x**2, x), X),
+    "isclose": (lambda x: np.where(np.isclose(x, 0.35, atol=0.1), x**2, x), X),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_value_and_derivatives_of(name: str) -> None:
+    assert_derivatives(*CASES[name])
+
+
+VALUE_DECIDES = {"real_if_close"}
+
+
+@pytest.mark.parametrize("name", sorted(set(CASES) - VALUE_DECIDES))
+def test_vmap_is_a_loop_over(name: str) -> None:
+    f, x = CASES[name]
+    stack = np.stack([x, 1.01 * x + 0.003])
+    for g in (f, wg.grad(lambda x: np.sum(f(x)))):
+        wanted = np.stack([g(x) for x in stack])
+        np.testing.assert_allclose(wg.vmap(g)(stack), wanted, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize(("n", "m"), [(5, 3), (5, 4), (3, 5), (2, 4), (4, 4), (1, 3)])
+@pytest.mark.parametrize("function", [np.convolve, np.correlate])
+def test_convolutions_of_all_lengths_and_modes(function: Any, n: int, m: int, mode: str) -> None:
+    a, v = X[:n], X[::-1][:m] + 0.2
+    assert_derivatives(lambda x: function(x**2, v, mode), a)
+    assert_derivatives(lambda x: function(a, x**2, mode), v)
+
+
+def test_comparisons_of_whole_arrays_give_python_truth() -> None:
+    found = []
+
+    def f(x: Any) -> Any:
+        found.extend([np.allclose(x, x + 1e-12), np.allclose(x, 0), np.array_equal(x, x)])
+        found.extend([np.iscomplexobj(x), np.isrealobj(x)])
+        found.append(np.isposinf(x).any() or np.isneginf(x).any())
+        return np.sum(x)
+
+    gradient(f, X)
+    assert found == [True, False, True, False, True, False]
+
+
+def test_the_outer_method_of_ufuncs() -> None:
+    for ufunc in (np.add, np.subtract, np.multiply, np.divide):
+        assert_derivatives(lambda x, u=ufunc: u.outer(x, x[:2] ** 2 + 1), X)
+
+
+def test_sinc_is_smooth_at_zero_to_every_order() -> None:
+    f: Any = np.sinc
+    found = []
+    for _ in range(7):
+        found.append(float(f(0.0)))
+        f = wg.grad(f)
+    wanted = [1, 0, -(np.pi**2) / 3, 0, np.pi**4 / 5, 0, -(np.pi**6) / 7]
+    np.testing.assert_allclose(found, wanted, rtol=1e-14, atol=1e-13)
+
+
+@pytest.mark.parametrize("x", [1e-9, 1e-3, 0.2, 0.5, 0.9, 1.7, 30.3])
+def test_derivatives_of_sinc_agree_with_those_of_high_precision(x: float) -> None:
+    mpmath = pytest.importorskip("mpmath")
+    f: Any = np.sinc
+    with mpmath.workdps(60):
+        exact = mpmath.taylor(lambda t: mpmath.sinc(mpmath.pi * t), x, 4)
+    for order in range(5):
+        wanted = float(exact[order] * mpmath.factorial(order))
+        assert abs(float(f(x)) - wanted) < 1e-13 * np.pi**order
+        f = wg.grad(f)
+
+
+def test_uneven_coordinates_are_refused_with_a_remedy() -> None:
+    with pytest.raises(UnsupportedError, match=r"np\.diff"):
+        gradient(lambda x: np.sum(np.gradient(x, np.array([0.0, 1, 3, 4, 6]))), X)
+
+
+def test_float32_stays_float32() -> None:
+    x = X.astype(np.float32)
+    for f in (np.sinc, lambda x: np.clip(x, 0, 1), lambda x: np.where(x > 0, x, 0), np.nan_to_num):
+        assert gradient(lambda x, f=f: np.sum(f(x)).astype(np.float64), x).dtype == np.float32

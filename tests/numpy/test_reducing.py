@@ -1,0 +1,175 @@
+"""Reductions, scans and sorting: their values are NumPy's, their derivatives exact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from support import assert_derivatives, gradient
+from wengert.errors import UnsupportedError
+
+X = np.array([0.3, -1.2, 2.1, 0.7, -0.4])
+M = np.array([[0.3, -1.2, 2.1], [0.7, -0.4, 1.6]])
+T = (np.arange(24) * 7 % 24 / 12 - 1.03).reshape(2, 3, 4)
+MASK = np.array([[True, False, True], [True, True, False]])
+HOLED = np.array([[0.3, np.nan, 2.1], [0.7, -0.4, np.nan]])
+
+
+@pytest.mark.parametrize("axis", [None, 0, -1, (0, 2), (2, 1)])
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("name", "sum prod mean var std max min ptp median".split())
+def test_reductions_along_axes(name: str, axis: Any, keepdims: bool) -> None:
+    f = getattr(np, name)
+    if name == "ptp" and isinstance(axis, tuple):
+        return
+    assert_derivatives(lambda x: f(x, axis=axis, keepdims=keepdims) ** 2, T)
+
+
+METHODS = "sum prod mean var std max min cumsum cumprod ptp".split()
+
+
+@pytest.mark.parametrize("name", sorted(set(METHODS) - {"ptp"}))
+def test_methods_and_numbers(name: str) -> None:
+    assert_derivatives(lambda x: getattr(x, name)(), M)
+    if name != "std":
+        assert_derivatives(lambda x: getattr(np, name)(x) ** 2, 1.3)
+
+
+CASES: dict[str, tuple[Any, Any]] = {
+    "sum where initial": (lambda x: np.sum(x**2, axis=1, where=MASK, initial=2.0), M),
+    "prod where initial": (lambda x: np.prod(x**2, axis=0, where=MASK, initial=2.0), M),
+    "mean where": (lambda x: np.mean(x**2, axis=1, where=MASK), M),
+    "var where": (lambda x: np.var(x**2, axis=1, where=MASK), M),
+    "var ddof": (lambda x: np.var(x, axis=0, ddof=1), M),
+    "var correction": (lambda x: np.var(x, correction=1), M),
+    "var mean": (lambda x: np.var(x, axis=1, mean=np.mean(x, axis=1, keepdims=True)), M),
+    "var of complex": (lambda x: np.var(x * (1 + 2j) + 1j * x**2), M),
+    "std ddof": (lambda x: np.std(x, axis=1, ddof=1, keepdims=True), M),
+    "max where initial": (lambda x: np.max(x**3, axis=0, where=MASK, initial=-9.0), M),
+    "min initial": (lambda x: np.min(x**3, axis=0, initial=0.2), M),
+    "cov": (np.cov, M),
+    "cov columns": (lambda x: np.cov(x**2, rowvar=False, bias=True), M),
+    "cov of two": (lambda x: np.cov(x, x**2, ddof=0), X),
+    "corrcoef": (lambda x: np.corrcoef(x, x**2), X),
+    "nanargmax": (lambda x: x[np.nanargmax(np.where(x > 2, np.nan, x))] ** 2, X),
+    "average": (lambda x: np.average(x**2, axis=1), M),
+    "average weights": (lambda x: np.average(x**2, weights=np.exp(x)), M),
+    "average axis weights": (lambda x: np.average(M, axis=1, weights=np.exp(x)), X[:3]),
+    "average returned": (lambda x: np.stack(np.average(x, 0, np.exp(x), returned=True)), M),
+    "cumsum": (lambda x: np.cumsum(x**2), M),
+    "cumsum axis": (lambda x: np.cumsum(x**2, axis=-2), M),
+    "cumprod": (lambda x: np.cumprod(x), M),
+    "cumprod axis": (lambda x: np.cumprod(x, axis=1), T),
+    "cumprod zeros": (lambda x: np.cumprod(x * np.array([1, 0, 1, 0, 1.0])), X),
+    "cumulative_sum": (lambda x: np.cumulative_sum(x**2, include_initial=True), X),
+    "cumulative_prod": (lambda x: np.cumulative_prod(x, axis=1, include_initial=True), M),
+    "add.reduce": (lambda x: np.add.reduce(x**2), M),
+    "multiply.reduce": (lambda x: np.multiply.reduce(x, axis=None), M),
+    "maximum.reduce": (lambda x: np.maximum.reduce(x**3, axis=1, keepdims=True), M),
+    "minimum.reduce": (lambda x: np.minimum.reduce(x**3), M),
+    "add.accumulate": (lambda x: np.add.accumulate(x**2), M),
+    "multiply.accumulate": (lambda x: np.multiply.accumulate(x, axis=1), M),
+    "maximum.accumulate": (lambda x: np.maximum.accumulate(x**3), X),
+    "minimum.accumulate": (lambda x: np.minimum.accumulate(x**3, axis=1), M),
+    "sort": (lambda x: np.sort(x) ** 2, T),
+    "sort axis": (lambda x: np.sort(x, axis=0) ** 3, T),
+    "sort flat": (lambda x: np.sort(x, axis=None) ** 3, T),
+    "partition": (lambda x: np.sort(np.partition(x, 2)[:2]), X),
+    "argsort": (lambda x: x[np.argsort(x)] ** 2 * np.arange(5), X),
+    "argmax": (lambda x: x[np.argmax(x)] ** 2, X),
+    "argmin axis": (lambda x: x * np.argmin(x, axis=0, keepdims=True), M),
+    "argmax flat": (lambda x: np.ravel(x)[np.argmax(x)] ** 2, M),
+    "any all": (lambda x: x * np.any(x > 2, axis=0) + x**2 * np.all(x > 0, axis=0), M),
+    "count_nonzero": (lambda x: x**2 * np.count_nonzero(x > 0, axis=1, keepdims=True), M),
+    "searchsorted": (lambda x: x * np.searchsorted(np.array([-1.0, 0, 1]), x), X),
+    "digitize": (lambda x: x * np.digitize(x, [-1.0, 0, 1]), X),
+    "digitize falling": (lambda x: x * np.digitize(x, [1.0, 0, -1], right=True), X),
+    "quantile": (lambda x: np.quantile(x**3, [0.1, 0.5, 0.85]), X),
+    "quantile axis": (lambda x: np.quantile(x**3, 0.3, axis=1, keepdims=True), T),
+    "quantile axes": (lambda x: np.quantile(x**3, [0.3, 0.9], axis=(0, 2)), T),
+    "percentile": (lambda x: np.percentile(x**3, 37, axis=0), T),
+    "median even": (lambda x: np.median(x**3, axis=2), T),
+}
+for _method in "lower higher nearest midpoint".split():
+    CASES[f"quantile {_method}"] = (
+        lambda x, m=_method: np.quantile(x**3, [0.2, 0.6, 1.0], method=m),
+        X,
+    )
+NAN = "nansum nanprod nanmean nanvar nanstd nanmax nanmin nancumsum nancumprod".split()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_value_and_derivatives_of(name: str) -> None:
+    assert_derivatives(*CASES[name])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_vmap_is_a_loop_over(name: str) -> None:
+    f, x = CASES[name]
+    stack = np.stack([x, 1.01 * x + 0.003])
+    for g in (f, wg.grad(lambda x: np.sum(f(x)))):
+        wanted = np.stack([g(x) for x in stack])
+        np.testing.assert_allclose(wg.vmap(g)(stack), wanted, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", NAN)
+@pytest.mark.parametrize("axis", [None, 1])
+def test_reductions_that_leave_nan_out(name: str, axis: Any) -> None:
+    holes = np.isnan(HOLED)
+    f = getattr(np, name)
+    assert_derivatives(lambda x: f(np.where(holes, np.nan, x**2), axis=axis), M)
+
+
+@pytest.mark.parametrize("zeros", [0, 1, 2, 3])
+def test_a_product_with_zeros_among_its_factors(zeros: int) -> None:
+    x = X.copy()
+    x[:zeros] = 0
+    assert_derivatives(np.prod, x)
+    assert_derivatives(np.cumprod, x)
+
+
+def test_ties_share_the_derivative_equally() -> None:
+    x = np.array([1.0, 3.0, 3.0, 2.0, 3.0])
+    third = 1 / 3
+    np.testing.assert_allclose(gradient(np.max, x), [0, third, third, 0, third])
+    np.testing.assert_allclose(gradient(np.min, -x), [0, third, third, 0, third])
+    np.testing.assert_allclose(gradient(np.median, x), [0, third, third, 0, third])
+    sort = wg.jacobian(np.sort)(x)
+    np.testing.assert_allclose(sort[2:], np.tile([0, third, third, 0, third], (3, 1)))
+    np.testing.assert_allclose(sort, wg.jacfwd(np.sort)(x))
+    scan = wg.jacobian(np.maximum.accumulate)(x)
+    np.testing.assert_allclose(scan[2:4], np.tile([0, 0.5, 0.5, 0, 0], (2, 1)))
+    np.testing.assert_allclose(scan[4], [0, third, third, 0, third])
+
+
+def test_the_standard_deviation_of_equal_numbers_has_derivative_zero() -> None:
+    x = np.full(4, 2.5)
+    assert not gradient(np.std, x).any()
+    assert not wg.hessian(np.std)(x).any()
+
+
+def test_the_variance_of_large_numbers_does_not_cancel() -> None:
+    x = 1e8 + X
+    np.testing.assert_allclose(gradient(np.var, x), 2 * (X - X.mean()) / 5, atol=1e-7)
+
+
+def test_unique_is_refused_with_a_remedy() -> None:
+    with pytest.raises(UnsupportedError, match=r"np\.sort"):
+        gradient(lambda x: np.sum(np.unique(x)), X)
+
+
+def test_axes_that_do_not_exist_are_numpys_errors() -> None:
+    with pytest.raises(np.exceptions.AxisError):
+        gradient(lambda x: np.sum(x, axis=1), X)
+    with pytest.raises(ValueError, match="duplicate"):
+        gradient(lambda x: np.sum(np.mean(x, axis=(0, -2))), M)
+
+
+def test_float32_stays_float32() -> None:
+    x = X.astype(np.float32)
+    for f in (np.mean, np.var, np.std, np.max, np.prod, np.median, np.average, np.ptp):
+        assert f(x).dtype == np.float32
+        assert gradient(lambda x, f=f: np.astype(f(x), np.float64), x).dtype == np.float32
