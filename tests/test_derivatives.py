@@ -257,9 +257,15 @@ def test_jacobian_with_no_elements():
     assert wg.jacobian(lambda x: np.sum(x) * np.ones(2))(np.zeros(0)).shape == (2, 0)
 
 
-@pytest.mark.parametrize("wrap", [wg.hessian, lambda f: wg.jacrev(wg.jacrev(f)),
-                                  lambda f: wg.jacfwd(wg.jacfwd(f)),
-                                  lambda f: wg.jacrev(wg.jacfwd(f))])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        wg.hessian,
+        lambda f: wg.jacrev(wg.jacrev(f)),
+        lambda f: wg.jacfwd(wg.jacfwd(f)),
+        lambda f: wg.jacrev(wg.jacfwd(f)),
+    ],
+)
 def test_hessian_by_every_composition_of_modes(wrap):
     found = wrap(f)(X)
     np.testing.assert_allclose(found, numerical(wg.grad(f), X), rtol=1e-7, atol=1e-8)
@@ -298,10 +304,10 @@ def test_vmap_is_a_loop():
 def test_vmap_over_axes_and_constants():
     g = lambda x, y: x * y + 1.0  # noqa: E731
     np.testing.assert_array_equal(wg.vmap(g, in_axes=(1, None))(BATCH, 2.0), BATCH.T * 2 + 1)
-    np.testing.assert_array_equal(wg.vmap(g, in_axes=(0, 1), out_axes=1)(BATCH, BATCH.T),
-                                  (BATCH * BATCH + 1).T)
-    found = wg.vmap(lambda p: p["a"] * p["b"], in_axes=({"a": 0, "b": None},))(
-        {"a": BATCH, "b": X})
+    np.testing.assert_array_equal(
+        wg.vmap(g, in_axes=(0, 1), out_axes=1)(BATCH, BATCH.T), (BATCH * BATCH + 1).T
+    )
+    found = wg.vmap(lambda p: p["a"] * p["b"], in_axes=({"a": 0, "b": None},))({"a": BATCH, "b": X})
     np.testing.assert_array_equal(found, BATCH * X)
 
 

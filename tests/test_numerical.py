@@ -10,8 +10,9 @@ from wengert.numerical import GradientMismatchError
 X = np.array([0.5, -1.0, 2.0])
 
 
-@pytest.mark.parametrize(("method", "error"), [("forward", 1e-7), ("central", 1e-9),
-                                               ("complex", 4e-16)])
+@pytest.mark.parametrize(
+    ("method", "error"), [("forward", 1e-7), ("central", 1e-9), ("complex", 4e-16)]
+)
 def test_each_method_has_the_error_it_is_known_for(method, error):
     found = wg.derivative(np.exp, 1.0, method=method)
     assert abs(found - np.e) <= 3 * error * np.e

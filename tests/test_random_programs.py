@@ -7,9 +7,9 @@ are needed.
 import numpy as np
 import pytest
 from hypothesis import given
-from programs import SIZE, function, points, steps
 
 import wengert as wg
+from programs import SIZE, function, points, steps
 from wengert.transforms.batching import vmap
 from wengert.transforms.differentiate import jvp, transpose, vjp
 from wengert.transforms.simplify import simplify

@@ -19,7 +19,17 @@ from .program import Array, Type
 from .trace import View, plain, snapshot
 from .transforms.tape import Hold, Tape
 
-__all__ = ["Argnums", "Linearised", "Selected", "linearised", "number", "result_leaf", "select"]
+__all__ = [
+    "Argnums",
+    "Linearised",
+    "Selected",
+    "annotate",
+    "linearised",
+    "number",
+    "result_leaf",
+    "select",
+    "split_aux",
+]
 
 Argnums = int | Sequence[int]
 
@@ -146,6 +156,21 @@ def split_aux(result: Any, has_aux: bool) -> tuple[Any, Any]:
     return cast("tuple[Any, Any]", result)
 
 
+def annotate(error: TypeError | ValueError, holds: bool = False) -> None:
+    """Add to an error of NumPy's the note that says what it has to do with differentiation."""
+    text = str(error)
+    if holds and "read-only" in text:
+        error.add_note(
+            "While a gradient is computed, wengert keeps arrays that its result depends on from "
+            "being overwritten. Write into a new array, or into a copy of this one."
+        )
+    elif "dtype('O')" in text or "type object is unsupported" in text:
+        error.add_note(
+            "np.array([...]) of traced numbers is an array of Python objects, which np.linalg and "
+            "some other functions do not take. Write wg.numpy.array([...]) instead."
+        )
+
+
 def linearised(
     f: Callable[..., Any],
     args: Sequence[Any],
@@ -170,12 +195,8 @@ def linearised(
             aux = tree.map_leaves(tape.primal, aux)
         outputs, spec = tree.flatten(result)
         outputs = [result_leaf(output) for output in outputs]
-    except ValueError as error:
-        if tape.holds and "read-only" in str(error):
-            error.add_note(
-                "While a gradient is computed, wengert keeps arrays that its result depends on from "
-                "being overwritten. Write into a new array, or into a copy of this one."
-            )
+    except (TypeError, ValueError) as error:
+        annotate(error, tape.holds)
         raise
     finally:
         tape.release()

@@ -144,9 +144,9 @@ class _JvpCall(_Call):
             tuple(tree.unflatten(self.spec, primals)),
             tuple(tree.unflatten(self.spec, tangents)),
         )
-        if not isinstance(pair, tuple) or len(pair) != 2:  # pyright: ignore
+        if not isinstance(pair, tuple) or len(pair) != 2:
             raise ShapeError("a custom_jvp rule must return a pair (result, tangent)")
-        result, tangent = pair  # pyright: ignore
+        result, tangent = pair
         self.outputs(result)
         return self.like_outputs(tangent, "the tangent that a custom_jvp rule returned")
 
@@ -200,6 +200,7 @@ class custom_jvp:
         self.function = function
         self.nondiff_argnums = tuple(nondiff_argnums)
         self.rule: Callable[..., Any] | None = None
+        self.__name__: str = getattr(function, "__name__", "function")
         update_wrapper(self, function)
 
     def defjvp(self, rule: Callable[..., Any]) -> Callable[..., Any]:
@@ -239,9 +240,9 @@ class _VjpCall(_Call):
     def forward(self, *leaves: Array) -> _Evaluated:
         """The user's forward pass."""
         pair = self.function.fwd(*self.arguments(leaves))
-        if not isinstance(pair, tuple) or len(pair) != 2:  # pyright: ignore
+        if not isinstance(pair, tuple) or len(pair) != 2:
             raise ShapeError("a custom_vjp forward pass must return a pair (result, residuals)")
-        result, residuals = pair  # pyright: ignore
+        result, residuals = pair
         found = _Evaluated(self.outputs(result))
         found.residuals = residuals
         return found
@@ -251,12 +252,12 @@ class _VjpCall(_Call):
         given = tree.unflatten(self.out_spec, cotangents)
         found = self.function.bwd(*self.fixed, residuals, given)
         template = tree.unflatten(self.spec, list(range(self.spec.num_leaves)))
-        if not isinstance(found, tuple) or len(found) != len(template):  # pyright: ignore
+        if not isinstance(found, tuple) or len(found) != len(template):
             raise ShapeError(
                 "a custom_vjp backward pass must return a tuple with a cotangent for each argument"
             )
         terms: list[Array | None] = []
-        for argument, cotangent in zip(template, found, strict=True):  # pyright: ignore
+        for argument, cotangent in zip(template, found, strict=True):
             leaves, spec = tree.flatten(argument)
             if cotangent is None:
                 terms.extend([None] * len(leaves))
@@ -298,9 +299,7 @@ class _CustomVjp(_Custom):
         operands, ans, residuals = saved
         call = params["call"]
         (kept,) = residuals or (call.forward(*operands).residuals,)
-        full = [
-            _zero(a) if ct is None else ct for a, ct in zip(ans, cotangents, strict=True)
-        ]
+        full = [_zero(a) if ct is None else ct for a, ct in zip(ans, cotangents, strict=True)]
         found = call.cotangents(kept, full)
         for operand, term in zip(operands, found, strict=True):
             if term is not None and np.shape(term) != np.shape(operand):
@@ -353,6 +352,7 @@ class custom_vjp:
         self.nondiff_argnums = tuple(nondiff_argnums)
         self.fwd: Callable[..., Any] | None = None
         self.bwd: Callable[..., Any] | None = None
+        self.__name__: str = getattr(function, "__name__", "function")
         update_wrapper(self, function)
 
     def defvjp(self, fwd: Callable[..., Any], bwd: Callable[..., Any]) -> None:

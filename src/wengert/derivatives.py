@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias, cast
 import numpy as np
 
 from . import tree
-from .calls import Argnums, Linearised, linearised, result_leaf, select, split_aux
+from .calls import Argnums, annotate, Linearised, linearised, result_leaf, select, split_aux
 from .errors import DtypeError, ShapeError
 from .primitive import Traced
 from .primitives.shape import broadcast, reshape
@@ -250,6 +250,9 @@ def jvp(
         result, aux = split_aux(f(*selected.put(primals, inputs)), has_aux)
         outputs, spec = tree.flatten(result)
         outputs = [result_leaf(output) for output in outputs]
+    except (TypeError, ValueError) as error:
+        annotate(error)
+        raise
     finally:
         dual.open = False
     value = tree.unflatten(spec, [dual.primal(output) for output in outputs])

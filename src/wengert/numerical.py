@@ -90,7 +90,8 @@ def _moved(point: np.ndarray[Any, Any], index: tuple[int, ...], h: complex) -> A
 
 def _dot(a: Sequence[Array], b: Sequence[Array]) -> float:
     """The real pairing of cotangents with tangents: Re of the sum of products."""
-    return float(sum(np.sum(np.real(np.asarray(x) * np.asarray(y))) for x, y in zip(a, b, strict=True)))
+    products = (np.asarray(x) * np.asarray(y) for x, y in zip(a, b, strict=True))
+    return float(sum(np.sum(np.real(product)) for product in products))
 
 
 def check_grads(

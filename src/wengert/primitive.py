@@ -55,6 +55,9 @@ Rule = Callable[..., Any]
 REGISTRY: dict[str, Primitive] = {}
 """Every primitive by name."""
 
+NUMBERED: list[Primitive] = []
+"""Every primitive by number, for tapes: numbers are nothing to Python's garbage collector."""
+
 UFUNCS: dict[np.ufunc, Primitive] = {}
 """The primitive that a NumPy (or SciPy) ufunc stands for."""
 
@@ -113,6 +116,9 @@ class Primitive:
 
     multiple = False
 
+    flat = False
+    """Whether the derivative is zero wherever it exists (comparisons, floor, ...)."""
+
     def __init__(
         self,
         name: str,
@@ -124,6 +130,7 @@ class Primitive:
         doc: str = "",
     ) -> None:
         self.name = name
+        self.number = len(NUMBERED)
         self.evaluate = evaluate
         self.text = text
         self.examples = tuple(examples)
@@ -133,6 +140,7 @@ class Primitive:
         if name in REGISTRY:
             raise ValueError(f"two primitives are named {name!r}")
         REGISTRY[name] = self
+        NUMBERED.append(self)
 
     def __repr__(self) -> str:
         return self.name
@@ -175,11 +183,6 @@ class Primitive:
         return f"{self.name}({', '.join([*operands, *extra])})"
 
     # -- linearising -----------------------------------------------------------------------------
-
-    @property
-    def flat(self) -> bool:
-        """Whether the derivative is zero wherever it exists (comparisons, floor, ...)."""
-        return False
 
     def save(
         self, operands: Sequence[Array], ans: Any, active: Sequence[Any], params: Params
@@ -266,7 +269,7 @@ class Elementwise(Primitive):
     ) -> None:
         super().__init__(name, evaluate, **facts)
         self.ufunc = ufunc if ufunc is not None or not isinstance(evaluate, np.ufunc) else evaluate
-        self.zero = partials == 0
+        self.flat = isinstance(partials, int) and partials == 0
         if isinstance(partials, int):
             count = arity if arity is not None else self.ufunc.nin if self.ufunc else 1
             partials = [partials] * count
@@ -275,10 +278,6 @@ class Elementwise(Primitive):
         self.dtype = dtype
         if self.ufunc is not None:
             UFUNCS[self.ufunc] = self
-
-    @property
-    def flat(self) -> bool:
-        return self.zero
 
     def types(self, operands: Sequence[Operand], params: Params) -> tuple[Type, ...]:
         if len(operands) != self.arity:
@@ -303,7 +302,10 @@ class Elementwise(Primitive):
     def save(
         self, operands: Sequence[Array], ans: Any, active: Sequence[Any], params: Params
     ) -> Any:
-        """For numbers, all operands and the result, a tuple; for arrays, what partials need."""
+        """For numbers, the operands and the result; for arrays, what each operand's partial needs.
+
+        The two are told apart by their length.
+        """
         partials = self.partials
         if type(ans) is np.float64:
             for place, node in enumerate(active):
@@ -311,6 +313,7 @@ class Elementwise(Primitive):
                     raise self._unknown(place)
             return (*operands, ans)
         saved: list[Any] = []
+        shape, dtype = ans.shape, ans.dtype
         for place, node in enumerate(active):
             if node is None:
                 saved.append(None)
@@ -320,11 +323,11 @@ class Elementwise(Primitive):
                 raise self._unknown(place)
             operand = operands[place]
             kind = None
-            if operand.shape != ans.shape or operand.dtype != ans.dtype:
-                kind = (operand.shape, operand.dtype, ans.shape, ans.dtype)
-            needs = [ans if i == self.arity else operands[i] for i in partial.needs]
+            if operand.shape != shape or (operand.dtype is not dtype and operand.dtype != dtype):
+                kind = (operand.shape, operand.dtype, shape, dtype)
+            needs = tuple([ans if i == self.arity else operands[i] for i in partial.needs])
             saved.append((kind, needs))
-        return saved
+        return tuple(saved)
 
     def _unknown(self, place: int) -> UnknownDerivativeError:
         return UnknownDerivativeError(
@@ -342,7 +345,7 @@ class Elementwise(Primitive):
                 continue
             partial = self.partials[place]
             assert partial is not None
-            if type(saved) is tuple:
+            if len(saved) > self.arity:
                 needs = [saved[i] for i in partial.needs]
             else:
                 kind, needs = saved[place]
@@ -362,7 +365,7 @@ class Elementwise(Primitive):
         add: Callable[[int, Array], None],
     ) -> None:
         """Add to the operands at ``places`` their cotangents, from the result's."""
-        numbers = type(saved) is tuple
+        numbers = len(saved) > self.arity
         for i, place in enumerate(places):
             if place is None:
                 continue
@@ -377,10 +380,12 @@ class Elementwise(Primitive):
                 term = cotangent if partial.factor == 1 else cotangent * partial.factor
             else:
                 slope = partial.rule(*needs)
-                if numbers and type(cotangent) is np.float64 and not isinstance(slope, Traced):
-                    term = _multiply_zero_absorbs(cotangent, slope)
-                else:
+                if isinstance(slope, Traced) or isinstance(cotangent, Traced):
                     term = mul0.bind(cotangent, slope)
+                elif not numbers and _fresh(slope, needs, cotangent) and _harmless(cotangent):
+                    term = np.multiply(cotangent, slope, out=slope)
+                else:
+                    term = _multiply_zero_absorbs(cotangent, slope)
             add(place, term if kind is None else fit(term, kind[0], kind[1]))
 
 
@@ -484,6 +489,8 @@ class Linear(Primitive):
         return saved
 
     def push(self, tangents: Sequence[Array | None], saved: Any, params: Params) -> Any:
+        if len(saved) == 1:
+            return self.bind(tangents[0], **params)
         total = None
         groups = {self._group(i) for i, tangent in enumerate(tangents) if tangent is not None}
         for group in groups:
@@ -503,6 +510,9 @@ class Linear(Primitive):
         self, cotangent: Array, saved: Any, active: Sequence[Any], params: Params
     ) -> list[Array | None]:
         """The operands' cotangents from the result's."""
+        if len(saved) == 1 and self.variadic is None:
+            (rule,) = self.transposes[:1]
+            return [None if rule is None else rule(cotangent, saved[0], **params)]
         if self.variadic is not None:
             terms = self.variadic(cotangent, *saved, **params)
             return [t if a is not None else None for t, a in zip(terms, active, strict=True)]
@@ -528,7 +538,9 @@ class Nonlinear(Primitive):
     """Neither elementwise nor linear (det, cholesky, a maximum along an axis, ...).
 
     ``jvps[i](x_dot, ans, *operands, **params)`` is the tangent that operand i contributes, and
-    must be linear in ``x_dot``. Reverse mode transposes it.
+    must be linear in ``x_dot``. Reverse mode transposes it. Where that is slow and the transpose
+    is short, ``transposes[i](cotangent, ans, *operands, **params)`` may spell it out; the
+    registry's test holds the two together.
     """
 
     def __init__(
@@ -539,19 +551,17 @@ class Nonlinear(Primitive):
         jvps: Sequence[Rule | None] | int,
         *,
         batch: Rule,
+        transposes: Sequence[Rule] | None = None,
         multiple: bool = False,
         **facts: Any,
     ) -> None:
         super().__init__(name, evaluate, **facts)
         self.type_rule = types
         self.batch_rule = batch
-        self.zero = jvps == 0
+        self.flat = isinstance(jvps, int)
         self.jvps = () if isinstance(jvps, int) else tuple(jvps)
+        self.transposes = transposes
         self.multiple = multiple
-
-    @property
-    def flat(self) -> bool:
-        return self.zero
 
     def types(self, operands: Sequence[Operand], params: Params) -> tuple[Type, ...]:
         found = self.type_rule(*operands, **params)
@@ -593,7 +603,13 @@ class Nonlinear(Primitive):
         self, cotangents: Sequence[Array | None], saved: Any, active: Sequence[Any], params: Params
     ) -> list[Array | None] | None:
         """The operands' cotangents from the results'; None where ``push`` is to be transposed."""
-        return None
+        if self.transposes is None:
+            return None
+        operands, ans = saved
+        return [
+            None if place is None else rule(cotangents[0], ans, *operands, **params)
+            for place, rule in zip(active, self.transposes, strict=True)
+        ]
 
 
 def nonlinear(name: str, evaluate: Callable[..., Any], **facts: Any) -> Nonlinear:
@@ -604,11 +620,47 @@ def nonlinear(name: str, evaluate: Callable[..., Any], **facts: Any) -> Nonlinea
 # -- the product that every chain rule uses --------------------------------------------------------
 
 
+def _harmless(factor: Array) -> bool:
+    """Whether a factor is one finite number other than zero, alone or broadcast."""
+    if isinstance(factor, np.ndarray):
+        if any(factor.strides) or not factor.size:
+            return False
+        factor = factor[(0,) * factor.ndim]
+    return bool(factor != 0 and np.isfinite(factor))
+
+
+def _any_nan(c: Array) -> bool:
+    """Whether there is a NaN, or may be one: one pass, by BLAS where it can be.
+
+    A sum of squares has no infinities that could cancel.
+    """
+    if c.flags.c_contiguous and c.dtype.char in "fd":
+        flat = c.ravel()
+        total = np.dot(flat, flat)
+    else:
+        total = np.add.reduce(c, axis=None)
+    return bool(total != total)
+
+
+def _fresh(slope: Array, needs: Sequence[Array], cotangent: Array) -> bool:
+    """Whether a slope is an array that its rule has just made, and can hold the product."""
+    return (
+        type(slope) is np.ndarray
+        and slope.base is None
+        and slope.ndim > 0
+        and slope.shape == cotangent.shape
+        and slope.dtype == cotangent.dtype
+        and not any(slope is need for need in needs)
+    )
+
+
 def _multiply_zero_absorbs(a: Array, b: Array) -> Array:
     c = a * b
     if type(c) is np.float64:
         return c if c == c or (a != 0 and b != 0) else np.float64(0.0)
-    if np.isnan(np.add.reduce(c, axis=None)):
+    if _harmless(a) or _harmless(b):
+        return c
+    if _any_nan(c):
         c = np.where((a == 0) | (b == 0), np.zeros((), c.dtype), c)
         return c[()]
     return c

@@ -222,6 +222,8 @@ class Tracer(Traced):
         if method == "__call__":
             primitive = UFUNCS.get(ufunc)
             if primitive is not None and not kwargs:
+                if len(inputs) == 1:
+                    return self._trace.process(primitive, inputs, {})
                 return primitive.bind(*inputs)
             call = primitive.bind if primitive is not None else FUNCTIONS.get(ufunc)
         else:
@@ -267,31 +269,31 @@ class Tracer(Traced):
         return _operate(np.add, self, other)
 
     def __radd__(self, other: Array) -> Any:
-        return UFUNCS[np.add].bind(other, self)
+        return _operate_right(np.add, other, self)
 
     def __sub__(self, other: Array) -> Any:
         return _operate(np.subtract, self, other)
 
     def __rsub__(self, other: Array) -> Any:
-        return UFUNCS[np.subtract].bind(other, self)
+        return _operate_right(np.subtract, other, self)
 
     def __mul__(self, other: Array) -> Any:
         return _operate(np.multiply, self, other)
 
     def __rmul__(self, other: Array) -> Any:
-        return UFUNCS[np.multiply].bind(other, self)
+        return _operate_right(np.multiply, other, self)
 
     def __truediv__(self, other: Array) -> Any:
         return _operate(np.divide, self, other)
 
     def __rtruediv__(self, other: Array) -> Any:
-        return UFUNCS[np.divide].bind(other, self)
+        return _operate_right(np.divide, other, self)
 
     def __pow__(self, other: Array) -> Any:
         return _operate(np.power, self, other)
 
     def __rpow__(self, other: Array) -> Any:
-        return UFUNCS[np.power].bind(other, self)
+        return _operate_right(np.power, other, self)
 
     def __floordiv__(self, other: Array) -> Any:
         return UFUNCS[np.floor_divide].bind(self, other)
@@ -483,6 +485,11 @@ def _operate(ufunc: np.ufunc, left: Tracer, right: Array) -> Any:
     if isinstance(right, Traced) and right._trace is not left._trace:
         return primitive.bind(left, right)
     return left._trace.process(primitive, (left, right), {})
+
+
+def _operate_right(ufunc: np.ufunc, left: Array, right: Tracer) -> Any:
+    """The same where only the right operand is traced."""
+    return right._trace.process(UFUNCS[ufunc], (left, right), {})
 
 
 def concrete(value: Array) -> Array:

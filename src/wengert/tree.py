@@ -25,7 +25,7 @@ Spec = Any
 
 _registering = threading.Lock()
 _registered: set[type] = set()
-_LEAF = optree.tree_structure(0.0, namespace=NAMESPACE)
+_LEAF = optree.tree_structure(cast(Any, 0.0), namespace=NAMESPACE)
 
 
 def _register(kind: type) -> None:
@@ -82,8 +82,11 @@ def flatten_like(spec: Spec, tree: Any, what: str) -> list[Any]:
 
 def show(spec: Spec) -> str:
     """A structure for an error message: ``(*, {'a': *})``."""
-    return str(spec).removeprefix("PyTreeSpec(").removesuffix(")").replace(
-        f", namespace={NAMESPACE!r}", ""
+    return (
+        str(spec)
+        .removeprefix("PyTreeSpec(")
+        .removesuffix(")")
+        .replace(f", namespace={NAMESPACE!r}", "")
     )
 
 

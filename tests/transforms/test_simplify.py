@@ -24,7 +24,7 @@ def primitives(program):
         (lambda x: x - 0.0, []),
         (lambda x: x / 1.0, []),
         (lambda x: x**1, []),
-        (lambda x: -(-x), []),
+        (lambda x: np.negative(-x), []),
         (lambda x: x.reshape(8), []),
         (lambda x: x.reshape(2, 4).T.T, ["reshape"]),
         (lambda x: x * 0.0, ["multiply"]),
@@ -38,10 +38,10 @@ def primitives(program):
     ],
 )
 def test_identities_hold_for_every_number(f, left):
-    program = wg.trace(f)(SPECIAL)
-    simple = wg.simplify(program)
-    assert primitives(simple) == left
     with np.errstate(all="ignore"):
+        program = wg.trace(f)(SPECIAL)
+        simple = wg.simplify(program)
+        assert primitives(simple) == left
         np.testing.assert_array_equal(
             wg.evaluate(simple, [SPECIAL])[0], wg.evaluate(program, [SPECIAL])[0]
         )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnsupportedError
-from ..primitives import linalg
+from ..primitives import linalg, spectra
 from ..primitives.elementary import root
 from ..primitives.linalg import adjoint
 from ..program import Array
@@ -65,7 +65,7 @@ def lstsq(a: Array, b: Array, rcond: float | None = None) -> tuple[Array, Array,
     cut = np.finfo(np.result_type(a.dtype, np.float32)).eps * builtins.max(m, n)
     cut = float(cut if rcond is None else rcond)
     x = np.matmul(linalg.pinv.bind(a, rcond=cut), b)
-    values = linalg.svdvals.bind(a)
+    values = spectra.svdvals.bind(a)
     found = concrete(values)
     rank = n if found is None else int(np.sum(found > cut * np.max(found, initial=0.0)))
     excess = b - np.matmul(a, x)
@@ -185,18 +185,18 @@ def cholesky(a: Array, /, *, upper: bool = False) -> Array:
 
 @implements(np.linalg.eigh)
 def eigh(a: Array, UPLO: str = "L") -> Any:
-    return _named("EighResult", linalg.eigh.bind(a, uplo=UPLO.upper()))
+    return _named("EighResult", spectra.eigh.bind(a, uplo=UPLO.upper()))
 
 
 @implements(np.linalg.eigvalsh)
 def eigvalsh(a: Array, UPLO: str = "L") -> Array:
-    return linalg.eigvalsh.bind(a, uplo=UPLO.upper())
+    return spectra.eigvalsh.bind(a, uplo=UPLO.upper())
 
 
 @implements(np.linalg.eig)
 def eig(a: Array) -> Any:
     """Real where the matrix is and all eigenvalues are; complex where their values are unknown."""
-    w, v = linalg.eig.bind(a)
+    w, v = spectra.eig.bind(a)
     if a.dtype.kind != "c":
         values = concrete(w)
         if values is not None and np.all(values.imag == 0):
@@ -219,19 +219,19 @@ def svd(
             remedy="np.linalg.svd(a, full_matrices=False), or np.linalg.eigh(a)",
         )
     if not compute_uv:
-        return linalg.svdvals.bind(a)
+        return spectra.svdvals.bind(a)
     if full_matrices and a.shape[-1] != a.shape[-2]:
         raise UnsupportedError(
             "np.linalg.svd with full_matrices=True of a matrix that is not square returns "
             "singular vectors that nothing determines, so that they have no derivative",
             remedy="np.linalg.svd(a, full_matrices=False)",
         )
-    return _named("SVDResult", linalg.svd.bind(a))
+    return _named("SVDResult", spectra.svd.bind(a))
 
 
 @implements(np.linalg.svdvals)
 def svdvals(x: Array, /) -> Array:
-    return linalg.svdvals.bind(x)
+    return spectra.svdvals.bind(x)
 
 
 @implements(np.linalg.qr)
@@ -288,7 +288,7 @@ def _matrix_norm(x: Array, order: Any, axes: tuple[int, int], keepdims: bool) ->
         return _length(x, axes, keepdims)
     extreme = np.max if order in (1, 2, math.inf) else np.min
     if order in ("nuc", 2, -2):
-        values = linalg.svdvals.bind(np.moveaxis(x, axes, (-2, -1)))
+        values = spectra.svdvals.bind(np.moveaxis(x, axes, (-2, -1)))
         found = np.sum(values, axis=-1) if order == "nuc" else extreme(values, axis=-1)
     elif order in (1, -1, math.inf, -math.inf):
         summed, rest = (row, column) if abs(order) == 1 else (column, row)
@@ -333,7 +333,7 @@ def matrix_norm(x: Array, /, *, keepdims: bool = False, ord: Any = "fro") -> Arr
 @implements(np.linalg.cond)
 def cond(x: Array, p: Any = None) -> Array:
     if p in (None, 2, -2):
-        values = linalg.svdvals.bind(x)
+        values = spectra.svdvals.bind(x)
         found = np.max(values, axis=-1) / np.min(values, axis=-1)
         return 1 / found if p == -2 else found
     return norm(x, p, (-2, -1)) * norm(inv(x), p, (-2, -1))

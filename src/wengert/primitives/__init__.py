@@ -1,6 +1,17 @@
 """The primitives, one file for each family, one declaration for each primitive."""
 
-from . import arithmetic, contract, elementary, index, linalg, logic, reduce, shape, sorting
+from . import (
+    arithmetic,
+    contract,
+    elementary,
+    index,
+    linalg,
+    logic,
+    reduce,
+    shape,
+    sorting,
+    spectra,
+)
 
 __all__ = [
     "arithmetic",
@@ -12,4 +23,5 @@ __all__ = [
     "reduce",
     "shape",
     "sorting",
+    "spectra",
 ]

@@ -111,9 +111,16 @@ radians = elementwise("radians", np.radians, [lambda: float(np.pi / 180)])
 degrees = elementwise("degrees", np.degrees, [lambda: float(180 / np.pi)])
 
 
+
+
+def _logistic(x: Array) -> Array:
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-x))
+
+
 logistic = elementwise(
     "logistic",
-    lambda x: np.exp(-np.logaddexp(0, -x)),
+    _logistic,
     [lambda x: logistic.bind(x) * logistic.bind(-x)],
     dtype=promote,
     doc="1 / (1 + exp(-x)), to full relative precision at both ends, and so are its derivatives.",

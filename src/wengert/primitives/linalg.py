@@ -1,18 +1,15 @@
 """Linear algebra on matrices and stacks of them: the last two axes are the matrix.
 
-The rules are those of M. B. Giles, "Collected matrix derivative results for forward and reverse
-mode algorithmic differentiation", in Advances in Automatic Differentiation, Springer 2008, unless
-another source is named beside the formula.
+Inverses, linear systems, determinants and factorisations; eigenvalues and singular values are in
+``spectra.py``. The rules are those of M. B. Giles, "Collected matrix derivative results for forward
+and reverse mode algorithmic differentiation", in Advances in Automatic Differentiation, Springer
+2008, unless another source is named beside the formula.
 
-Of a Hermitian matrix NumPy reads one triangle, and so do ``cholesky`` and ``eigh`` here: what is
+Of a Hermitian matrix NumPy reads one triangle, and so does ``cholesky`` here: what is
 differentiated is the function of that triangle, mirrored. Along symmetric perturbations the
 derivative is therefore the usual one, and the other triangle has the derivative 0.
 
-Known to be weak: eigenvectors and singular vectors that belong to equal eigenvalues or singular
-values have no derivative. An error says so when one of them is needed, also in those cases in
-which it would cancel in the end. One case escapes it: a matrix put together again from its vectors
-and values, V f(W) V^H, at equal eigenvalues with f(w) = 0, since the cotangents of their vectors
-vanish then. Third derivatives of a determinant exist here at matrices with an inverse only.
+Known to be weak: third derivatives of a determinant exist here at matrices with an inverse only.
 """
 
 from __future__ import annotations
@@ -22,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UnknownDerivativeError
 from ..primitive import (
     Example,
     Linear,
@@ -31,7 +27,6 @@ from ..primitive import (
     Params,
     Primitive,
     fit,
-    linear,
     nonlinear,
     operand_type,
     promote,
@@ -45,18 +40,22 @@ __all__ = [
     "adjoint",
     "cholesky",
     "cofactor",
+    "constant",
     "det",
-    "eig",
-    "eigh",
-    "eigvalsh",
+    "diagonals",
     "inv",
+    "kind_of",
     "matrix_rank",
+    "mirrored",
     "pinv",
+    "product",
     "qr",
+    "real_kind_of",
+    "real_part",
     "slogdet",
     "solve",
-    "svd",
-    "svdvals",
+    "square_type",
+    "stack_batch",
     "turned",
 ]
 
@@ -67,7 +66,7 @@ MATRICES = (
 )
 
 
-# -- helpers of the rules --------------------------------------------------------------------------
+# -- helpers of the rules, here and in spectra.py --------------------------------------------------
 
 
 def turned(x: Array) -> Array:
@@ -81,24 +80,27 @@ def adjoint(x: Array) -> Array:
     return turned(conjugate.bind(x) if x.dtype.kind == "c" else x)
 
 
-def _product(*factors: Array) -> Array:
+def product(*factors: Array) -> Array:
+    """The matrix product of all factors."""
     found = factors[0]
     for factor in factors[1:]:
         found = matmul.bind(found, factor)
     return found
 
 
-def _real(x: Array) -> Array:
+def real_part(x: Array) -> Array:
+    """The real part, of real arrays too."""
     return real.bind(x) if x.dtype.kind == "c" else x
 
 
-def _mask(x: Array, made: Any) -> Array:
+def constant(x: Array, made: Any) -> Array:
     """A constant array in the real dtype that goes with ``x``."""
     return np.asarray(made, np.finfo(x.dtype).dtype)
 
 
-def _diagonal(x: Array) -> Array:
-    return np.sum(x * _mask(x, np.eye(x.shape[-2], x.shape[-1])), axis=-1)
+def diagonals(x: Array) -> Array:
+    """The diagonals of the matrices."""
+    return np.sum(x * constant(x, np.eye(x.shape[-2], x.shape[-1])), axis=-1)
 
 
 def _pairs_sum(x: Array, y: Array) -> Array:
@@ -106,24 +108,26 @@ def _pairs_sum(x: Array, y: Array) -> Array:
     return np.sum(x * y, axis=(-2, -1))
 
 
-def _kind(x: Operand) -> np.dtype[Any]:
+def kind_of(x: Operand) -> np.dtype[Any]:
     """The dtype that NumPy's linear algebra answers in: integers become float64."""
     dtype = operand_type(x).dtype
     return dtype if dtype.kind in "fc" else np.dtype(np.float64)
 
 
-def _square(x: Operand) -> Type:
+def square_type(x: Operand) -> Type:
+    """The type of square matrices, as NumPy answers in; ValueError for others."""
     shape = operand_type(x).shape
     if len(shape) < 2 or shape[-1] != shape[-2]:
         raise ValueError(f"square matrices are needed, not an array of shape {shape}")
-    return Type(shape, _kind(x))
+    return Type(shape, kind_of(x))
 
 
-def _real_kind(x: Operand) -> np.dtype[Any]:
-    return np.finfo(_kind(x)).dtype
+def real_kind_of(x: Operand) -> np.dtype[Any]:
+    """The real dtype that goes with ``kind_of``."""
+    return np.finfo(kind_of(x)).dtype
 
 
-def _stack_batch(bind: Callable[[], Primitive]) -> Any:
+def stack_batch(bind: Callable[[], Primitive]) -> Any:
     """A stack of stacks is a stack."""
 
     def batch(size: int, operands: Sequence[Array], batched: Sequence[bool], **params: Any) -> Any:
@@ -137,9 +141,9 @@ def _stack_batch(bind: Callable[[], Primitive]) -> Any:
 inv = nonlinear(
     "inv",
     np.linalg.inv,
-    types=_square,
-    jvps=[lambda a_dot, ans, a: -_product(ans, a_dot, ans)],
-    batch=_stack_batch(lambda: inv),
+    types=square_type,
+    jvps=[lambda a_dot, ans, a: -product(ans, a_dot, ans)],
+    batch=stack_batch(lambda: inv),
     examples=MATRICES,
     doc="Giles 2008, section 2.2.3.",
 )
@@ -177,11 +181,11 @@ class Solve(Linear):
 
 
 def _solve_type(a: Operand, b: Operand) -> Type:
-    matrix, right = _square(a), operand_type(b)
+    matrix, right = square_type(a), operand_type(b)
     if right.ndim < 2 or right.shape[-2] != matrix.shape[-1]:
         raise ValueError(f"solve: shapes {matrix.shape} and {right.shape} do not fit")
     stack = np.broadcast_shapes(matrix.shape[:-2], right.shape[:-2])
-    dtype = np.result_type(_kind(a), promote((a, b)))
+    dtype = np.result_type(kind_of(a), promote((a, b)))
     return Type((*stack, *right.shape[-2:]), dtype)
 
 
@@ -260,15 +264,15 @@ def _cofactor_tangent(a: Array, e: Array) -> Array:
 def _third(a: Array, e: Array, f: Array) -> Array:
     """The gradient of D^3 det(A)[e, f, .], for A that is not singular."""
     b = inv.bind(a)
-    bt, be, bf = turned(b), _product(b, e), _product(b, f)
+    bt, be, bf = turned(b), product(b, e), product(b, f)
 
     def scale(x: Array) -> Array:
         return np.reshape(x, (*x.shape, 1, 1))
 
-    tr_e, tr_f = scale(np.sum(_diagonal(be), axis=-1)), scale(np.sum(_diagonal(bf), axis=-1))
+    tr_e, tr_f = scale(np.sum(diagonals(be), axis=-1)), scale(np.sum(diagonals(bf), axis=-1))
     tr_ef = scale(_pairs_sum(be, turned(bf)))
-    e_t, f_t = turned(_product(be, b)), turned(_product(bf, b))
-    both = turned(_product(be, bf, b) + _product(bf, be, b))
+    e_t, f_t = turned(product(be, b)), turned(product(bf, b))
+    both = turned(product(be, bf, b) + product(bf, be, b))
     return scale(det.bind(a)) * ((tr_e * tr_f - tr_ef) * bt - tr_f * e_t - tr_e * f_t + both)
 
 
@@ -307,7 +311,7 @@ class CofactorTangent(Linear):
 
 def _both_type(a: Operand, e: Operand) -> Type:
     stack = np.broadcast_shapes(operand_type(a).shape, operand_type(e).shape)
-    return Type(stack, promote((_square(a), e)))
+    return Type(stack, promote((square_type(a), e)))
 
 
 cofactor_tangent = CofactorTangent(
@@ -324,18 +328,18 @@ cofactor_tangent = CofactorTangent(
 cofactor = nonlinear(
     "cofactor",
     _cofactor,
-    types=_square,
+    types=square_type,
     jvps=[lambda a_dot, ans, a: cofactor_tangent.bind(a, a_dot)],
-    batch=_stack_batch(lambda: cofactor),
+    batch=stack_batch(lambda: cofactor),
     examples=MATRICES,
     doc="The matrix of cofactors, det(A) A^-T where A has an inverse.",
 )
 det = nonlinear(
     "det",
     np.linalg.det,
-    types=lambda a: Type(_square(a).shape[:-2], _kind(a)),
+    types=lambda a: Type(square_type(a).shape[:-2], kind_of(a)),
     jvps=[lambda a_dot, ans, a: _pairs_sum(cofactor.bind(a), a_dot)],
-    batch=_stack_batch(lambda: det),
+    batch=stack_batch(lambda: det),
     examples=[
         *MATRICES,
         Example((np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [1.0, 0.0, 1.0]]),)),
@@ -360,25 +364,25 @@ slogdet = nonlinear(
     "slogdet",
     lambda a: tuple(np.linalg.slogdet(a)),
     types=lambda a: (
-        Type(_square(a).shape[:-2], _kind(a)),
-        Type(_square(a).shape[:-2], _real_kind(a)),
+        Type(square_type(a).shape[:-2], kind_of(a)),
+        Type(square_type(a).shape[:-2], real_kind_of(a)),
     ),
     jvps=[_slogdet_jvp],
-    batch=_stack_batch(lambda: slogdet),
+    batch=stack_batch(lambda: slogdet),
     multiple=True,
     examples=MATRICES,
 )
 
-# -- factorisations of Hermitian matrices ----------------------------------------------------------
+# -- the factorisation of Hermitian matrices -------------------------------------------------------
 
 
-def _mirrored(x: Array, lower: bool = True) -> Array:
+def mirrored(x: Array, lower: bool = True) -> Array:
     """The Hermitian matrix that one triangle of ``x`` stands for."""
     n = x.shape[-1]
     strict = np.tril(np.ones((n, n)), -1)
-    part = x * _mask(x, strict if lower else strict.T)
-    diagonal = x * _mask(x, np.eye(n))
-    return part + _real(diagonal).astype(x.dtype) + adjoint(part)
+    part = x * constant(x, strict if lower else strict.T)
+    diagonal = x * constant(x, np.eye(n))
+    return part + real_part(diagonal).astype(x.dtype) + adjoint(part)
 
 
 def _cholesky_jvp(a_dot: Array, ans: Array, a: Array) -> Array:
@@ -387,8 +391,8 @@ def _cholesky_jvp(a_dot: Array, ans: Array, a: Array) -> Array:
     I. Murray, "Differentiation of the Cholesky decomposition", arXiv:1602.07527, equation 8.
     """
     n = a.shape[-1]
-    half = _mask(a, np.tril(np.ones((n, n))) - 0.5 * np.eye(n))
-    left = solve.bind(ans, _mirrored(a_dot))
+    half = constant(a, np.tril(np.ones((n, n))) - 0.5 * np.eye(n))
+    left = solve.bind(ans, mirrored(a_dot))
     both = adjoint(solve.bind(ans, adjoint(left)))
     return matmul.bind(ans, both * half)
 
@@ -402,272 +406,14 @@ HERMITIAN = Example((np.array([[2.0, 0.3 - 0.4j], [0.3 + 0.4j, 1.1]]),))
 cholesky = nonlinear(
     "cholesky",
     np.linalg.cholesky,
-    types=_square,
+    types=square_type,
     jvps=[_cholesky_jvp],
-    batch=_stack_batch(lambda: cholesky),
+    batch=stack_batch(lambda: cholesky),
     examples=[*SYMMETRIC, HERMITIAN],
     doc="The lower factor. Reads the lower triangle only.",
 )
 
-# Vectors that belong to equal values may be rotated among each other: no single one of them has a
-# derivative. ``apart`` stands wherever a difference of two such values is divided by.
-
-
-def _apart(x: Array, equal: Array) -> Array:
-    if np.any(equal):
-        wanted = np.abs(np.where(equal, x, 0))
-        if np.any(wanted > 1e-9 * np.max(np.abs(x))):
-            raise UnknownDerivativeError(
-                "eigenvectors or singular vectors of equal eigenvalues or singular values (or "
-                "singular vectors of a singular value 0) have no derivative, and one is needed",
-                remedy="np.linalg.eigvalsh(a), np.linalg.svdvals(a) or a norm if only the values "
-                "matter; functions of the matrix itself (inv, solve, cholesky, matrix_power); or "
-                "a matrix moved a little off the coincidence",
-            )
-        return np.where(equal, 0, x)
-    return x
-
-
-def _apart_type(x: Operand, equal: Operand) -> Type:
-    shape = np.broadcast_shapes(operand_type(x).shape, operand_type(equal).shape)
-    return Type(shape, operand_type(x).dtype)
-
-
-def _apart_batch(size: int, operands: Sequence[Array], batched: Sequence[bool]) -> Array:
-    x, equal = aligned(size, operands, batched)
-    if not batched[0]:
-        x = np.broadcast_to(x, (size, *x.shape))
-    return apart.bind(x, equal)
-
-
-apart = linear(
-    "apart",
-    _apart,
-    types=_apart_type,
-    transposes=[lambda ct, x, equal: fit(apart.bind(ct, equal), x.shape, x.dtype), None],
-    batch=_apart_batch,
-    examples=[Example(((2, 2), np.zeros((2, 2), bool)))],
-    doc="x, which must be 0 where the mask holds, in both modes.",
-)
-
-
-def _divided(x: Array, by: Array, scale: Array, *, hollow: bool = True) -> Array:
-    """x / by, an error where ``by`` vanishes and x does not; 0 on the diagonal if ``hollow``."""
-    n = by.shape[-1]
-    tiny = 100 * n * np.finfo(by.dtype).eps
-    zero = np.less_equal(np.absolute(by), tiny * scale)
-    equal = zero
-    if hollow:
-        x = x * _mask(x, 1 - np.eye(n))
-        equal = np.logical_and(zero, ~np.eye(n, dtype=bool))
-    found = apart.bind(x, equal) / np.where(zero, 1, by)
-    return apart.bind(found, equal)
-
-
-def _differences(w: Array) -> tuple[Array, Array]:
-    """w_j - w_i for all pairs, and the size of the greatest w."""
-    size = np.max(np.absolute(w), axis=-1, keepdims=True)
-    return w[..., None, :] - w[..., :, None], size[..., None]
-
-
-def _eigh_jvp(a_dot: Array, ans: Any, a: Array, uplo: str) -> tuple[Array, Array]:
-    """Giles 2008, section 3.1: dw = diag(P), dV = V (P_ij / (w_j - w_i)), P = V^H dA V."""
-    w, v = ans
-    change = _product(adjoint(v), _mirrored(a_dot, uplo == "L"), v)
-    rotation = _divided(change, *_differences(w))
-    if a.dtype.kind == "c":
-        rotation = rotation + phase_free.bind(change)
-    return _real(_diagonal(change)), matmul.bind(v, rotation)
-
-
-def _phase_check(ct: Array) -> Array:
-    free = np.abs(np.imag(np.diagonal(ct, axis1=-2, axis2=-1)))
-    if np.any(free > 1e-9 * np.max(np.abs(ct))):
-        raise UnknownDerivativeError(
-            "complex eigenvectors are known up to a phase each, and the result depends on it",
-            remedy="a function of them that no phase changes, like np.abs(v)",
-        )
-    return np.zeros_like(ct)
-
-
-phase_check = nonlinear(
-    "phase_check",
-    _phase_check,
-    types=operand_type,
-    jvps=0,
-    batch=_stack_batch(lambda: phase_check),
-    examples=[Example((np.eye(2),))],
-    doc="0, and an error where a cotangent asks for the phases of complex eigenvectors.",
-)
-phase_free = linear(
-    "phase_free",
-    lambda x: np.zeros_like(x),
-    types=operand_type,
-    transposes=[lambda ct, x: phase_check.bind(ct)],
-    batch=_stack_batch(lambda: phase_free),
-    examples=[Example((np.eye(2),))],
-    doc="0: the phases of complex eigenvectors, which nothing may depend on.",
-)
-
-
-def _eigh_type(a: Operand, uplo: str) -> tuple[Type, Type]:
-    matrix = _square(a)
-    return Type(matrix.shape[:-1], _real_kind(a)), matrix
-
-
-def _with_uplo(examples: Sequence[Example]) -> list[Example]:
-    return [Example(e.operands, {"uplo": uplo}) for e, uplo in zip(examples, "LUL", strict=False)]
-
-
-eigh = nonlinear(
-    "eigh",
-    lambda a, uplo: tuple(np.linalg.eigh(a, uplo)),
-    types=_eigh_type,
-    jvps=[_eigh_jvp],
-    batch=_stack_batch(lambda: eigh),
-    multiple=True,
-    examples=_with_uplo(SYMMETRIC),
-)
-
-
-def _eigvalsh_jvp(a_dot: Array, ans: Array, a: Array, uplo: str) -> Array:
-    _, v = eigh.bind(a, uplo=uplo)
-    return _real(_diagonal(_product(adjoint(v), _mirrored(a_dot, uplo == "L"), v)))
-
-
-eigvalsh = nonlinear(
-    "eigvalsh",
-    lambda a, uplo: np.linalg.eigvalsh(a, uplo),
-    types=lambda a, uplo: _eigh_type(a, uplo)[0],
-    jvps=[_eigvalsh_jvp],
-    batch=_stack_batch(lambda: eigvalsh),
-    examples=_with_uplo([*SYMMETRIC, HERMITIAN]),
-)
-
-# -- eigenvalues of other matrices -----------------------------------------------------------------
-
-
-def _eig(a: Array) -> tuple[Array, Array]:
-    w, v = np.linalg.eig(a)
-    kind = np.result_type(w, np.complex64)
-    return w.astype(kind), v.astype(kind)
-
-
-def _eig_type(a: Operand) -> tuple[Type, Type]:
-    matrix = _square(a)
-    kind = np.result_type(matrix.dtype, np.complex64)
-    return Type(matrix.shape[:-1], kind), Type(matrix.shape, kind)
-
-
-def _eig_jvp(a_dot: Array, ans: Any, a: Array) -> tuple[Array, Array]:
-    """Giles 2008, section 3.1, with the vectors kept as LAPACK scales them.
-
-    Their Euclidean norm is 1, and the greatest component of each is real.
-    """
-    w, v = ans
-    change = solve.bind(v, matmul.bind(a_dot, v))
-    gaps, size = _differences(w)
-    turn = matmul.bind(v, _divided(change, gaps, size))
-    along = np.real(np.sum(np.conjugate(v) * turn, axis=-2, keepdims=True))
-    places = np.arange(v.shape[-2])[:, None]
-    greatest = np.equal(places, np.argmax(np.absolute(v), axis=-2, keepdims=True))
-    chosen = greatest.astype(along.dtype)
-    ratio = np.sum(turn * chosen, axis=-2, keepdims=True) / np.sum(
-        v * chosen, axis=-2, keepdims=True
-    )
-    phase = ratio - np.real(ratio)
-    return _diagonal(change), turn - v * (along + phase)
-
-
-eig = nonlinear(
-    "eig",
-    _eig,
-    types=_eig_type,
-    jvps=[_eig_jvp],
-    batch=_stack_batch(lambda: eig),
-    multiple=True,
-    examples=[MATRICES[0], MATRICES[2], Example((np.array([[1.0, 2.0], [-1.5, 0.7]]),))],
-    doc="Always complex, also of real matrices.",
-)
-
-# -- singular values, QR, pseudo-inverse -----------------------------------------------------------
-
-
-def _svd_types(a: Operand) -> tuple[Type, Type, Type]:
-    *stack, m, n = operand_type(a).shape
-    k = min(m, n)
-    return (
-        Type((*stack, m, k), _kind(a)),
-        Type((*stack, k), _real_kind(a)),
-        Type((*stack, k, n), _kind(a)),
-    )
-
-
-def _svd_jvp(a_dot: Array, ans: Any, a: Array) -> tuple[Array, Array, Array]:
-    """Giles 2008, section 3.2, with the parts outside of the spans of U and V.
-
-    J. Townsend, "Differentiating the singular value decomposition", 2016, equations 11 to 20.
-    """
-    if a.dtype.kind == "c":
-        raise UnknownDerivativeError(
-            "the derivative of the singular vectors of complex matrices is not known",
-            remedy="np.linalg.svdvals(a) if only the values matter, or eigh of a matrix that is "
-            "Hermitian",
-        )
-    u, s, vh = ans
-    *_, m, n = a.shape
-    v = turned(vh)
-    change = _product(turned(u), a_dot, v)
-    column, row = s[..., None, :], s[..., :, None]
-    by = (column - row) * (column + row)
-    size = np.square(np.max(s, axis=-1, keepdims=True)[..., None])
-    opposite = turned(change)
-    u_dot = matmul.bind(u, _divided(change * column + opposite * row, by, size))
-    v_dot = matmul.bind(v, _divided(change * row + opposite * column, by, size))
-    if m > n:
-        outside = matmul.bind(a_dot, v)
-        outside = outside - _product(u, turned(u), outside)
-        u_dot = u_dot + _over_values(outside, column)
-    if n > m:
-        outside = matmul.bind(turned(a_dot), u)
-        outside = outside - _product(v, vh, outside)
-        v_dot = v_dot + _over_values(outside, column)
-    return u_dot, _diagonal(change), turned(v_dot)
-
-
-def _over_values(x: Array, s: Array) -> Array:
-    return _divided(x, s, np.max(s, axis=-1, keepdims=True), hollow=False)
-
-
-svd = nonlinear(
-    "svd",
-    lambda a: tuple(np.linalg.svd(a, full_matrices=False)),
-    types=_svd_types,
-    jvps=[_svd_jvp],
-    batch=_stack_batch(lambda: svd),
-    multiple=True,
-    examples=[
-        *MATRICES[:2],
-        Example((np.array([[1.0, 0.2], [-0.3, 2.0], [0.5, 0.4]]),)),
-        Example((np.array([[1.0, 0.2, 0.7], [-0.3, 2.0, 0.5]]),)),
-    ],
-    doc="U, s and V^H with as many columns and rows as there are singular values.",
-)
-
-
-def _svdvals_jvp(a_dot: Array, ans: Array, a: Array) -> Array:
-    u, _, vh = svd.bind(a)
-    return _real(_diagonal(_product(adjoint(u), a_dot, adjoint(vh))))
-
-
-svdvals = nonlinear(
-    "svdvals",
-    lambda a: np.linalg.svd(a, compute_uv=False),
-    types=lambda a: _svd_types(a)[1],
-    jvps=[_svdvals_jvp],
-    batch=_stack_batch(lambda: svdvals),
-    examples=[*MATRICES[:2], Example((np.array([[1.0, 0.2], [-0.3, 2.0], [0.5, 0.4]]),))],
-)
+# -- QR, pseudo-inverse, rank ----------------------------------------------------------------------
 
 
 def _qr_jvp(a_dot: Array, ans: Any, a: Array) -> tuple[Array, Array]:
@@ -680,10 +426,10 @@ def _qr_jvp(a_dot: Array, ans: Any, a: Array) -> tuple[Array, Array]:
     n = r.shape[-1]
     change = turned(solve.bind(turned(r), turned(a_dot)))
     inside = matmul.bind(adjoint(q), change)
-    lower = inside * _mask(a, np.tril(np.ones((n, n)), -1))
+    lower = inside * constant(a, np.tril(np.ones((n, n)), -1))
     skew = lower - adjoint(lower)
     if a.dtype.kind == "c":
-        diagonal = inside * _mask(a, np.eye(n))
+        diagonal = inside * constant(a, np.eye(n))
         skew = skew + (diagonal - real.bind(diagonal))
     upper = inside - skew
     return change - matmul.bind(q, upper), matmul.bind(upper, r)
@@ -693,7 +439,7 @@ def _qr_types(a: Operand) -> tuple[Type, Type]:
     *stack, m, n = operand_type(a).shape
     if m < n:
         raise ValueError("at least as many rows as columns are needed")
-    return Type((*stack, m, n), _kind(a)), Type((*stack, n, n), _kind(a))
+    return Type((*stack, m, n), kind_of(a)), Type((*stack, n, n), kind_of(a))
 
 
 qr = nonlinear(
@@ -701,7 +447,7 @@ qr = nonlinear(
     lambda a: tuple(np.linalg.qr(a)),
     types=_qr_types,
     jvps=[_qr_jvp],
-    batch=_stack_batch(lambda: qr),
+    batch=stack_batch(lambda: qr),
     multiple=True,
     examples=[
         *MATRICES,
@@ -718,16 +464,14 @@ def _pinv_jvp(a_dot: Array, ans: Array, a: Array, rcond: Any) -> Array:
     problems whose variables separate", SIAM J. Numer. Anal. 10(2), 1973, equation 4.12.
     """
     back, other = adjoint(a_dot), adjoint(ans)
-    left = _product(ans, other, back)
-    right = _product(back, other, ans)
-    return (
-        left - _product(left, a, ans) + right - _product(ans, a, right) - _product(ans, a_dot, ans)
-    )
+    left = product(ans, other, back)
+    right = product(back, other, ans)
+    return left - product(left, a, ans) + right - product(ans, a, right) - product(ans, a_dot, ans)
 
 
 def _pinv_type(a: Operand, rcond: float | None) -> Type:
     *stack, m, n = operand_type(a).shape
-    return Type((*stack, n, m), _kind(a))
+    return Type((*stack, n, m), kind_of(a))
 
 
 pinv = nonlinear(
@@ -735,7 +479,7 @@ pinv = nonlinear(
     lambda a, rcond: np.linalg.pinv(a) if rcond is None else np.linalg.pinv(a, rcond),
     types=_pinv_type,
     jvps=[_pinv_jvp],
-    batch=_stack_batch(lambda: pinv),
+    batch=stack_batch(lambda: pinv),
     examples=[
         Example((np.array([[1.0, 0.2], [-0.3, 2.0], [0.5, 0.4]]),), {"rcond": None}),
         Example((np.array([[1.0, 0.2, 0.7], [-0.3, 2.0, 0.5]]),), {"rcond": 1e-12}),
@@ -747,6 +491,6 @@ matrix_rank: Nonlinear = nonlinear(
     lambda a, tol: np.asarray(np.linalg.matrix_rank(a, tol), np.int64)[()],
     types=lambda a, tol: Type(operand_type(a).shape[:-2], np.dtype(np.int64)),
     jvps=0,
-    batch=_stack_batch(lambda: matrix_rank),
+    batch=stack_batch(lambda: matrix_rank),
     examples=[Example(MATRICES[0].operands, {"tol": None})],
 )

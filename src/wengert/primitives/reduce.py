@@ -9,7 +9,8 @@ import numpy as np
 
 from ..primitive import Example, Nonlinear, Operand, Rule, linear, nonlinear, operand_type
 from ..program import Array, Type
-from .shape import broadcast, concatenate, reshape, transpose
+from .logic import select
+from .shape import broadcast, concatenate, convert, reshape, transpose
 
 __all__ = [
     "argmax",
@@ -137,12 +138,24 @@ prod = nonlinear(
 # -- greatest and smallest -------------------------------------------------------------------------
 
 
+def _ties(ans: Array, x: Array, axes: Axes) -> tuple[Array, Array]:
+    """Which elements equal the greatest (or smallest) one, and how many, with ``axes`` kept."""
+    shape = kept(x.shape, axes)
+    ties = np.equal(x, reshape.bind(ans, shape=shape))
+    count = sum_.bind(convert.bind(ties, dtype=x.dtype), axes=axes)
+    return ties, reshape.bind(count, shape=shape)
+
+
 def _share(x_dot: Array, ans: Array, x: Array, axes: Axes) -> Array:
     """The mean of the tangents of those elements that equal the greatest (or smallest) one."""
-    spread = np.reshape(ans, kept(x.shape, axes))
-    ties = np.equal(x, spread).astype(x_dot.dtype)
-    share = ties / np.reshape(sum_.bind(ties, axes=axes), spread.shape)
-    return sum_.bind(x_dot * share, axes=axes)
+    ties, count = _ties(ans, x, axes)
+    return sum_.bind(select.bind(ties, x_dot / count, 0.0), axes=axes)
+
+
+def _share_back(ct: Array, ans: Array, x: Array, axes: Axes) -> Array:
+    """The transpose of ``_share``."""
+    ties, count = _ties(ans, x, axes)
+    return select.bind(ties, reshape.bind(ct, shape=count.shape) / count, 0.0)
 
 
 def _extreme(name: str, ufunc: np.ufunc) -> Nonlinear:
@@ -151,6 +164,7 @@ def _extreme(name: str, ufunc: np.ufunc) -> Nonlinear:
         lambda x, axes: ufunc.reduce(x, axis=axes),
         types=lambda x, axes: Type(reduced(operand_type(x).shape, axes), operand_type(x).dtype),
         jvps=[_share],
+        transposes=[_share_back],
         batch=_reduced_batch(name),
         examples=[Example(((4,),), {"axes": (0,)}), Example(((2, 3, 2),), {"axes": (0, 2)})],
         doc="Elements that tie share the derivative equally.",

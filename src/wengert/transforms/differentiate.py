@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import UnknownDerivativeError
 from ..evaluate import evaluate
-from ..primitive import Traced
+from ..primitive import NUMBERED, Traced
 from ..program import Array, Program, Type
 from ..trace import Recorder, record
 from .dual import Dual
@@ -122,6 +122,6 @@ def _refuse_unknown_residuals(row: Any, unknowns: Recorder) -> None:
             pending.extend(item)
         elif isinstance(item, Traced) and item._trace is unknowns:
             raise UnknownDerivativeError(
-                f"the Program cannot be transposed: {row[0].name} is not linear in its "
+                f"the Program cannot be transposed: {NUMBERED[row[0]].name} is not linear in its "
                 "operands"
             )

@@ -37,10 +37,14 @@ class Dual(Trace):
         self.check_open()
         values: list[Array] = []
         tangents: list[Array | None] = []
+        moving = False
         for arg in args:
             if isinstance(arg, Traced) and arg._trace is self:
+                tangent = arg._node
                 values.append(arg._value)
-                tangents.append(arg._node)
+                tangents.append(tangent)
+                if tangent is not None:
+                    moving = True
             else:
                 value = plain(arg)
                 if value is not arg and isinstance(value, Traced):
@@ -48,17 +52,17 @@ class Dual(Trace):
                 values.append(value)
                 tangents.append(None)
         ans = strong(primitive.bind(*values, **params))
-        results = ans if primitive.multiple else (ans,)
         if primitive.multiple:
-            self.check_results(results)
-        outputs: Sequence[Array | None] = [None] * len(results)
-        if not primitive.flat and any(tangent is not None for tangent in tangents):
+            self.check_results(ans)
+        moved = None
+        if moving and not primitive.flat:
             with np.errstate(all="ignore"):
                 saved = primitive.save(values, ans, tangents, params)
                 moved = primitive.push(tangents, saved, params)
-            outputs = moved if primitive.multiple else (moved,)
-        wrapped = tuple(self._result(v, t) for v, t in zip(results, outputs, strict=True))
-        return wrapped if primitive.multiple else wrapped[0]
+        if not primitive.multiple:
+            return self._result(ans, moved)
+        outputs = [None] * len(ans) if moved is None else moved
+        return tuple(self._result(v, t) for v, t in zip(ans, outputs, strict=True))
 
     def _result(self, value: Array, tangent: Array | None) -> Any:
         return self.wrap(value, tangent) if value.dtype.kind in "fc" else value

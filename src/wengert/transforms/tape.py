@@ -17,9 +17,9 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from ..primitive import Elementwise, Linear, Nonlinear, Params, Primitive, Traced
+from ..primitive import NUMBERED, Elementwise, Linear, Nonlinear, Params, Primitive, Traced
 from ..program import Array, Type
-from ..trace import Recorder, Trace, Tracer, plain, strong
+from ..trace import ArrayTracer, Recorder, Trace, Tracer, plain, strong
 
 __all__ = ["Hold", "Row", "Tape", "linearise", "transpose_linear"]
 
@@ -27,13 +27,17 @@ SMALL = 1 << 13
 """Constant arrays of up to this many bytes are copied when they become residuals."""
 
 
+NONE: Params = {}
+"""The parameters of most equations."""
+
 Hold: TypeAlias = Literal["protect", "copy", "trust"]
 
 
-Row: TypeAlias = tuple[Primitive, tuple[int, ...], Sequence[int | None], Any, Params]
-"""One linearised equation: the primitive, the places of its results, the places of its operands
-(None for constants), the residuals, and the parameters. A plain tuple, because one is made for
-each operation."""
+Row: TypeAlias = tuple[int, Any, tuple[int | None, ...], Any, Params | None]
+"""One linearised equation: the number of the primitive, the place of its result (a tuple of places
+if it has several), the places of its operands (None for constants), the residuals, and the
+parameters (None for none). There is one for each operation, so it is a plain tuple, of things that
+Python's garbage collector need not visit again: time for an operation stays flat on long tapes."""
 
 
 class Tape(Trace):
@@ -103,26 +107,24 @@ class Tape(Trace):
             ans = primitive.evaluate(*values, **params)
         else:
             ans = primitive.evaluate(*values)
-        if type(ans) is np.float64:
-            if not moving or primitive.flat:
-                return Tracer(self, ans, None)
-            place = self.count
-            self.count = place + 1
-            saved = primitive.save(values, ans, places, params)
-            self.rows.append((primitive, (place,), places, saved, params))
-            return Tracer(self, ans, place)
-        if primitive.multiple:
+        kind = type(ans)
+        if kind is np.float64:
+            wrapper = Tracer
+        elif primitive.multiple:
             return self._several(primitive, values, places, ans, params)
-        ans = strong(ans)
-        if ans.dtype.kind not in "fc":
-            return ans
+        else:
+            if kind is not np.ndarray:
+                ans = strong(ans)
+            if ans.dtype.kind not in "fc":
+                return ans
+            wrapper = ArrayTracer if ans.shape else Tracer
         if not moving or primitive.flat:
-            return self.wrap(ans, None)
+            return wrapper(self, ans, None)
         place = self.count
         self.count = place + 1
         saved = primitive.save(values, ans, places, params)
-        self.rows.append((primitive, (place,), places, saved, params))
-        return self.wrap(ans, place)
+        self.rows.append((primitive.number, place, tuple(places), saved, params or None))
+        return wrapper(self, ans, place)
 
     def _several(
         self, primitive: Primitive, values: Any, places: Any, ans: tuple[Array, ...], params: Params
@@ -133,7 +135,7 @@ class Tape(Trace):
         outputs = tuple(range(self.count, self.count + len(ans)))
         self.count += len(ans)
         saved = primitive.save(values, ans, places, params)
-        self.rows.append((primitive, outputs, places, saved, params))
+        self.rows.append((primitive.number, outputs, tuple(places), saved, params))
         return tuple(
             self.wrap(a, o) if a.dtype.kind in "fc" else a
             for a, o in zip(ans, outputs, strict=True)
@@ -172,13 +174,16 @@ class Tape(Trace):
             place: tangent for place, tangent in enumerate(tangents) if tangent is not None
         }
         with np.errstate(all="ignore"):
-            for primitive, outputs, inputs, saved, params in self.rows:
+            for number, output, inputs, saved, params in self.rows:
                 operands = [None if p is None else moved.get(p) for p in inputs]
                 if all(operand is None for operand in operands):
                     continue
-                result = primitive.push(operands, saved, params)
-                results = result if primitive.multiple else (result,)
-                moved.update(zip(outputs, results, strict=True))
+                primitive = NUMBERED[number]
+                result = primitive.push(operands, saved, params or NONE)
+                if primitive.multiple:
+                    moved.update(zip(output, result, strict=True))
+                else:
+                    moved[output] = result
         return [moved.get(place) for place in places]
 
     def pull(
@@ -189,31 +194,32 @@ class Tape(Trace):
         Without ``keep`` the rows are consumed and their residuals freed on the way.
         """
         sums = _Sums()
-        values = sums.values
+        values, owned, add = sums.values, sums.owned, sums.add
         for place, cotangent in cotangents:
             if place is not None:
-                sums.add(place, cotangent)
+                add(place, cotangent)
         rows = self.rows if not keep else self.rows.copy()
         with np.errstate(all="ignore"):
             while rows:
                 row = rows.pop()
-                primitive, outputs, places, saved, params = row
+                number, output, places, saved, params = row
+                primitive = NUMBERED[number]
                 if primitive.multiple:
-                    several = [sums.pop(place) for place in outputs]
+                    several = [sums.pop(place) for place in output]
                     if any(cotangent is not None for cotangent in several):
                         sums.add_all(places, _transposed(row, several))
                     continue
-                (output,) = outputs
                 cotangent = values.pop(output, None)
                 if cotangent is None:
                     continue
-                sums.owned.discard(output)
+                owned.discard(output)
                 if isinstance(primitive, Elementwise):
-                    primitive.pull(cotangent, saved, places, sums.add)
+                    primitive.pull(cotangent, saved, places, add)
                 elif not isinstance(primitive, Linear):
                     sums.add_all(places, _transposed(row, [cotangent]))
                 elif primitive.accumulate is None or not sums.accumulate(row, cotangent):
-                    sums.add_all(places, primitive.pull(cotangent, saved, places, params))
+                    terms = primitive.pull(cotangent, saved, places, params or NONE)
+                    sums.add_all(places, terms)
         return [sums.pop(place) for place in range(inputs)]
 
 
@@ -252,7 +258,8 @@ class _Sums:
 
     def accumulate(self, row: Row, cotangent: Array) -> bool:
         """Add the cotangent of a slice or a gather into the buffer of its operand, in place."""
-        primitive, _, places, saved, params = row
+        number, _, places, saved, params = row
+        primitive = NUMBERED[number]
         place = places[0]
         if place is None or isinstance(cotangent, Traced):
             return False
@@ -267,7 +274,7 @@ class _Sums:
             self.values[place] = buffer = np.array(buffer, dtype=operand.dtype)
             self.owned.add(place)
         assert isinstance(primitive, Linear) and primitive.accumulate is not None
-        primitive.accumulate(buffer, cotangent, *saved[1:], **params)
+        primitive.accumulate(buffer, cotangent, *saved[1:], **(params or NONE))
         return True
 
 
@@ -294,7 +301,8 @@ def transpose_linear(
 
 def _transposed(row: Row, cotangents: Sequence[Array | None]) -> list[Array | None]:
     """The operands' cotangents for a primitive that gives a JVP only: that JVP, transposed."""
-    primitive, _, places, saved, params = row
+    number, _, places, saved, given = row
+    primitive, params = NUMBERED[number], given or NONE
     assert isinstance(primitive, Nonlinear)
     found = primitive.pull(cotangents, saved, places, params)
     if found is not None:

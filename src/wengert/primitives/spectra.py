@@ -1,0 +1,311 @@
+"""Eigenvalues and singular values of matrices and of stacks of them, with their vectors.
+
+The rules are those of M. B. Giles, "Collected matrix derivative results for forward and reverse
+mode algorithmic differentiation", in Advances in Automatic Differentiation, Springer 2008, unless
+another source is named beside the formula. ``eigh`` and ``eigvalsh`` read one triangle of their
+matrix, as in NumPy: what is differentiated is the function of that triangle, mirrored.
+
+Known to be weak: eigenvectors and singular vectors that belong to equal eigenvalues or singular
+values have no derivative. An error says so when one of them is needed, also in those cases in
+which it would cancel in the end. One case escapes it: a matrix put together again from its vectors
+and values, V f(W) V^H, at equal eigenvalues with f(w) = 0, since the cotangents of their vectors
+vanish then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import UnknownDerivativeError
+from ..primitive import Example, Operand, fit, linear, nonlinear, operand_type
+from ..program import Array, Type
+from .contract import matmul
+from .linalg import (
+    HERMITIAN,
+    MATRICES,
+    SYMMETRIC,
+    adjoint,
+    constant,
+    diagonals,
+    kind_of,
+    mirrored,
+    product,
+    real_kind_of,
+    real_part,
+    solve,
+    square_type,
+    stack_batch,
+    turned,
+)
+from .shape import aligned
+
+__all__ = ["eig", "eigh", "eigvalsh", "svd", "svdvals"]
+
+
+# -- vectors of equal values -----------------------------------------------------------------------
+
+# Vectors that belong to equal values may be rotated among each other: no single one of them has a
+# derivative. ``apart`` stands wherever a difference of two such values is divided by.
+
+
+def _apart(x: Array, equal: Array) -> Array:
+    if np.any(equal):
+        wanted = np.abs(np.where(equal, x, 0))
+        if np.any(wanted > 1e-9 * np.max(np.abs(x))):
+            raise UnknownDerivativeError(
+                "eigenvectors or singular vectors of equal eigenvalues or singular values (or "
+                "singular vectors of a singular value 0) have no derivative, and one is needed",
+                remedy="np.linalg.eigvalsh(a), np.linalg.svdvals(a) or a norm if only the values "
+                "matter; functions of the matrix itself (inv, solve, cholesky, matrix_power); or "
+                "a matrix moved a little off the coincidence",
+            )
+        return np.where(equal, 0, x)
+    return x
+
+
+def _apart_type(x: Operand, equal: Operand) -> Type:
+    shape = np.broadcast_shapes(operand_type(x).shape, operand_type(equal).shape)
+    return Type(shape, operand_type(x).dtype)
+
+
+def _apart_batch(size: int, operands: Sequence[Array], batched: Sequence[bool]) -> Array:
+    x, equal = aligned(size, operands, batched)
+    if not batched[0]:
+        x = np.broadcast_to(x, (size, *x.shape))
+    return apart.bind(x, equal)
+
+
+apart = linear(
+    "apart",
+    _apart,
+    types=_apart_type,
+    transposes=[lambda ct, x, equal: fit(apart.bind(ct, equal), x.shape, x.dtype), None],
+    batch=_apart_batch,
+    examples=[Example(((2, 2), np.zeros((2, 2), bool)))],
+    doc="x, which must be 0 where the mask holds, in both modes.",
+)
+
+
+def _divided(x: Array, by: Array, scale: Array, *, hollow: bool = True) -> Array:
+    """x / by, an error where ``by`` vanishes and x does not; 0 on the diagonal if ``hollow``."""
+    n = by.shape[-1]
+    tiny = 100 * n * np.finfo(by.dtype).eps
+    zero = np.less_equal(np.absolute(by), tiny * scale)
+    equal = zero
+    if hollow:
+        x = x * constant(x, 1 - np.eye(n))
+        equal = np.logical_and(zero, ~np.eye(n, dtype=bool))
+    found = apart.bind(x, equal) / np.where(zero, 1, by)
+    return apart.bind(found, equal)
+
+
+def _differences(w: Array) -> tuple[Array, Array]:
+    """w_j - w_i for all pairs, and the size of the greatest w."""
+    size = np.max(np.absolute(w), axis=-1, keepdims=True)
+    return w[..., None, :] - w[..., :, None], size[..., None]
+
+
+# -- eigenvalues of Hermitian matrices -------------------------------------------------------------
+
+
+def _eigh_jvp(a_dot: Array, ans: Any, a: Array, uplo: str) -> tuple[Array, Array]:
+    """Giles 2008, section 3.1: dw = diag(P), dV = V (P_ij / (w_j - w_i)), P = V^H dA V."""
+    w, v = ans
+    change = product(adjoint(v), mirrored(a_dot, uplo == "L"), v)
+    rotation = _divided(change, *_differences(w))
+    if a.dtype.kind == "c":
+        rotation = rotation + phase_free.bind(change)
+    return real_part(diagonals(change)), matmul.bind(v, rotation)
+
+
+def _phase_check(ct: Array) -> Array:
+    free = np.abs(np.imag(np.diagonal(ct, axis1=-2, axis2=-1)))
+    if np.any(free > 1e-9 * np.max(np.abs(ct))):
+        raise UnknownDerivativeError(
+            "complex eigenvectors are known up to a phase each, and the result depends on it",
+            remedy="a function of them that no phase changes, like np.abs(v)",
+        )
+    return np.zeros_like(ct)
+
+
+phase_check = nonlinear(
+    "phase_check",
+    _phase_check,
+    types=operand_type,
+    jvps=0,
+    batch=stack_batch(lambda: phase_check),
+    examples=[Example((np.eye(2),))],
+    doc="0, and an error where a cotangent asks for the phases of complex eigenvectors.",
+)
+phase_free = linear(
+    "phase_free",
+    lambda x: np.zeros_like(x),
+    types=operand_type,
+    transposes=[lambda ct, x: phase_check.bind(ct)],
+    batch=stack_batch(lambda: phase_free),
+    examples=[Example((np.eye(2),))],
+    doc="0: the phases of complex eigenvectors, which nothing may depend on.",
+)
+
+
+def _eigh_type(a: Operand, uplo: str) -> tuple[Type, Type]:
+    matrix = square_type(a)
+    return Type(matrix.shape[:-1], real_kind_of(a)), matrix
+
+
+def _with_uplo(examples: Sequence[Example]) -> list[Example]:
+    return [Example(e.operands, {"uplo": uplo}) for e, uplo in zip(examples, "LUL", strict=False)]
+
+
+eigh = nonlinear(
+    "eigh",
+    lambda a, uplo: tuple(np.linalg.eigh(a, uplo)),
+    types=_eigh_type,
+    jvps=[_eigh_jvp],
+    batch=stack_batch(lambda: eigh),
+    multiple=True,
+    examples=_with_uplo(SYMMETRIC),
+)
+
+
+def _eigvalsh_jvp(a_dot: Array, ans: Array, a: Array, uplo: str) -> Array:
+    _, v = eigh.bind(a, uplo=uplo)
+    return real_part(diagonals(product(adjoint(v), mirrored(a_dot, uplo == "L"), v)))
+
+
+eigvalsh = nonlinear(
+    "eigvalsh",
+    lambda a, uplo: np.linalg.eigvalsh(a, uplo),
+    types=lambda a, uplo: _eigh_type(a, uplo)[0],
+    jvps=[_eigvalsh_jvp],
+    batch=stack_batch(lambda: eigvalsh),
+    examples=_with_uplo([*SYMMETRIC, HERMITIAN]),
+)
+
+# -- eigenvalues of other matrices -----------------------------------------------------------------
+
+
+def _eig(a: Array) -> tuple[Array, Array]:
+    w, v = np.linalg.eig(a)
+    kind = np.result_type(w, np.complex64)
+    return w.astype(kind), v.astype(kind)
+
+
+def _eig_type(a: Operand) -> tuple[Type, Type]:
+    matrix = square_type(a)
+    kind = np.result_type(matrix.dtype, np.complex64)
+    return Type(matrix.shape[:-1], kind), Type(matrix.shape, kind)
+
+
+def _eig_jvp(a_dot: Array, ans: Any, a: Array) -> tuple[Array, Array]:
+    """Giles 2008, section 3.1, with the vectors kept as LAPACK scales them.
+
+    Their Euclidean norm is 1, and the greatest component of each is real.
+    """
+    w, v = ans
+    change = solve.bind(v, matmul.bind(a_dot, v))
+    gaps, size = _differences(w)
+    turn = matmul.bind(v, _divided(change, gaps, size))
+    along = np.real(np.sum(np.conjugate(v) * turn, axis=-2, keepdims=True))
+    places = np.arange(v.shape[-2])[:, None]
+    greatest = np.equal(places, np.argmax(np.absolute(v), axis=-2, keepdims=True))
+    chosen = greatest.astype(along.dtype)
+    ratio = np.sum(turn * chosen, axis=-2, keepdims=True) / np.sum(
+        v * chosen, axis=-2, keepdims=True
+    )
+    phase = ratio - np.real(ratio)
+    return diagonals(change), turn - v * (along + phase)
+
+
+eig = nonlinear(
+    "eig",
+    _eig,
+    types=_eig_type,
+    jvps=[_eig_jvp],
+    batch=stack_batch(lambda: eig),
+    multiple=True,
+    examples=[MATRICES[0], MATRICES[2], Example((np.array([[1.0, 2.0], [-1.5, 0.7]]),))],
+    doc="Always complex, also of real matrices.",
+)
+
+# -- singular values -------------------------------------------------------------------------------
+
+
+def _svd_types(a: Operand) -> tuple[Type, Type, Type]:
+    *stack, m, n = operand_type(a).shape
+    k = min(m, n)
+    return (
+        Type((*stack, m, k), kind_of(a)),
+        Type((*stack, k), real_kind_of(a)),
+        Type((*stack, k, n), kind_of(a)),
+    )
+
+
+def _svd_jvp(a_dot: Array, ans: Any, a: Array) -> tuple[Array, Array, Array]:
+    """Giles 2008, section 3.2, with the parts outside of the spans of U and V.
+
+    J. Townsend, "Differentiating the singular value decomposition", 2016, equations 11 to 20.
+    """
+    if a.dtype.kind == "c":
+        raise UnknownDerivativeError(
+            "the derivative of the singular vectors of complex matrices is not known",
+            remedy="np.linalg.svdvals(a) if only the values matter, or eigh of a matrix that is "
+            "Hermitian",
+        )
+    u, s, vh = ans
+    *_, m, n = a.shape
+    v = turned(vh)
+    change = product(turned(u), a_dot, v)
+    column, row = s[..., None, :], s[..., :, None]
+    by = (column - row) * (column + row)
+    size = np.square(np.max(s, axis=-1, keepdims=True)[..., None])
+    opposite = turned(change)
+    u_dot = matmul.bind(u, _divided(change * column + opposite * row, by, size))
+    v_dot = matmul.bind(v, _divided(change * row + opposite * column, by, size))
+    if m > n:
+        outside = matmul.bind(a_dot, v)
+        outside = outside - product(u, turned(u), outside)
+        u_dot = u_dot + _over_values(outside, column)
+    if n > m:
+        outside = matmul.bind(turned(a_dot), u)
+        outside = outside - product(v, vh, outside)
+        v_dot = v_dot + _over_values(outside, column)
+    return u_dot, diagonals(change), turned(v_dot)
+
+
+def _over_values(x: Array, s: Array) -> Array:
+    return _divided(x, s, np.max(s, axis=-1, keepdims=True), hollow=False)
+
+
+svd = nonlinear(
+    "svd",
+    lambda a: tuple(np.linalg.svd(a, full_matrices=False)),
+    types=_svd_types,
+    jvps=[_svd_jvp],
+    batch=stack_batch(lambda: svd),
+    multiple=True,
+    examples=[
+        *MATRICES[:2],
+        Example((np.array([[1.0, 0.2], [-0.3, 2.0], [0.5, 0.4]]),)),
+        Example((np.array([[1.0, 0.2, 0.7], [-0.3, 2.0, 0.5]]),)),
+    ],
+    doc="U, s and V^H with as many columns and rows as there are singular values.",
+)
+
+
+def _svdvals_jvp(a_dot: Array, ans: Array, a: Array) -> Array:
+    u, _, vh = svd.bind(a)
+    return real_part(diagonals(product(adjoint(u), a_dot, adjoint(vh))))
+
+
+svdvals = nonlinear(
+    "svdvals",
+    lambda a: np.linalg.svd(a, compute_uv=False),
+    types=lambda a: _svd_types(a)[1],
+    jvps=[_svdvals_jvp],
+    batch=stack_batch(lambda: svdvals),
+    examples=[*MATRICES[:2], Example((np.array([[1.0, 0.2], [-0.3, 2.0], [0.5, 0.4]]),))],
+)
