@@ -35,7 +35,7 @@ Argnums = int | Sequence[int]
 
 
 def number(value: Any, what: str = "an argument") -> Array:
-    """A leaf of the differentiated arguments as a floating-point value; DtypeError if it is none."""
+    """A leaf of the differentiated arguments, of floating point; DtypeError if it cannot be."""
     kind = type(value)
     if kind is float or kind is int:
         return np.float64(value)
@@ -87,9 +87,9 @@ class Selected(NamedTuple):
 
 
 def select(args: Sequence[Any], argnums: Argnums) -> Selected:
-    """The arguments that ``argnums`` names. Raises for a number out of range, DtypeError for ints."""
+    """The arguments that ``argnums`` names. ShapeError if out of range, DtypeError for integers."""
     single = isinstance(argnums, (int, np.integer))
-    wanted = (argnums,) if single else tuple(cast("Sequence[int]", argnums))
+    wanted = (argnums,) if single else tuple(argnums)
     positions: list[int] = []
     for position in wanted:
         if not -len(args) <= position < len(args):
@@ -182,13 +182,9 @@ def linearised(
 ) -> Linearised:
     """Call ``f`` with the selected arguments on a new tape."""
     selected = select(args, argnums)
-    if hold == "copy":
-        leaves = [leaf.copy() if type(leaf) is np.ndarray else leaf for leaf in selected.leaves]
-    else:
-        leaves = selected.leaves
     tape = Tape(hold)
     try:
-        inputs = [tape.input(leaf) for leaf in leaves]
+        inputs = [tape.input(tape.held(leaf)) for leaf in selected.leaves]
         result = f(*selected.put(args, inputs), **kwargs)
         result, aux = split_aux(result, has_aux)
         if has_aux:

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias, cast
 import numpy as np
 
 from . import tree
-from .calls import Argnums, annotate, Linearised, linearised, result_leaf, select, split_aux
+from .calls import Argnums, Linearised, annotate, linearised, result_leaf, select, split_aux
 from .errors import DtypeError, ShapeError
 from .primitive import Traced
 from .primitives.shape import broadcast, reshape
@@ -110,9 +110,9 @@ def value_and_grad(
     """A function that returns ``(f(*args), gradient)``.
 
     The gradient has the structure of the argument that ``argnums`` names, or is a tuple of such if
-    ``argnums`` is a sequence. With ``has_aux`` the function returns ``(result, aux)``, and the value
-    returned is ``((result, aux), gradient)``. For a complex argument z = x + iy of a real function
-    the gradient is df/dx - i df/dy; with ``holomorphic`` it is the complex derivative.
+    ``argnums`` is a sequence. With ``has_aux`` the function returns ``(result, aux)``, and what is
+    returned here is ``((result, aux), gradient)``. For a complex argument z = x + iy of a real
+    function the gradient is df/dx - i df/dy; with ``holomorphic`` it is the complex derivative.
 
     One reverse sweep, whatever the number of arguments. Raises ``ShapeError`` if the result is not
     one number, ``DtypeError`` if an argument or the result is not of floating point.
@@ -585,9 +585,11 @@ def _axis_out(output: Array, flag: bool, size: int, axis: int | None) -> Array:
             raise ShapeError("out_axes is None for a result that depends on the batch")
         return output
     if not flag:
-        output = np.array(np.broadcast_to(output, (size, *np.shape(output)))) if not isinstance(
-            output, Traced
-        ) else broadcast.bind(output, shape=(size, *output.shape))
+        output = (
+            broadcast.bind(output, shape=(size, *output.shape))
+            if isinstance(output, Traced)
+            else np.array(np.broadcast_to(output, (size, *np.shape(output))))
+        )
     return output if axis == 0 else np.moveaxis(output, 0, axis)
 
 
@@ -626,4 +628,3 @@ def trace(f: Callable[..., Any]) -> Callable[..., Program]:
         return program.check()
 
     return traced
-

@@ -228,7 +228,8 @@ class Tracer(Traced):
             call = primitive.bind if primitive is not None else FUNCTIONS.get(ufunc)
         else:
             call = UFUNC_METHODS.get((ufunc, method))
-        name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+        home = "np" if getattr(np, ufunc.__name__, None) is ufunc else "scipy.special"
+        name = f"{home}.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
         if call is None:
             raise no_rule(name)
         out = kwargs.pop("out", None)
@@ -505,7 +506,7 @@ def known(value: Array, what: str, remedy: str) -> Array:
     if found is None:
         raise AbstractValueError(
             f"Python asked for {what} a traced {Type.of(value)} whose value is not known here, "
-            "because the function is traced once for all values (vmap and wg.jit do that)",
+            "because the function is traced once for all values, as vmap does",
             remedy=remedy,
         )
     return found

@@ -173,3 +173,26 @@ def test_accumulated_cotangents_do_not_overwrite_those_of_others():
             behind[k][i] -= step
             slope = (f(*ahead) - f(*behind)) / (2 * step)
             assert g[k][i] == pytest.approx(slope, rel=1e-6), (k, i, point)
+
+
+@pytest.mark.parametrize("verb", [wg.grad, wg.jacrev, wg.jacfwd])
+def test_an_argument_that_is_overwritten_by_another_name_is_not_seen(verb):
+    x = np.ones(3)
+
+    def f(t):
+        total = np.sum(t * t)
+        x[0] = 50.0
+        return total
+
+    assert np.array_equal(verb(f)(x), [2.0, 2.0, 2.0])
+
+    large = np.ones(10_000)
+
+    def g(t):
+        total = np.sum(t * t)
+        large[0] = 50.0
+        return total
+
+    with pytest.raises(ValueError, match="read-only"):
+        verb(g)(large)
+    large[0] = 1.0  # is writable again

@@ -111,8 +111,6 @@ radians = elementwise("radians", np.radians, [lambda: float(np.pi / 180)])
 degrees = elementwise("degrees", np.degrees, [lambda: float(180 / np.pi)])
 
 
-
-
 def _logistic(x: Array) -> Array:
     with np.errstate(over="ignore"):
         return 1 / (1 + np.exp(-x))

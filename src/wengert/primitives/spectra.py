@@ -7,9 +7,8 @@ matrix, as in NumPy: what is differentiated is the function of that triangle, mi
 
 Known to be weak: eigenvectors and singular vectors that belong to equal eigenvalues or singular
 values have no derivative. An error says so when one of them is needed, also in those cases in
-which it would cancel in the end. One case escapes it: a matrix put together again from its vectors
-and values, V f(W) V^H, at equal eigenvalues with f(w) = 0, since the cotangents of their vectors
-vanish then.
+which it would cancel in the end, and in reverse mode also where only vectors of other values are
+used: from a cotangent the cases cannot be told apart.
 """
 
 from __future__ import annotations
@@ -20,7 +19,16 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnknownDerivativeError
-from ..primitive import Example, Operand, fit, linear, nonlinear, operand_type
+from ..primitive import (
+    REGISTRY,
+    Example,
+    Operand,
+    Rule,
+    fit,
+    linear,
+    nonlinear,
+    operand_type,
+)
 from ..program import Array, Type
 from .contract import matmul
 from .linalg import (
@@ -51,18 +59,28 @@ __all__ = ["eig", "eigh", "eigvalsh", "svd", "svdvals"]
 # derivative. ``apart`` stands wherever a difference of two such values is divided by.
 
 
+def _no_derivative() -> UnknownDerivativeError:
+    return UnknownDerivativeError(
+        "eigenvectors or singular vectors of equal eigenvalues or singular values (or singular "
+        "vectors of a singular value 0) have no derivative, and one is needed",
+        remedy="np.linalg.eigvalsh(a), np.linalg.svdvals(a) or a norm if only the values matter; "
+        "functions of the matrix itself (inv, solve, cholesky, matrix_power); or a matrix moved a "
+        "little off the coincidence",
+    )
+
+
 def _apart(x: Array, equal: Array) -> Array:
     if np.any(equal):
         wanted = np.abs(np.where(equal, x, 0))
         if np.any(wanted > 1e-9 * np.max(np.abs(x))):
-            raise UnknownDerivativeError(
-                "eigenvectors or singular vectors of equal eigenvalues or singular values (or "
-                "singular vectors of a singular value 0) have no derivative, and one is needed",
-                remedy="np.linalg.eigvalsh(a), np.linalg.svdvals(a) or a norm if only the values "
-                "matter; functions of the matrix itself (inv, solve, cholesky, matrix_power); or "
-                "a matrix moved a little off the coincidence",
-            )
+            raise _no_derivative()
         return np.where(equal, 0, x)
+    return x
+
+
+def _unless_equal(x: Array, equal: Array) -> Array:
+    if np.any(equal):
+        raise _no_derivative()
     return x
 
 
@@ -71,11 +89,14 @@ def _apart_type(x: Operand, equal: Operand) -> Type:
     return Type(shape, operand_type(x).dtype)
 
 
-def _apart_batch(size: int, operands: Sequence[Array], batched: Sequence[bool]) -> Array:
-    x, equal = aligned(size, operands, batched)
-    if not batched[0]:
-        x = np.broadcast_to(x, (size, *x.shape))
-    return apart.bind(x, equal)
+def _apart_batch(name: str) -> Rule:
+    def batch(size: int, operands: Sequence[Array], batched: Sequence[bool]) -> Array:
+        x, equal = aligned(size, operands, batched)
+        if not batched[0]:
+            x = np.broadcast_to(x, (size, *x.shape))
+        return REGISTRY[name].bind(x, equal)
+
+    return batch
 
 
 apart = linear(
@@ -83,9 +104,28 @@ apart = linear(
     _apart,
     types=_apart_type,
     transposes=[lambda ct, x, equal: fit(apart.bind(ct, equal), x.shape, x.dtype), None],
-    batch=_apart_batch,
+    batch=_apart_batch("apart"),
     examples=[Example(((2, 2), np.zeros((2, 2), bool)))],
     doc="x, which must be 0 where the mask holds, in both modes.",
+)
+unless_equal = linear(
+    "unless_equal",
+    _unless_equal,
+    types=_apart_type,
+    transposes=[lambda ct, x, equal: unless_equal.bind(ct, equal), None],
+    batch=_apart_batch("unless_equal"),
+    examples=[Example(((2, 2), np.zeros((2, 2), bool)))],
+    doc="x, and an error if the mask holds anywhere.",
+)
+settled = linear(
+    "settled",
+    lambda x, equal: x,
+    types=_apart_type,
+    transposes=[lambda ct, x, equal: unless_equal.bind(ct, equal), None],
+    batch=_apart_batch("settled"),
+    examples=[Example(((2, 2), np.zeros((2, 2), bool)))],
+    doc="x. Forward, tangents say whether they split what is equal; back, a cotangent of vectors "
+    "cannot say whether it belongs to a function that does, so any is refused.",
 )
 
 
@@ -99,7 +139,7 @@ def _divided(x: Array, by: Array, scale: Array, *, hollow: bool = True) -> Array
         x = x * constant(x, 1 - np.eye(n))
         equal = np.logical_and(zero, ~np.eye(n, dtype=bool))
     found = apart.bind(x, equal) / np.where(zero, 1, by)
-    return apart.bind(found, equal)
+    return settled.bind(found, equal)
 
 
 def _differences(w: Array) -> tuple[Array, Array]:

@@ -77,7 +77,10 @@ class Tape(Trace):
         """The value without this trace."""
         return value._value if isinstance(value, Traced) and value._trace is self else value
 
-    def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
+    # In one piece: it runs for every operation, where a call more is time that can be measured.
+    def process(  # noqa: C901, PLR0912
+        self, primitive: Primitive, args: Sequence[Array], params: Params
+    ) -> Any:
         if not self.open:
             self.check_open()
         values: list[Array] = []
@@ -98,7 +101,7 @@ class Tape(Trace):
                 if isinstance(arg, Traced):
                     return primitive.bind(*map(plain, args), **params)
                 if type(arg) is np.ndarray:
-                    arg = self._hold(arg)
+                    arg = self.held(arg)
             values.append(arg)
             places.append(None)
         if self.nested:
@@ -141,9 +144,9 @@ class Tape(Trace):
             for a, o in zip(ans, outputs, strict=True)
         )
 
-    def _hold(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """The array, or a copy, in a state that user code cannot change under the tape."""
-        if self.hold == "trust":
+    def held(self, array: Array) -> Array:
+        """The value, or a copy, in a state that user code cannot change under the tape."""
+        if self.hold == "trust" or type(array) is not np.ndarray:
             return array
         if self.hold == "copy" or array.nbytes <= SMALL:
             return array.copy() if array.shape else array[()]
