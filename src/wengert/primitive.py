@@ -620,6 +620,10 @@ def nonlinear(name: str, evaluate: Callable[..., Any], **facts: Any) -> Nonlinea
 # -- the product that every chain rule uses --------------------------------------------------------
 
 
+LARGE = 1 << 12
+"""Up to this many elements looking for a NaN costs no more than looking for a reason not to."""
+
+
 def _harmless(factor: Array) -> bool:
     """Whether a factor is one finite number other than zero, alone or broadcast."""
     if isinstance(factor, np.ndarray):
@@ -635,7 +639,7 @@ def _any_nan(c: Array) -> bool:
     A sum of squares has no infinities that could cancel.
     """
     if c.flags.c_contiguous and c.dtype.char in "fd":
-        flat = c.ravel()
+        flat = c if c.ndim == 1 else c.ravel()
         total = np.dot(flat, flat)
     else:
         total = np.add.reduce(c, axis=None)
@@ -658,7 +662,7 @@ def _multiply_zero_absorbs(a: Array, b: Array) -> Array:
     c = a * b
     if type(c) is np.float64:
         return c if c == c or (a != 0 and b != 0) else np.float64(0.0)
-    if _harmless(a) or _harmless(b):
+    if c.size > LARGE and (_harmless(a) or _harmless(b)):
         return c
     if _any_nan(c):
         c = np.where((a == 0) | (b == 0), np.zeros((), c.dtype), c)

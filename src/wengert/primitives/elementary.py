@@ -126,24 +126,34 @@ logistic = elementwise(
 
 
 def _excess(x: Array, y: Array) -> Array:
-    """x - y, and 0 where both are the same infinity."""
-    return np.where((x == y) & np.isinf(x), 0, x - y)
+    difference = x - y
+    if np.isnan(np.add.reduce(difference, axis=None)):
+        same = np.equal(x, y) & np.isinf(x)
+        return np.where(same, np.zeros((), difference.dtype), difference)[()]
+    return difference
 
 
+excess = elementwise(
+    "excess",
+    _excess,
+    [1, -1],
+    dtype=promote,
+    doc="x - y, and 0 where both are the same infinity.",
+)
 logaddexp = elementwise(
     "logaddexp",
     np.logaddexp,
     [
-        lambda x, y: logistic.bind(_excess(x, y)),
-        lambda x, y: logistic.bind(_excess(y, x)),
+        lambda x, y: logistic.bind(excess.bind(x, y)),
+        lambda x, y: logistic.bind(excess.bind(y, x)),
     ],
 )
 logaddexp2 = elementwise(
     "logaddexp2",
     np.logaddexp2,
     [
-        lambda x, y: logistic.bind(LN2 * _excess(x, y)),
-        lambda x, y: logistic.bind(LN2 * _excess(y, x)),
+        lambda x, y: logistic.bind(LN2 * excess.bind(x, y)),
+        lambda x, y: logistic.bind(LN2 * excess.bind(y, x)),
     ],
 )
 root = elementwise(
