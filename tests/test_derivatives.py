@@ -286,7 +286,7 @@ def test_hvp_is_the_hessian_times_a_vector():
 
 
 def test_a_large_jacobian_is_computed_in_blocks(monkeypatch):
-    monkeypatch.setattr("wengert.derivatives._CHUNK", 7)
+    monkeypatch.setattr("wengert.derivatives.jacobians._CHUNK", 7)
     for mode in ("forward", "reverse"):
         found = wg.jacobian(lambda x: np.cumsum(x**2), mode=mode)(np.arange(5.0))
         np.testing.assert_array_equal(found, np.tril(np.ones((5, 5))) * 2 * np.arange(5.0))

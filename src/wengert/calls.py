@@ -16,7 +16,7 @@ from . import tree
 from .errors import DtypeError, ShapeError
 from .primitive import Traced
 from .program import Array, Type
-from .trace import View, plain, snapshot
+from .trace import check_kind, plain, snapshot, View
 from .transforms.tape import Hold, Tape
 
 __all__ = [
@@ -24,8 +24,11 @@ __all__ = [
     "Linearised",
     "Selected",
     "annotate",
+    "check_holomorphic",
+    "fit_tangent",
     "linearised",
     "number",
+    "own",
     "result_leaf",
     "select",
     "split_aux",
@@ -56,7 +59,14 @@ def number(value: Any, what: str = "an argument") -> Array:
             remedy="x.astype(float), or argnums= to choose other arguments",
         )
     if isinstance(value, np.ndarray):
+        if kind is not np.ndarray:
+            check_kind(value)
         return np.asarray(value)[()] if not value.shape else np.asarray(value)
+    if not isinstance(value, (Traced, np.generic)):
+        raise DtypeError(
+            f"{what} that is to be differentiated is a {kind.__name__}, not a number or an array",
+            remedy="a plain NumPy array",
+        )
     return value
 
 
@@ -91,6 +101,11 @@ def select(args: Sequence[Any], argnums: Argnums) -> Selected:
     single = isinstance(argnums, (int, np.integer))
     wanted = (argnums,) if single else tuple(argnums)
     positions: list[int] = []
+    if not wanted:
+        raise ShapeError(
+            "there is no argument to differentiate",
+            remedy="argnums=0 for the first argument, and the arguments by position",
+        )
     for position in wanted:
         if not -len(args) <= position < len(args):
             raise ShapeError(
@@ -151,9 +166,19 @@ def split_aux(result: Any, has_aux: bool) -> tuple[Any, Any]:
     """``(result, aux)`` of a function that returns a pair if ``has_aux``."""
     if not has_aux:
         return result, None
-    if not isinstance(result, tuple) or len(cast("tuple[Any, ...]", result)) != 2:
+    if not isinstance(result, (tuple, list)) or len(cast("Sequence[Any]", result)) != 2:
         raise ShapeError("with has_aux=True the function must return a pair (result, aux)")
-    return cast("tuple[Any, Any]", result)
+    value, aux = cast("Sequence[Any]", result)
+    return value, aux
+
+
+_OBJECT_ARRAY = (
+    "dtype('O')",
+    "type object is unsupported",
+    "loop of ufunc does not support argument",
+    "not supported for the input types",
+)
+"""What NumPy says when an array of Python objects is given to what computes with numbers only."""
 
 
 def annotate(error: TypeError | ValueError, holds: bool = False) -> None:
@@ -164,7 +189,7 @@ def annotate(error: TypeError | ValueError, holds: bool = False) -> None:
             "While a gradient is computed, wengert keeps arrays that its result depends on from "
             "being overwritten. Write into a new array, or into a copy of this one."
         )
-    elif "dtype('O')" in text or "type object is unsupported" in text:
+    elif any(sign in text for sign in _OBJECT_ARRAY):
         error.add_note(
             "np.array([...]) of traced numbers is an array of Python objects, which np.linalg and "
             "some other functions do not take. Write wg.numpy.array([...]) instead."
@@ -197,3 +222,46 @@ def linearised(
     finally:
         tape.release()
     return Linearised(tape, selected, outputs, spec, aux)
+
+
+def check_holomorphic(leaves: Sequence[Array], holomorphic: bool, verb: str) -> None:
+    """Raise unless the arguments are complex where the derivative is to be holomorphic."""
+    if holomorphic and any(leaf.dtype.kind != "c" for leaf in leaves):
+        raise DtypeError(f"{verb} with holomorphic=True needs complex arguments")
+
+
+def fit_tangent(tangent: Any, type: Type, what: str) -> Array:
+    """A tangent as a value of the type it belongs to; an error if it does not fit."""
+    if not isinstance(tangent, (Traced, np.ndarray, np.generic, int, float, complex)):
+        raise DtypeError(f"a {what} is {tangent!r}, which is not a number or an array")
+    if isinstance(tangent, (int, float, complex)) or not isinstance(tangent, Traced):
+        tangent = np.asarray(tangent)[()]
+    if tangent.shape != type.shape:
+        raise ShapeError(
+            f"a {what} has the shape {tangent.shape}, but the value that it belongs to has "
+            f"{type.shape}"
+        )
+    if not type.differentiable:
+        return np.zeros(type.shape)[()]
+    if tangent.dtype != type.dtype:
+        if tangent.dtype.kind == "c" and type.dtype.kind != "c":
+            raise DtypeError(f"a {what} is complex, but the value that it belongs to is real")
+        tangent = tangent.astype(type.dtype)
+    return tangent
+
+
+def own(cotangents: Sequence[Array | None], leaves: Sequence[Array]) -> list[Array]:
+    """Results that share memory neither with each other nor with anything else."""
+    seen: set[int] = set()
+    found: list[Array] = []
+    for cotangent, leaf in zip(cotangents, leaves, strict=True):
+        if cotangent is None:
+            cotangent = Type.of(leaf).zeros()
+        elif type(cotangent) is np.ndarray:
+            if cotangent.base is not None or not cotangent.flags.writeable or id(cotangent) in seen:
+                cotangent = cotangent.copy()
+            seen.add(id(cotangent))
+        elif type(cotangent) is np.float64 and leaf.dtype != np.float64:
+            cotangent = cotangent.astype(leaf.dtype)
+        found.append(cotangent)
+    return found

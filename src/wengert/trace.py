@@ -208,6 +208,20 @@ class Tracer(Traced):
     def __trunc__(self) -> int:
         return int(self)
 
+    def __copy__(self) -> Any:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        # A copy of the trace as well would be a trace that no derivative ever reads.
+        return self.copy()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TracedArrayError(
+            "a traced value was pickled, or sent to another process, which would cut the derivative",
+            remedy="the same computation in this process, or wg.stop_gradient(x) of a value that is "
+            "only to be stored",
+        )
+
     def item(self) -> Any:
         """Refused, like ``float``: a Python number has no derivative."""
         raise _plain_wanted("a Python number by .item()")
@@ -829,9 +843,33 @@ def plain(arg: Array) -> Array:
         return arg
     if kind is np.ndarray and arg.dtype.kind != "O":
         return arg
-    if isinstance(arg, (list, tuple, np.ndarray)):
+    if isinstance(arg, np.ndarray):
+        check_kind(arg)
         return FUNCTIONS[np.array](arg)
-    raise TypeError(f"a traced array cannot be combined with {kind.__name__}")
+    if isinstance(arg, (list, tuple)):
+        return FUNCTIONS[np.array](arg)
+    sparse = "; x.toarray() of a sparse matrix" if hasattr(arg, "toarray") else ""
+    raise TracedArrayError(
+        f"a traced array cannot be combined with a {kind.__name__}",
+        remedy=f"a number, a NumPy array or a list of numbers{sparse}",
+    )
+
+
+def check_kind(array: np.ndarray[Any, Any]) -> None:
+    """Refuse the kinds of array whose arithmetic is not that of an ndarray."""
+    kind = type(array)
+    if isinstance(array, np.ma.MaskedArray):
+        remedy = "np.where(mask, 0.0, x) with the mask as an array of its own"
+    elif isinstance(array, np.matrix):
+        remedy = "np.asarray(x), with @ for the matrix product"
+    elif kind.__array_ufunc__ is not np.ndarray.__array_ufunc__:
+        remedy = "np.asarray(x) of the plain numbers"
+    else:
+        return
+    raise UnsupportedError(
+        f"wengert differentiates plain arrays, and a {kind.__name__} computes by rules of its own",
+        remedy=remedy,
+    )
 
 
 def record(

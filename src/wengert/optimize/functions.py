@@ -13,15 +13,8 @@ import numpy as np
 
 from .. import tree
 from ..calls import Linearised, linearised, result_leaf
-from ..derivatives import (
-    _check_jacobian_dtypes,
-    _forward_rows,
-    _reverse_rows,
-    grad,
-    hessian,
-    linearize,
-    value_and_grad,
-)
+from ..derivatives import grad, hessian, linearize, value_and_grad
+from ..derivatives.jacobians import jacobian_rows
 from ..errors import DtypeError, ShapeError
 from ..program import Array, Type
 from .layout import Layout, result_vector, untraced
@@ -143,9 +136,5 @@ class Residual:
         """
         run = self._at(x)
         if self._jacobian is None:
-            _check_jacobian_dtypes(run, holomorphic=False)
-            types = [Type.of(leaf) for leaf in run.selected.leaves]
-            few = types[0].size <= run.types[0].size
-            ((found,),) = _forward_rows(run, types) if few else _reverse_rows(run, types)
-            self._jacobian = found
+            ((self._jacobian,),) = jacobian_rows(run)
         return np.array(self._jacobian)
