@@ -171,3 +171,24 @@ def test_stop_gradient_in_both_modes_and_in_trees():
     assert wg.grad(wg.grad(f))(3.0) == 0.0
     assert wg.stop_gradient(5.0) == 5.0
     np.testing.assert_array_equal(wg.vmap(f)(X), X * X)
+
+
+def test_a_rule_sees_arguments_by_keyword_and_defaults():
+    f = wg.custom_jvp(lambda x, k=2.0: x * k**2)
+    f.defjvp(lambda p, t: (f(*p), 7 * t[0] * p[1] ** 2 + 2 * p[0] * p[1] * t[1]))
+    assert wg.grad(f)(1.0) == 28.0
+    assert wg.grad(lambda x: f(x, k=3.0))(1.0) == 63.0
+    g = wg.custom_vjp(lambda x, k: x * k)
+    g.defvjp(lambda x, k: [g(x, k), k], lambda k, ct: [5 * ct * k, None])
+    assert wg.grad(lambda x: g(x, k=2.0))(1.0) == 10.0
+    only = wg.custom_jvp(lambda x, *, k: x * k)
+    only.defjvp(lambda p, t: (p[0], t[0]))
+    with pytest.raises(errors.ShapeError, match="keyword only"):
+        wg.grad(lambda x: only(x, k=2.0))(1.0)
+
+
+def test_defjvps_takes_a_rule_for_each_argument():
+    f = wg.custom_jvp(lambda x, k: x * k**2)
+    f.defjvps(lambda t, ans, x, k: t * k**2, None)
+    assert wg.grad(f, argnums=(0, 1))(1.0, 2.0) == (4.0, 0.0)
+    assert wg.jvp(f, (1.0, 2.0), (3.0, 5.0)) == (4.0, 12.0)

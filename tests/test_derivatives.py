@@ -1,7 +1,8 @@
 """The verbs: structures of arguments and results, options, and agreement with differences."""
 
+import copy
 from collections import namedtuple
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -360,3 +361,62 @@ def test_trace_of_integer_operations_keeps_them_in_the_program():
     program = wg.trace(lambda x, i: x[i] * np.argmax(x))(X, 1)
     (found,) = wg.evaluate(program, [np.array([5.0, 1.0, 2.0]), 2])
     assert found == 0.0
+
+
+# -- as JAX has it ---------------------------------------------------------------------------------
+
+
+def test_a_jacobian_between_real_and_complex_takes_the_mode_that_exists():
+    x, z = np.array([0.3, 0.8]), np.array([1 + 2j, 3 - 1j])
+    wave = lambda x: np.exp(1j * x)  # noqa: E731
+    np.testing.assert_allclose(wg.jacobian(wave)(x), np.diag(1j * np.exp(1j * x)))
+    np.testing.assert_allclose(wg.jacfwd(wave)(x), np.diag(1j * np.exp(1j * x)))
+    np.testing.assert_allclose(wg.jacobian(np.abs)(z), np.diag(np.conj(z) / np.abs(z)))
+    np.testing.assert_allclose(wg.jacrev(np.abs)(z), np.diag(np.conj(z) / np.abs(z)))
+    for verb, f, at in ((wg.jacrev, wave, x), (wg.jacfwd, np.abs, z), (wg.jacobian, wave, z)):
+        with pytest.raises(wg.errors.DtypeError, match="complex"):
+            verb(f)(at)
+
+
+def test_a_pair_with_aux_may_be_a_list():
+    assert wg.grad(lambda x: [x * x, x], has_aux=True)(3.0) == (6.0, 3.0)
+
+
+def test_a_dataclass_with_a_static_field_and_one_that_is_not_set():
+    @dataclass
+    class Model:
+        w: float
+        name: str = field(default="line", metadata={"static": True})
+        cache: float = field(init=False)
+
+    found = wg.grad(lambda m: m.w**2 if m.name == "line" else m.w)(Model(3.0))
+    assert (found.w, found.name, hasattr(found, "cache")) == (6.0, "line", False)
+
+
+# -- copies and other kinds of array ---------------------------------------------------------------
+
+
+def duplicate(x):
+    return copy.deepcopy({"x": x})["x"]
+
+
+def test_a_deep_copy_keeps_the_derivative():
+    assert wg.grad(lambda x: duplicate(x) ** 2)(3.0) == 6.0
+    assert wg.jvp(lambda x: duplicate(x) ** 2, (3.0,), (1.0,)) == (9.0, 6.0)
+    assert wg.hessian(lambda x: duplicate(x) ** 2)(3.0) == 2.0
+    np.testing.assert_array_equal(wg.vmap(lambda x: duplicate(x) ** 2)(X), X**2)
+
+
+def test_assigning_to_a_copy_leaves_the_original():
+    def g(x):
+        y = x * 1
+        for part in (copy.copy(y[:2]), copy.deepcopy(y), copy.copy(y)):
+            part[0] = 0.0
+        return np.sum(y)
+
+    np.testing.assert_array_equal(wg.grad(g)(X), np.ones(3))
+
+
+def test_a_traced_value_is_not_equal_to_none_or_to_text():
+    assert wg.grad(lambda x: x if x == None or x == "x" else 2 * x)(1.0) == 2.0  # noqa: E711
+    assert wg.grad(lambda x: 2 * x if x != None else x)(1.0) == 2.0  # noqa: E711

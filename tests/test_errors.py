@@ -2,15 +2,18 @@
 
 import ctypes
 import math
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.sparse
 
 import wengert as wg
 from wengert import errors
-from wengert.primitive import REGISTRY, elementwise
+from wengert.kinds import elementwise
+from wengert.primitive import REGISTRY
 
 X = np.arange(1.0, 4.0)
 LEAKED = []
@@ -43,7 +46,66 @@ def branch_on(x):
     return x if x > 0 else -x
 
 
+MASKED = np.ma.array([1.0, 2.0, 3.0], mask=[0, 1, 0])
+MATRIX = np.matrix([[1.0, 2.0], [3.0, 4.0]])
+
+
+class Quantity(np.ndarray):
+    def __array_ufunc__(self, *args, **kwargs):
+        raise AssertionError
+
+
 TABLE = {
+    "a masked array as an argument": (
+        lambda: wg.grad(lambda x: np.sum(x * x))(MASKED),
+        errors.UnsupportedError,
+        "np.where(mask",
+    ),
+    "a masked array as a constant": (
+        lambda: wg.grad(lambda x: np.sum(x * MASKED))(X),
+        errors.UnsupportedError,
+        "np.where(mask",
+    ),
+    "a masked array to vmap": (
+        lambda: wg.vmap(lambda x: x * x)(MASKED),
+        errors.UnsupportedError,
+        "np.where(mask",
+    ),
+    "a matrix as an argument": (
+        lambda: wg.jvp(lambda x: x * x, (MATRIX,), (MATRIX,)),
+        errors.UnsupportedError,
+        "@ for the matrix product",
+    ),
+    "a matrix as a constant": (
+        lambda: wg.trace(lambda x: np.sum(MATRIX @ x))(X[:2]),
+        errors.UnsupportedError,
+        "@ for the matrix product",
+    ),
+    "a kind of array with arithmetic of its own": (
+        lambda: wg.grad(np.sum)(X.view(Quantity)),
+        errors.UnsupportedError,
+        "np.asarray",
+    ),
+    "a sparse matrix as an argument": (
+        lambda: wg.grad(lambda s: (s @ X).sum())(scipy.sparse.eye(3)),
+        errors.DtypeError,
+        "NumPy array",
+    ),
+    "a sparse matrix as a constant": (
+        lambda: wg.grad(lambda x: np.sum(x @ scipy.sparse.eye(3).tocsr()))(X),
+        errors.TracedArrayError,
+        "toarray",
+    ),
+    "a pickle of a traced value": (
+        lambda: wg.grad(lambda x: np.sum(pickle.loads(pickle.dumps(x))))(X),
+        errors.TracedArrayError,
+        "stop_gradient",
+    ),
+    "no argument to differentiate": (
+        lambda: wg.grad(np.sum, argnums=())(X),
+        errors.ShapeError,
+        "argnums=0",
+    ),
     "a non-scalar result of grad": (
         lambda: wg.grad(lambda x: x * 2)(X),
         errors.ShapeError,

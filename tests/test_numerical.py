@@ -64,3 +64,13 @@ def test_check_grads_refuses_wrong_second_derivatives():
 def test_check_grads_refuses_unknown_modes():
     with pytest.raises(ValueError, match="fwd"):
         wg.check_grads(np.sin, (X,), modes=("forward",))
+
+
+def test_the_complex_step_refuses_what_is_not_analytic():
+    with pytest.raises(errors.DtypeError, match="central"):
+        wg.derivative(np.abs, 1.0, method="complex")
+
+
+def test_the_arguments_to_check_are_a_tuple():
+    with pytest.raises(errors.ShapeError, match=r"check_grads\(f, \(x,\)\)"):
+        wg.check_grads(np.sum, X)

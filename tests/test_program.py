@@ -143,3 +143,9 @@ def test_a_program_can_be_pickled():
     again = pickle.loads(pickle.dumps(program))
     assert again == program
     assert wg.evaluate(again, [np.ones(3)]) == wg.evaluate(program, [np.ones(3)])
+
+
+def test_the_parameters_of_an_equation_cannot_be_changed():
+    program = wg.trace(np.sum)(np.ones(3))
+    with pytest.raises(TypeError):
+        program.equations[0].params["axes"] = ()

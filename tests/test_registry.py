@@ -19,9 +19,10 @@ import wengert  # noqa: F401  (declares the primitives)
 from support import close, difference, forward, pairing, reverse
 from wengert.errors import UnknownDerivativeError, UnsupportedError
 from wengert.evaluate import evaluate
-from wengert.primitive import REGISTRY, Elementwise, Example, Primitive
+from wengert.kinds import Elementwise
+from wengert.primitive import REGISTRY, Example, Primitive
 from wengert.program import Literal, Type
-from wengert.trace import record
+from wengert.recorder import record
 
 UNKNOWN: dict[tuple[str, int], str] = {}
 """Operands in which a derivative exists and is not known, by primitive and place."""

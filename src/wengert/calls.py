@@ -16,7 +16,7 @@ from . import tree
 from .errors import DtypeError, ShapeError
 from .primitive import Traced
 from .program import Array, Type
-from .trace import check_kind, plain, snapshot, View
+from .trace import View, check_kind, plain, snapshot
 from .transforms.tape import Hold, Tape
 
 __all__ = [
@@ -56,7 +56,8 @@ def number(value: Any, what: str = "an argument") -> Array:
         raise DtypeError(
             f"{what} that is to be differentiated is an array of {dtype}, and only floating-point "
             "and complex values have derivatives",
-            remedy="x.astype(float), or argnums= to choose other arguments",
+            remedy="x.astype(float); or choose other arguments, with argnums= where there is one, or "
+            "a function of the others alone: lambda x: f(x, n)",
         )
     if isinstance(value, np.ndarray):
         if kind is not np.ndarray:

@@ -310,7 +310,10 @@ def _arguments(
         p for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
     ]
     if unknown := [key for key in values if key not in [p.name for p in positional]]:
-        raise UsageError(f"{name} has no parameter {unknown[0]}: it takes {', '.join(parameters)}")
+        raise UsageError(
+            f"{name} has no parameter {unknown[0]}: it takes "
+            f"{', '.join(parameters) or 'no arguments'}"
+        )
     found: dict[str, Any] = {}
     waiting: dict[str, Any] = {}
     for place, parameter in enumerate(positional):

@@ -7,6 +7,7 @@ like anything else); ``custom_vjp`` alone gives them too, the JVP being the tran
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from typing import Any
@@ -17,11 +18,12 @@ from . import tree
 from .calls import result_leaf
 from .derivatives import vmap
 from .errors import ShapeError, UnknownDerivativeError
-from .primitive import Nonlinear, Operand, Params, Traced, operand_type
+from .kinds import Nonlinear
+from .primitive import Operand, Params, Traced, operand_type
 from .primitives.logic import stop_gradient as stop_gradient_primitive
 from .primitives.shape import broadcast
 from .program import Array, Type
-from .trace import record
+from .recorder import record
 from .transforms.tape import transpose_linear
 
 __all__ = ["custom_jvp", "custom_vjp", "stop_gradient"]
@@ -45,6 +47,36 @@ def _split(args: Sequence[Any], static: Sequence[int]) -> tuple[list[Any], list[
     places = {place % len(args) for place in static}
     moving = [arg for i, arg in enumerate(args) if i not in places]
     return moving, [args[i] for i in sorted(places)]
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+
+
+def _positional(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
+    """All arguments in the order of the parameters, so that a rule sees those by keyword too."""
+    if not kwargs and len(args) == len(function.parameters):
+        return args
+    if function.signature is None:
+        if kwargs:
+            raise ShapeError(
+                f"{function.__name__} has a rule of its own and no signature to sort "
+                f"{', '.join(kwargs)} by",
+                remedy="all arguments by position",
+            )
+        return args
+    bound = function.signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    if bound.kwargs:
+        raise ShapeError(
+            f"{function.__name__} has a rule of its own, and {', '.join(bound.kwargs)} can be given "
+            "by keyword only",
+            remedy="parameters that can be given by position",
+        )
+    return bound.args
 
 
 def _merge(moving: Sequence[Any], fixed: Sequence[Any], static: Sequence[int]) -> list[Any]:
@@ -144,7 +176,7 @@ class _JvpCall(_Call):
             tuple(tree.unflatten(self.spec, primals)),
             tuple(tree.unflatten(self.spec, tangents)),
         )
-        if not isinstance(pair, tuple) or len(pair) != 2:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise ShapeError("a custom_jvp rule must return a pair (result, tangent)")
         result, tangent = pair
         self.outputs(result)
@@ -201,6 +233,8 @@ class custom_jvp:
         self.nondiff_argnums = tuple(nondiff_argnums)
         self.rule: Callable[..., Any] | None = None
         self.__name__: str = getattr(function, "__name__", "function")
+        self.signature = _signature(function)
+        self.parameters = () if self.signature is None else tuple(self.signature.parameters)
         update_wrapper(self, function)
 
     def defjvp(self, rule: Callable[..., Any]) -> Callable[..., Any]:
@@ -208,13 +242,26 @@ class custom_jvp:
         self.rule = rule
         return rule
 
-    def __call__(self, *args: Any) -> Any:
+    def defjvps(self, *jvps: Callable[..., Any] | None) -> None:
+        """Set a rule for each argument: ``jvp(tangent, result, *primals)``, None for zero."""
+
+        def rule(primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+            result = self(*primals)
+            total: Any = np.zeros_like(result)
+            for jvp, tangent in zip(jvps, tangents, strict=True):
+                if jvp is not None:
+                    total = total + jvp(tangent, result, *primals)
+            return result, total
+
+        self.rule = rule
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.rule is None:
             raise UnknownDerivativeError(
                 f"{self.__name__} is a custom_jvp function without a rule",
                 remedy=f"@{self.__name__}.defjvp before a function (primals, tangents)",
             )
-        return _apply(_custom_jvp_call, _JvpCall, self, args)
+        return _apply(_custom_jvp_call, _JvpCall, self, _positional(self, args, kwargs))
 
 
 def _apply(primitive: _Custom, kind: type[_Call], function: Any, args: Sequence[Any]) -> Any:
@@ -240,7 +287,7 @@ class _VjpCall(_Call):
     def forward(self, *leaves: Array) -> _Evaluated:
         """The user's forward pass."""
         pair = self.function.fwd(*self.arguments(leaves))
-        if not isinstance(pair, tuple) or len(pair) != 2:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise ShapeError("a custom_vjp forward pass must return a pair (result, residuals)")
         result, residuals = pair
         found = _Evaluated(self.outputs(result))
@@ -252,7 +299,7 @@ class _VjpCall(_Call):
         given = tree.unflatten(self.out_spec, cotangents)
         found = self.function.bwd(*self.fixed, residuals, given)
         template = tree.unflatten(self.spec, list(range(self.spec.num_leaves)))
-        if not isinstance(found, tuple) or len(found) != len(template):
+        if not isinstance(found, (tuple, list)) or len(found) != len(template):
             raise ShapeError(
                 "a custom_vjp backward pass must return a tuple with a cotangent for each argument"
             )
@@ -353,6 +400,8 @@ class custom_vjp:
         self.fwd: Callable[..., Any] | None = None
         self.bwd: Callable[..., Any] | None = None
         self.__name__: str = getattr(function, "__name__", "function")
+        self.signature = _signature(function)
+        self.parameters = () if self.signature is None else tuple(self.signature.parameters)
         update_wrapper(self, function)
 
     def defvjp(self, fwd: Callable[..., Any], bwd: Callable[..., Any]) -> None:
@@ -360,10 +409,10 @@ class custom_vjp:
         self.fwd = fwd
         self.bwd = bwd
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.bwd is None:
             raise UnknownDerivativeError(
                 f"{self.__name__} is a custom_vjp function without a rule",
                 remedy=f"{self.__name__}.defvjp(fwd, bwd)",
             )
-        return _apply(_custom_vjp_call, _VjpCall, self, args)
+        return _apply(_custom_vjp_call, _VjpCall, self, _positional(self, args, kwargs))

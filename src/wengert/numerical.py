@@ -10,7 +10,7 @@ import numpy as np
 from . import tree
 from .calls import number, result_leaf, select
 from .derivatives import jvp, vjp
-from .errors import DtypeError, WengertError
+from .errors import DtypeError, ShapeError, WengertError
 from .program import Array, Type
 
 __all__ = ["GradientMismatchError", "check_grads", "derivative"]
@@ -73,7 +73,14 @@ def _difference(
 ) -> Array:
     if method == "complex":
         h = 1e-100 if step is None else step
-        return np.imag(np.asarray(f(_moved(point, index, 1j * h)))) / h
+        ahead = np.asarray(f(_moved(point, index, 1j * h)))
+        if ahead.dtype.kind != "c":
+            raise DtypeError(
+                "the complex step needs a function that is analytic, and this one made a real "
+                f"{ahead.dtype} of a complex argument",
+                remedy='method="central"',
+            )
+        return np.imag(ahead) / h
     epsilon = np.finfo(point.dtype).eps
     h = epsilon ** _STEPS[method] * max(1.0, abs(point[index])) if step is None else step
     ahead = np.asarray(f(_moved(point, index, h)))
@@ -117,6 +124,8 @@ def check_grads(
         >>> wg.check_grads(lambda x: np.sum(np.sin(x)), (np.arange(3.0),), order=2)
     """
     rng = np.random.default_rng(seed)
+    if not isinstance(args, (tuple, list)):
+        raise ShapeError("check_grads takes a tuple of arguments", remedy="wg.check_grads(f, (x,))")
     args = tuple(args)
     if unknown := set(modes) - {"fwd", "rev"}:
         raise ValueError(f"modes holds {sorted(unknown)}; there are 'fwd' and 'rev'")

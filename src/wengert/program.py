@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -135,6 +136,19 @@ class Equation:
     inputs: tuple[Atom, ...]
     params: Mapping[str, Any]
     outputs: tuple[Var, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.primitive, self.inputs, dict(self.params), self.outputs
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        primitive, inputs, params, outputs = state
+        object.__setattr__(self, "primitive", primitive)
+        object.__setattr__(self, "inputs", inputs)
+        object.__setattr__(self, "params", MappingProxyType(params))
+        object.__setattr__(self, "outputs", outputs)
 
 
 def variable_names() -> Iterator[str]:

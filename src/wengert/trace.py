@@ -1,8 +1,8 @@
-"""Tracing: the values that stand in for arrays, NumPy's protocols, and the Recorder.
+"""Tracing: the values that stand in for arrays, and NumPy's protocols.
 
 A ``Tracer`` is a handle that belongs to a trace. NumPy hands every ufunc and function that meets
 one over to it (``__array_ufunc__``, ``__array_function__``), and the trace does what it is for:
-write an equation into a Program (``Recorder``, here), keep residuals (``transforms.tape``), carry
+write an equation into a Program (``recorder``), keep residuals (``transforms.tape``), carry
 a tangent along (``transforms.dual``).
 
 Start reading at ``Trace``. Known to be weak: what no protocol reaches (``math``, C functions, a
@@ -27,15 +27,15 @@ from .errors import (
     TracedArrayError,
     UnsupportedError,
 )
-from .primitive import UFUNCS, Linear, Params, Primitive, Traced
-from .program import Array, Atom, Equation, Literal, Program, Type, Var
+from .kinds import Linear
+from .primitive import UFUNCS, Params, Primitive, Traced
+from .program import Array, Type
 
 __all__ = [
     "CREATION",
     "FUNCTIONS",
     "UFUNC_METHODS",
     "ArrayTracer",
-    "Recorder",
     "Trace",
     "Tracer",
     "View",
@@ -217,9 +217,9 @@ class Tracer(Traced):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TracedArrayError(
-            "a traced value was pickled, or sent to another process, which would cut the derivative",
-            remedy="the same computation in this process, or wg.stop_gradient(x) of a value that is "
-            "only to be stored",
+            "a traced value was pickled or sent to another process, which cuts the derivative",
+            remedy="the same computation in this process, or wg.stop_gradient(x) of a value "
+            "that is only to be stored",
         )
 
     def item(self) -> Any:
@@ -253,6 +253,8 @@ class Tracer(Traced):
             raise UnsupportedError(f"{name} with {', '.join(kwargs)} is not differentiated")
         if dtype is not None:
             inputs = tuple(FUNCTIONS[np.astype](x, dtype) for x in inputs)
+        if mask is not True:
+            inputs = _unasked(inputs, mask)
         result = call(*inputs, **kwargs)
         if out is None:
             if mask is not True:
@@ -365,9 +367,13 @@ class Tracer(Traced):
         return UFUNCS[np.bitwise_xor].bind(other, self)
 
     def __eq__(self, other: object) -> Any:
+        if other is None or isinstance(other, str):
+            return False
         return UFUNCS[np.equal].bind(self, other)
 
     def __ne__(self, other: object) -> Any:
+        if other is None or isinstance(other, str):
+            return True
         return UFUNCS[np.not_equal].bind(self, other)
 
     def __lt__(self, other: Array) -> Any:
@@ -486,12 +492,22 @@ def no_rule(name: str) -> UnsupportedError:
 
     short = name.rsplit(".", 1)[-1]
     names = sorted({f.__name__ for f in [*FUNCTIONS, *UFUNCS] if hasattr(f, "__name__")})
-    near = get_close_matches(short, names, n=3)
-    hint = f"one of those that have a rule ({', '.join(near)})" if near else "NumPy that has a rule"
+    near = get_close_matches(short, names, n=3, cutoff=0.75)
+    hint = f"np.{', np.'.join(near)}, if that is meant" if near else "other NumPy functions"
     return UnsupportedError(
         f"{name} was called with a traced array, and wengert has no rule for it",
         remedy=f"{hint}, or give the function its own rule with wg.custom_jvp",
     )
+
+
+def _unasked(inputs: Sequence[Array], mask: Array) -> list[Array]:
+    """The operands with NaN where ``where=`` is False: as in NumPy, nothing there may warn."""
+    operands = [plain(x) for x in inputs]
+    for i, x in enumerate(operands):
+        if isinstance(x, float) or getattr(x, "dtype", np.dtype(int)).kind in "fc":
+            operands[i] = FUNCTIONS[np.where](mask, x, np.nan)
+            break
+    return operands
 
 
 def _operate(ufunc: np.ufunc, left: Tracer, right: Array) -> Any:
@@ -723,9 +739,30 @@ class View(ArrayTracer):
         return same and self._params["index"] == index
 
 
+class Element(View):
+    """One element as a view: what ``x[..., i]`` is of an array x with one axis, in NumPy too.
+
+    It follows x and can be assigned to in place, but it is no sequence: ``np.array([a, b])`` of two
+    makes an array of two numbers.
+    """
+
+    __slots__ = ()
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__array__":
+            raise AttributeError("a traced number is not an array")
+        return super().__getattribute__(name)
+
+    def __len__(self) -> int:
+        raise TypeError("len() of a traced number")
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError("iteration over a traced number")
+
+
 def snapshot(tracer: Traced) -> Tracer:
     """A handle of its own on the same value: later assignments to either do not reach the other."""
-    kind = ArrayTracer if isinstance(tracer, ArrayTracer) else Tracer
+    kind = ArrayTracer if isinstance(tracer, ArrayTracer) and tracer.shape else Tracer
     return kind(tracer._trace, tracer._value, tracer._node)
 
 
@@ -753,82 +790,7 @@ def store(target: Any, result: Array, mask: Any) -> Any:
     return target._update(FUNCTIONS[np.broadcast_to](result, target.shape))
 
 
-# -- recording a Program ---------------------------------------------------------------------------
-
-
-class Recorder(Trace):
-    """Writes the equations of one run of a function into a Program.
-
-    With values (``input(type, value)``) Python's control flow works, and the path that was
-    taken is what is recorded. Without, only types are known.
-    """
-
-    def __init__(self, *, freeze: bool = True) -> None:
-        super().__init__()
-        self.freeze = freeze
-        self.inputs: list[Var] = []
-        self.equations: list[Equation] = []
-        self.captures: list[Tracer] = []
-        self._captured: dict[tuple[int, int, int], Var] = {}
-
-    def input(self, type: Type, value: Array = None) -> Tracer:
-        """A fresh input of the Program, with its value if that is known."""
-        var = Var(type)
-        self.inputs.append(var)
-        return self._tracer(type, value, var)
-
-    def constant(self, value: Array) -> Tracer:
-        literal = Literal(value, copy=self.freeze)
-        return self._tracer(literal.type, value, literal)
-
-    def _tracer(self, type: Type, value: Array, node: Atom) -> Tracer:
-        kind = ArrayTracer if type.shape else Tracer
-        return kind(self, value, node)
-
-    def atom(self, arg: Array) -> Atom:
-        """The Var or Literal for a value: own, of an enclosing trace (captured), or constant."""
-        if not isinstance(arg, Traced):
-            return Literal(arg, copy=self.freeze)
-        if arg._trace is self:
-            return arg._node
-        key = (id(arg._trace), id(arg._value), id(arg._node))
-        if key not in self._captured:
-            type = Type.of(arg)
-            self.captures.append(snapshot(arg))
-            self._captured[key] = Var(type)
-        return self._captured[key]
-
-    def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
-        self.check_open()
-        given, args = args, [plain(arg) for arg in args]
-        if any(a is not b and isinstance(b, Traced) for a, b in zip(given, args, strict=True)):
-            return primitive.bind(*args, **params)
-        atoms = tuple(self.atom(arg) for arg in args)
-        values = [
-            arg._value if isinstance(arg, Traced) and arg._trace is self else arg for arg in args
-        ]
-        if any(value is None for value in values):
-            found: Any = None
-            types = primitive.types(atoms, params)
-        else:
-            found = strong(primitive.bind(*values, **params))
-            results = found if primitive.multiple else (found,)
-            types = tuple(Type.of(result) for result in results)
-        outputs = tuple(Var(type) for type in types)
-        self.equations.append(Equation(primitive, atoms, params, outputs))
-        known = found if primitive.multiple else (found,)
-        tracers = [
-            self._tracer(var.type, None if found is None else value, var)
-            for var, value in zip(outputs, known if found is not None else outputs, strict=True)
-        ]
-        return tuple(tracers) if primitive.multiple else tracers[0]
-
-    def program(self, outputs: Sequence[Array]) -> tuple[Program, list[Tracer]]:
-        """The Program with these outputs, its captures as first inputs, and their values."""
-        atoms = tuple(self.atom(output) for output in outputs)
-        self.open = False
-        inputs = (*self._captured.values(), *self.inputs)
-        return Program(inputs, tuple(self.equations), atoms), self.captures
+# -- operands and results as primitives take and give them -----------------------------------------
 
 
 def strong(result: Any) -> Any:
@@ -870,24 +832,3 @@ def check_kind(array: np.ndarray[Any, Any]) -> None:
         f"wengert differentiates plain arrays, and a {kind.__name__} computes by rules of its own",
         remedy=remedy,
     )
-
-
-def record(
-    function: Callable[..., Sequence[Array]],
-    types: Sequence[Type],
-    values: Sequence[Array] | None = None,
-    *,
-    freeze: bool = True,
-) -> tuple[Program, list[Tracer]]:
-    """Run ``function`` on traced inputs and return its Program and the values it captured.
-
-    ``function`` takes one positional argument for each type and returns a sequence of values.
-    Without ``freeze`` constant arrays are not copied: for a Program that is used at once.
-    """
-    recorder = Recorder(freeze=freeze)
-    given = values if values is not None else [None] * len(types)
-    try:
-        inputs = [recorder.input(t, v) for t, v in zip(types, given, strict=True)]
-        return recorder.program(function(*inputs))
-    finally:
-        recorder.open = False

@@ -1,7 +1,8 @@
 """Nested arguments and results: dicts, lists, tuples, dataclasses and arrays, by ``optree``.
 
 A dataclass is registered with optree the first time one is met: its fields are its children, in
-order of declaration, and it is rebuilt without running ``__init__``.
+order of declaration, and it is rebuilt without running ``__init__``. A field declared with
+``dataclasses.field(metadata={"static": True})`` is no child: a name, an option, a size.
 """
 
 from __future__ import annotations
@@ -29,14 +30,20 @@ _LEAF = optree.tree_structure(cast(Any, 0.0), namespace=NAMESPACE)
 
 
 def _register(kind: type) -> None:
-    names = tuple(field.name for field in dataclasses.fields(kind))
+    fields = dataclasses.fields(kind)
+    static = tuple(field.name for field in fields if field.metadata.get("static"))
+    moving = tuple(field.name for field in fields if field.name not in static)
 
-    def take_apart(instance: Any) -> tuple[tuple[Any, ...], None, tuple[str, ...]]:
-        return tuple(getattr(instance, name) for name in names), None, names
+    def take_apart(instance: Any) -> tuple[tuple[Any, ...], Any, tuple[str, ...]]:
+        # A field with init=False may not be set.
+        names = tuple(name for name in moving if hasattr(instance, name))
+        kept = tuple((name, getattr(instance, name)) for name in static if hasattr(instance, name))
+        return tuple(getattr(instance, name) for name in names), (names, kept), names
 
-    def put_together(_: None, children: Sequence[Any]) -> Any:
+    def put_together(metadata: Any, children: Sequence[Any]) -> Any:
+        names, kept = metadata
         instance = object.__new__(kind)
-        for name, child in zip(names, children, strict=True):
+        for name, child in (*zip(names, children, strict=True), *kept):
             object.__setattr__(instance, name, child)
         return instance
 
@@ -107,5 +114,8 @@ def broadcast_prefix(prefix: Any, tree: Any, what: str) -> list[Any]:
     try:
         optree.tree_map_(spread, prefix, tree, none_is_leaf=True, namespace=NAMESPACE)
     except ValueError as error:
-        raise ShapeError(f"{what} does not fit the arguments: {error}") from error
+        wanted, found = show(flatten(tree)[1]), show(flatten(prefix)[1])
+        raise ShapeError(
+            f"{what} has the structure {found}, which does not fit {wanted}"
+        ) from error
     return leaves

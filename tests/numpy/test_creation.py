@@ -13,7 +13,8 @@ import wengert as wg
 from support import assert_derivatives, forward, gradient, reverse
 from wengert.errors import TracedArrayError, UnsupportedError
 from wengert.program import Type
-from wengert.trace import ArrayTracer, record
+from wengert.recorder import record
+from wengert.trace import ArrayTracer
 
 X = np.array([0.6, -1.1, 0.3])
 V = np.array([1.0, 2.0])

@@ -16,7 +16,7 @@ from wengert.evaluate import evaluate
 from wengert.numpy.indexing import parse
 from wengert.primitives.index import fill, gather, scatter_add, slice_, update
 from wengert.program import Type
-from wengert.trace import record
+from wengert.recorder import record
 
 SHAPE = (3, 4, 2)
 X = np.random.default_rng(0).standard_normal(SHAPE)

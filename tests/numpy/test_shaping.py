@@ -12,7 +12,7 @@ from support import assert_derivatives, forward, gradient, reverse
 from wengert.errors import UnsupportedError
 from wengert.evaluate import evaluate
 from wengert.program import Type
-from wengert.trace import record
+from wengert.recorder import record
 
 X = np.random.default_rng(0).standard_normal((2, 3, 4))
 M = X[0]

@@ -16,7 +16,7 @@ from ..errors import ShapeError
 from ..primitive import Traced
 from ..primitives.shape import broadcast
 from ..program import Array, Type
-from ..trace import record
+from ..recorder import record
 from ..transforms.batching import evaluate_batched
 
 __all__ = ["vmap"]

@@ -18,7 +18,7 @@ from ..calls import (
 from ..errors import DtypeError
 from ..primitives.shape import broadcast, reshape
 from ..program import Array, Program, Type
-from ..trace import record
+from ..recorder import record
 from ..transforms.batching import evaluate_batched
 from .forward import jvp
 from .reverse import grad
@@ -93,6 +93,8 @@ def jacobian(
     whose leaves have the result's shape followed by the argument's. ``mode="forward"`` takes one
     tangent for each input element, ``"reverse"`` one cotangent for each output element; without
     ``mode`` the cheaper is taken: forward unless there are fewer outputs than inputs.
+    A complex result of real arguments takes forward mode, a real one of complex arguments reverse
+    mode, with the convention of ``grad``; between complex ones the function must be ``holomorphic``.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -117,15 +119,18 @@ def jacobian_rows(
     run: Linearised, mode: Mode | None = None, *, holomorphic: bool = False
 ) -> list[list[Array]]:
     """The Jacobian of a run: for each leaf of the result a block for each leaf of the arguments."""
-    _check_dtypes(run, holomorphic)
     in_types = [Type.of(leaf) for leaf in run.selected.leaves]
+    mode = _possible_mode(run, in_types, mode, holomorphic)
     inputs = sum(type.size for type in in_types)
     outputs = sum(type.size for type in run.types)
     forward = mode == "forward" or (mode is None and inputs <= outputs)
     return _forward_rows(run, in_types) if forward else _reverse_rows(run, in_types)
 
 
-def _check_dtypes(run: Linearised, holomorphic: bool) -> None:
+def _possible_mode(
+    run: Linearised, in_types: Sequence[Type], mode: Mode | None, holomorphic: bool
+) -> Mode | None:
+    """``mode``, or the one mode that the dtypes leave; DtypeError if they leave none."""
     check_holomorphic(run.selected.leaves, holomorphic, "jacobian")
     for type in run.types:
         if not type.differentiable:
@@ -133,16 +138,24 @@ def _check_dtypes(run: Linearised, holomorphic: bool) -> None:
                 f"jacobian needs floating-point results, and one is {type.dtype}",
                 remedy="has_aux=True for a result that is only handed through",
             )
-        if not holomorphic and type.dtype.kind == "c":
+    if holomorphic:
+        return mode
+    if any(type.dtype.kind == "c" for type in run.types):
+        if mode == "reverse" or any(type.dtype.kind == "c" for type in in_types):
             raise DtypeError(
                 "jacobian of a complex result is not defined without more",
-                remedy="holomorphic=True if the function is, or np.real and np.imag of the result",
+                remedy="holomorphic=True if the function is, np.real and np.imag of the result, or "
+                "mode='forward' for real arguments",
             )
-    if not holomorphic and any(leaf.dtype.kind == "c" for leaf in run.selected.leaves):
-        raise DtypeError(
-            "jacobian with respect to a complex argument needs holomorphic=True",
-            remedy="the real and imaginary parts as two real arguments",
-        )
+        return "forward"
+    if any(type.dtype.kind == "c" for type in in_types):
+        if mode == "forward":
+            raise DtypeError(
+                "forward mode cannot give the jacobian of a real function of complex arguments",
+                remedy="mode='reverse', with the convention of wg.grad",
+            )
+        return "reverse"
+    return mode
 
 
 def _forward_rows(run: Linearised, in_types: Sequence[Type]) -> list[list[Array]]:

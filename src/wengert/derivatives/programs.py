@@ -12,7 +12,7 @@ from ..calls import (
 )
 from ..errors import ShapeError
 from ..program import Array, Program, Type
-from ..trace import record
+from ..recorder import record
 
 __all__ = ["trace"]
 

@@ -26,7 +26,8 @@ from ..calls import number, result_leaf
 from ..errors import DtypeError, ShapeError, TracedArrayError, UnsupportedError
 from ..primitive import Traced
 from ..program import Array, Atom, Equation, Literal, Program, Type, Var
-from ..trace import Recorder, Tracer, record
+from ..recorder import Recorder, record
+from ..trace import Tracer
 from ..transforms.dual import Dual
 from ..transforms.tape import Tape
 from .formula import equation_text, program_text

@@ -22,6 +22,9 @@ NARROWEST = 9
 FORWARD = "Forward sweep: each tangent comes from those of its operands"
 REVERSE = "Reverse sweep: each adjoint is the sum over the equations that read the variable"
 
+NEITHER = """No adjoints: they start from a result that is one real number, such as a sum.
+Tangents need a direction: along=."""
+
 
 def width_of(text: str) -> int:
     """Columns that the text takes in a terminal."""
@@ -111,6 +114,8 @@ def render(explanation: Explanation, width: int, digits: int, *, ascii: bool) ->
     if explanation.reverse and (adjoints := adjoint_sums(explanation, digits)):
         lines = [(accent(name, "_bar"), [sign(side) for side in sides]) for name, sides in adjoints]
         parts.append("\n".join([REVERSE, *_equations(lines, width)]))
+    if not (explanation.forward or explanation.reverse):
+        parts.append(NEITHER)
     return "\n\n".join(parts)
 
 

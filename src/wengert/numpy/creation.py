@@ -10,7 +10,16 @@ import numpy as np
 from ..primitive import Traced
 from ..primitives.shape import broadcast, concatenate, convert, reshape
 from ..program import Array
-from ..trace import CREATION, ArrayTracer, Trace, Tracer, implements, plain, snapshot
+from ..trace import (
+    CREATION,
+    ArrayTracer,
+    Trace,
+    Tracer,
+    concrete,
+    implements,
+    plain,
+    snapshot,
+)
 
 __all__ = ["array", "asanyarray", "asarray"]
 
@@ -100,7 +109,7 @@ def _fresh(prototype: Array, made: Array) -> Array:
 def _zeros_like(
     a: Array, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
 ) -> Array:
-    return full_like(a, 0, dtype, shape=shape)
+    return full_like(a, 0, dtype, order, shape=shape)
 
 
 implements(np.zeros_like, np.empty_like)(_zeros_like)
@@ -110,7 +119,7 @@ implements(np.zeros_like, np.empty_like)(_zeros_like)
 def ones_like(
     a: Array, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
 ) -> Array:
-    return full_like(a, 1, dtype, shape=shape)
+    return full_like(a, 1, dtype, order, shape=shape)
 
 
 @implements(np.full_like)
@@ -127,7 +136,13 @@ def full_like(
     shape = prototype.shape if shape is None else shape
     value = plain(fill_value)
     if not isinstance(value, Traced):
-        return _fresh(a if isinstance(prototype, Traced) else value, np.full(shape, value, dtype))
+        model = concrete(prototype)
+        if model is None or np.ndim(model) == 0:
+            made = np.full(shape, value, dtype)
+        else:
+            # In memory it lies as in NumPy: that decides which reshapes of it are views.
+            made = np.full_like(model, value, dtype, order=order, subok=False, shape=shape)
+        return _fresh(a if isinstance(prototype, Traced) else value, made)
     if value.dtype != dtype:
         value = convert.bind(value, dtype=dtype)
     return broadcast.bind(value, shape=(shape,) if isinstance(shape, int) else tuple(shape))

@@ -20,7 +20,17 @@ from ..primitives.index import ARRAY, fill, gather, ghost, scatter_add, slice_, 
 from ..primitives.logic import select
 from ..primitives.shape import broadcast, convert, reshape
 from ..program import Array
-from ..trace import UFUNC_METHODS, ArrayTracer, View, as_view, implements, known, plain, store
+from ..trace import (
+    UFUNC_METHODS,
+    ArrayTracer,
+    Element,
+    View,
+    as_view,
+    implements,
+    known,
+    plain,
+    store,
+)
 
 __all__ = ["getitem", "parse", "setitem"]
 
@@ -169,10 +179,14 @@ def getitem(x: Array, index: Any) -> Array:
         params = {"index": basic}
         made = x._trace.process(slice_, (x,), params)
         return View(made, x, slice_, params) if isinstance(made, ArrayTracer) else made
+    had_ellipsis = any(item is Ellipsis for item in index) if type(index) is tuple else False
     index, arrays, _, fresh = parse(index, x.shape)
     params = {"index": index}
     if not arrays:
-        return as_view(x, slice_.bind(x, index=index), slice_, params)
+        made = slice_.bind(x, index=index)
+        if not made.shape and isinstance(made, Traced):
+            return Element(made, x, slice_, params) if had_ellipsis else made
+        return as_view(x, made, slice_, params)
     made = gather.bind(_with_fresh(x, fresh), *arrays, index=index)
     if any(np.ndim(array) for array in arrays):
         return made

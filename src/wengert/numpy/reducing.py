@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnsupportedError
-from ..primitive import Nonlinear, Primitive
+from ..kinds import Nonlinear
+from ..primitive import Primitive
 from ..primitives import reduce
 from ..primitives.elementary import root
 from ..primitives.reduce import cumprod as cumprod_primitive

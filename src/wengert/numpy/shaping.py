@@ -144,7 +144,7 @@ def ravel(a: Array, order: str = "C") -> Array:
     if order not in ("C", "A", "K"):
         raise ValueError(f"order must be one of 'C', 'F', 'A' and 'K', not {order!r}")
     value = concrete(a)
-    if order != "C" and value is not None and not value.flags.c_contiguous:
+    if order != "C" and len(a.shape) > 1 and (value is None or not value.flags.c_contiguous):
         raise UnsupportedError(
             f"np.ravel with order={order!r} depends on how the array lies in memory",
             remedy="order='C' or order='F'",

@@ -122,7 +122,13 @@ class Residual:
             self._run = None
             self._jacobian = None
             self._x = np.array(x, float)
-            self._run = linearised(self.traced, (self._x,), {}, 0, hold="copy")
+            run = linearised(self.traced, (self._x,), {}, 0, hold="copy")
+            if run.types[0].dtype.kind == "c":
+                raise DtypeError(
+                    "SciPy's optimisers need real residuals, and these are complex",
+                    remedy="np.concatenate([np.real(r), np.imag(r)])",
+                )
+            self._run = run
         return self._run
 
     def value(self, x: Array) -> Array:

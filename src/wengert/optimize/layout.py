@@ -201,6 +201,12 @@ def result_vector(result: Any) -> tuple[Array, Layout]:
     """
     found, spec = tree.flatten(result)
     leaves = [result_leaf(leaf) for leaf in found]
+    if any(leaf.dtype.kind == "c" for leaf in leaves):
+        raise DtypeError(
+            "an optimiser needs a function that returns real numbers, and this one returned complex "
+            "ones",
+            remedy="np.real(y) and np.imag(y) as two results",
+        )
     leaves = [leaf.astype(float) if leaf.dtype.kind in "iub" else leaf for leaf in leaves]
     types = tuple(Type.of(leaf) for leaf in leaves)
     if type(result) in (list, tuple) and leaves and all(type.shape == () for type in types):

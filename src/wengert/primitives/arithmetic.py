@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnknownDerivativeError
-from ..primitive import Example, elementwise, linear, mul0, nonlinear, operand_type, promote
+from ..kinds import elementwise, linear, mul0, nonlinear
+from ..primitive import Example, operand_type, promote
 from ..program import Array, Type
 
 __all__ = [

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..primitive import Example, Linear, Operand, Params, fit, linear, operand_type, promote
+from ..kinds import Linear, fit, linear
+from ..primitive import Example, Operand, Params, operand_type, promote
 from ..program import Array, Type
 from .shape import aligned, broadcast, reshape
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..primitive import Example, Nonlinear, Operand, elementwise, nonlinear, operand_type, promote
+from ..kinds import Nonlinear, elementwise, nonlinear
+from ..primitive import Example, Operand, operand_type, promote
 from ..program import Array, Type
 
 __all__ = [

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..primitive import Example, Linear, Operand, linear, operand_type, promote
+from ..kinds import Linear, linear
+from ..primitive import Example, Operand, operand_type, promote
 from ..program import Array, Type
 from .shape import broadcast
 

@@ -19,18 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from ..primitive import (
-    Example,
-    Linear,
-    Nonlinear,
-    Operand,
-    Params,
-    Primitive,
-    fit,
-    nonlinear,
-    operand_type,
-    promote,
-)
+from ..kinds import Linear, Nonlinear, fit, nonlinear
+from ..primitive import Example, Operand, Params, Primitive, operand_type, promote
 from ..program import Array, Type
 from .arithmetic import conjugate, real
 from .contract import matmul

@@ -8,16 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..primitive import (
-    Elementwise,
-    Example,
-    Operand,
-    elementwise,
-    fit,
-    linear,
-    operand_type,
-    promote,
-)
+from ..kinds import Elementwise, elementwise, fit, linear
+from ..primitive import Example, Operand, operand_type, promote
 from ..program import Array, Type
 from .shape import aligned
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..primitive import Example, Nonlinear, Operand, Rule, linear, nonlinear, operand_type
+from ..kinds import Nonlinear, linear, nonlinear
+from ..primitive import Example, Operand, Rule, operand_type
 from ..program import Array, Type
 from .logic import select
 from .shape import broadcast, concatenate, convert, reshape, transpose

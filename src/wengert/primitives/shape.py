@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..primitive import Example, Operand, linear, operand_type, promote
+from ..kinds import linear
+from ..primitive import Example, Operand, operand_type, promote
 from ..program import Array, Type
 
 __all__ = ["aligned", "broadcast", "concatenate", "convert", "pad", "reshape", "transpose"]

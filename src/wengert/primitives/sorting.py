@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..primitive import Example, Operand, nonlinear, operand_type
+from ..kinds import nonlinear
+from ..primitive import Example, Operand, operand_type
 from ..program import Array, Type
 from ..trace import concrete
 from .index import ARRAY, gather, scatter_add

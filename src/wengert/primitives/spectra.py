@@ -19,16 +19,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnknownDerivativeError
-from ..primitive import (
-    REGISTRY,
-    Example,
-    Operand,
-    Rule,
-    fit,
-    linear,
-    nonlinear,
-    operand_type,
-)
+from ..kinds import fit, linear, nonlinear
+from ..primitive import REGISTRY, Example, Operand, Rule, operand_type
 from ..program import Array, Type
 from .contract import matmul
 from .linalg import (

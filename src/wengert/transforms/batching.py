@@ -8,7 +8,7 @@ import numpy as np
 
 from ..primitives.shape import broadcast
 from ..program import Array, Atom, Literal, Program, Type, Var
-from ..trace import record
+from ..recorder import record
 
 __all__ = ["evaluate_batched", "vmap"]
 

@@ -13,7 +13,7 @@ from ..errors import UnknownDerivativeError
 from ..evaluate import evaluate
 from ..primitive import NUMBERED, Traced
 from ..program import Array, Program, Type
-from ..trace import Recorder, record
+from ..recorder import Recorder, record
 from .dual import Dual
 from .tape import Tape
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
-from ..primitive import Params, Primitive, mul0
+from ..kinds import mul0
+from ..primitive import Params, Primitive
 from ..primitives import arithmetic, logic, shape
 from ..primitives.reduce import sum_
 from ..program import Array, Atom, Equation, Literal, Program, Type, Var, freeze

@@ -17,9 +17,11 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from ..primitive import NUMBERED, Elementwise, Linear, Nonlinear, Params, Primitive, Traced
+from ..kinds import Elementwise, Linear, Nonlinear
+from ..primitive import NUMBERED, Params, Primitive, Traced
 from ..program import Array, Type
-from ..trace import ArrayTracer, Recorder, Trace, Tracer, plain, strong
+from ..recorder import Recorder
+from ..trace import ArrayTracer, Trace, Tracer, plain, strong
 
 __all__ = ["Hold", "Row", "Tape", "linearise", "transpose_linear"]
 

@@ -1,0 +1,108 @@
+"""The Recorder: a trace that writes the equations of one run of a function into a Program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .primitive import Params, Primitive, Traced
+from .program import Array, Atom, Equation, Literal, Program, Type, Var
+from .trace import ArrayTracer, Trace, Tracer, plain, snapshot, strong
+
+__all__ = ["Recorder", "record"]
+
+
+class Recorder(Trace):
+    """Writes the equations of one run of a function into a Program.
+
+    With values (``input(type, value)``) Python's control flow works, and the path that was
+    taken is what is recorded. Without, only types are known.
+    """
+
+    def __init__(self, *, freeze: bool = True) -> None:
+        super().__init__()
+        self.freeze = freeze
+        self.inputs: list[Var] = []
+        self.equations: list[Equation] = []
+        self.captures: list[Tracer] = []
+        self._captured: dict[tuple[int, int, int], Var] = {}
+
+    def input(self, type: Type, value: Array = None) -> Tracer:
+        """A fresh input of the Program, with its value if that is known."""
+        var = Var(type)
+        self.inputs.append(var)
+        return self._tracer(type, value, var)
+
+    def constant(self, value: Array) -> Tracer:
+        literal = Literal(value, copy=self.freeze)
+        return self._tracer(literal.type, value, literal)
+
+    def _tracer(self, type: Type, value: Array, node: Atom) -> Tracer:
+        kind = ArrayTracer if type.shape else Tracer
+        return kind(self, value, node)
+
+    def atom(self, arg: Array) -> Atom:
+        """The Var or Literal for a value: own, of an enclosing trace (captured), or constant."""
+        if not isinstance(arg, Traced):
+            return Literal(arg, copy=self.freeze)
+        if arg._trace is self:
+            return arg._node
+        key = (id(arg._trace), id(arg._value), id(arg._node))
+        if key not in self._captured:
+            type = Type.of(arg)
+            self.captures.append(snapshot(arg))
+            self._captured[key] = Var(type)
+        return self._captured[key]
+
+    def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
+        self.check_open()
+        given, args = args, [plain(arg) for arg in args]
+        if any(a is not b and isinstance(b, Traced) for a, b in zip(given, args, strict=True)):
+            return primitive.bind(*args, **params)
+        atoms = tuple(self.atom(arg) for arg in args)
+        values = [
+            arg._value if isinstance(arg, Traced) and arg._trace is self else arg for arg in args
+        ]
+        if any(value is None for value in values):
+            found: Any = None
+            types = primitive.types(atoms, params)
+        else:
+            found = strong(primitive.bind(*values, **params))
+            results = found if primitive.multiple else (found,)
+            types = tuple(Type.of(result) for result in results)
+        outputs = tuple(Var(type) for type in types)
+        self.equations.append(Equation(primitive, atoms, params, outputs))
+        known = found if primitive.multiple else (found,)
+        tracers = [
+            self._tracer(var.type, None if found is None else value, var)
+            for var, value in zip(outputs, known if found is not None else outputs, strict=True)
+        ]
+        return tuple(tracers) if primitive.multiple else tracers[0]
+
+    def program(self, outputs: Sequence[Array]) -> tuple[Program, list[Tracer]]:
+        """The Program with these outputs, its captures as first inputs, and their values."""
+        atoms = tuple(self.atom(output) for output in outputs)
+        self.open = False
+        inputs = (*self._captured.values(), *self.inputs)
+        return Program(inputs, tuple(self.equations), atoms), self.captures
+
+
+def record(
+    function: Callable[..., Sequence[Array]],
+    types: Sequence[Type],
+    values: Sequence[Array] | None = None,
+    *,
+    freeze: bool = True,
+) -> tuple[Program, list[Tracer]]:
+    """Run ``function`` on traced inputs and return its Program and the values it captured.
+
+    ``function`` takes one positional argument for each type and returns a sequence of values.
+    Without ``freeze`` constant arrays are not copied: for a Program that is used at once.
+    """
+    recorder = Recorder(freeze=freeze)
+    given = values if values is not None else [None] * len(types)
+    try:
+        inputs = [recorder.input(t, v) for t, v in zip(types, given, strict=True)]
+        return recorder.program(function(*inputs))
+    finally:
+        recorder.open = False
