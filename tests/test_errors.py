@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.sparse
+import scipy.special
 
 import wengert as wg
 from wengert import errors
@@ -100,6 +101,21 @@ TABLE = {
         lambda: wg.grad(lambda x: np.sum(pickle.loads(pickle.dumps(x))))(X),
         errors.TracedArrayError,
         "stop_gradient",
+    ),
+    "the value of a function in its place": (
+        lambda: wg.grad(np.sum(X)),
+        errors.TracedArrayError,
+        "wg.grad(f)(x)",
+    ),
+    "an object as result": (
+        lambda: wg.grad(lambda x: object())(2.0),
+        errors.DtypeError,
+        "not a number",
+    ),
+    "a masked tangent": (
+        lambda: wg.jvp(np.sin, (X,), (MASKED,)),
+        errors.UnsupportedError,
+        "np.where(mask",
     ),
     "no argument to differentiate": (
         lambda: wg.grad(np.sum, argnums=())(X),
@@ -295,3 +311,31 @@ def test_an_array_of_objects_in_linear_algebra_says_what_to_write(verb):
         verb(lambda t: f(t, np.array))(2.0)
     assert any("wg.numpy.array" in note for note in caught.value.__notes__)
     verb(lambda t: f(t, wg.numpy.array))(2.0)
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        lambda f: wg.grad(lambda x: np.sum(f(x)))(1.0),
+        lambda f: wg.jvp(f, (1.0,), (1.0,)),
+        lambda f: wg.vmap(f)(X),
+        lambda f: wg.trace(f)(1.0),
+        lambda f: wg.explain(f, 1.0),
+        lambda f: wg.grad(wg.grad(lambda x: np.sum(f(x))))(1.0),
+    ],
+)
+def test_an_array_of_numbers_traced_and_plain_says_what_to_write_once(verb):
+    with pytest.raises(TypeError) as caught:
+        verb(lambda x: np.sin(np.array([x, 2.0])))
+    (note,) = caught.value.__notes__
+    assert "wg.numpy.array" in note
+
+
+def test_a_function_without_a_rule_is_named_as_the_user_knows_it():
+    mine = np.frompyfunc(lambda s: s * s, 1, 1)
+    for f, name in ((mine, "<lambda> (vectorized)"), (scipy.special.erfcx, "scipy.special.erfcx")):
+        with pytest.raises(errors.UnsupportedError) as caught:
+            wg.grad(lambda x, f=f: np.sum(f(x)))(X)
+        assert str(caught.value).startswith(f"{name} was called")
+    with pytest.raises(errors.UnsupportedError, match=r"Write instead: np\.sqrt;"):
+        wg.grad(lambda x: np.sum(np.emath.sqrt(x)))(X)

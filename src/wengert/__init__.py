@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import errors, numpy, primitives
+from . import errors, numpy, primitives, transforms
 from .custom import custom_jvp, custom_vjp, stop_gradient
 from .derivatives import (
     grad,
@@ -33,7 +33,7 @@ from .evaluate import evaluate
 from .explain import explain
 from .numerical import check_grads, derivative
 from .program import Program
-from .transforms.simplify import simplify
+from .transforms import simplify
 
 if TYPE_CHECKING:
     from . import optimize
@@ -63,6 +63,7 @@ __all__ = [
     "simplify",
     "stop_gradient",
     "trace",
+    "transforms",
     "value_and_grad",
     "vjp",
     "vmap",

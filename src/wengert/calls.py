@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from . import tree
-from .errors import DtypeError, ShapeError
+from .errors import DtypeError, ShapeError, TracedArrayError
 from .primitive import Traced
 from .program import Array, Type
 from .trace import View, check_kind, plain, snapshot
@@ -24,6 +24,8 @@ __all__ = [
     "Linearised",
     "Selected",
     "annotate",
+    "called",
+    "check_callable",
     "check_holomorphic",
     "fit_tangent",
     "linearised",
@@ -35,6 +37,15 @@ __all__ = [
 ]
 
 Argnums = int | Sequence[int]
+
+
+def check_callable(f: Any, verb: str) -> None:
+    """Raise for what is no function: most often the value of one."""
+    if not callable(f):
+        raise TracedArrayError(
+            f"{verb} takes a function, and was given a {type(f).__name__}",
+            remedy=f"wg.{verb}(f)(x) for wg.{verb}(f(x))",
+        )
 
 
 def number(value: Any, what: str = "an argument") -> Array:
@@ -56,8 +67,8 @@ def number(value: Any, what: str = "an argument") -> Array:
         raise DtypeError(
             f"{what} that is to be differentiated is an array of {dtype}, and only floating-point "
             "and complex values have derivatives",
-            remedy="x.astype(float); or choose other arguments, with argnums= where there is one, or "
-            "a function of the others alone: lambda x: f(x, n)",
+            remedy="x.astype(float); or other arguments, by argnums= where there is one, or by a "
+            "function of those alone: lambda x: f(x, n)",
         )
     if isinstance(value, np.ndarray):
         if kind is not np.ndarray:
@@ -133,7 +144,8 @@ def result_leaf(value: Any) -> Array:
     if value is None or isinstance(value, (str, bytes)):
         raise DtypeError(f"the function returned {value!r}, which is not a number or an array")
     found = plain(value) if isinstance(value, np.ndarray) else np.asarray(value)[()]
-    if not isinstance(found, Traced) and found.dtype.kind not in "fciub":
+    dtype = getattr(found, "dtype", None)
+    if not isinstance(found, Traced) and (dtype is None or dtype.kind not in "fciub"):
         raise DtypeError(f"the function returned {value!r}, which is not a number or an array")
     return found
 
@@ -185,16 +197,28 @@ _OBJECT_ARRAY = (
 def annotate(error: TypeError | ValueError, holds: bool = False) -> None:
     """Add to an error of NumPy's the note that says what it has to do with differentiation."""
     text = str(error)
+    note = ""
     if holds and "read-only" in text:
-        error.add_note(
+        note = (
             "While a gradient is computed, wengert keeps arrays that its result depends on from "
             "being overwritten. Write into a new array, or into a copy of this one."
         )
     elif any(sign in text for sign in _OBJECT_ARRAY):
-        error.add_note(
+        note = (
             "np.array([...]) of traced numbers is an array of Python objects, which np.linalg and "
             "some other functions do not take. Write wg.numpy.array([...]) instead."
         )
+    if note and note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
+
+
+def called(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """``f(*args, **kwargs)`` of traced values, with the note on errors of NumPy's."""
+    try:
+        return f(*args, **kwargs)
+    except (TypeError, ValueError) as error:
+        annotate(error)
+        raise
 
 
 def linearised(
@@ -236,6 +260,8 @@ def fit_tangent(tangent: Any, type: Type, what: str) -> Array:
     if not isinstance(tangent, (Traced, np.ndarray, np.generic, int, float, complex)):
         raise DtypeError(f"a {what} is {tangent!r}, which is not a number or an array")
     if isinstance(tangent, (int, float, complex)) or not isinstance(tangent, Traced):
+        if isinstance(tangent, np.ndarray):
+            check_kind(tangent)
         tangent = np.asarray(tangent)[()]
     if tangent.shape != type.shape:
         raise ShapeError(

@@ -72,8 +72,8 @@ def _positional(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> S
     bound.apply_defaults()
     if bound.kwargs:
         raise ShapeError(
-            f"{function.__name__} has a rule of its own, and {', '.join(bound.kwargs)} can be given "
-            "by keyword only",
+            f"{function.__name__} has a rule of its own, and {', '.join(bound.kwargs)} can be "
+            "given by keyword only",
             remedy="parameters that can be given by position",
         )
     return bound.args

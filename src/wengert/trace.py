@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
@@ -242,8 +243,7 @@ class Tracer(Traced):
             call = primitive.bind if primitive is not None else FUNCTIONS.get(ufunc)
         else:
             call = UFUNC_METHODS.get((ufunc, method))
-        home = "np" if getattr(np, ufunc.__name__, None) is ufunc else "scipy.special"
-        name = f"{home}.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+        name = _ufunc_name(ufunc) + ("" if method == "__call__" else f".{method}")
         if call is None:
             raise no_rule(name)
         out = kwargs.pop("out", None)
@@ -405,10 +405,20 @@ class Tracer(Traced):
         """The real part."""
         return FUNCTIONS[np.real](self)
 
+    @real.setter
+    def real(self, value: Array) -> None:
+        self.real[...] = value
+
     @property
     def imag(self) -> Any:
         """The imaginary part."""
         return FUNCTIONS[np.imag](self)
+
+    @imag.setter
+    def imag(self, value: Array) -> None:
+        if self.dtype.kind != "c":
+            raise TypeError("a real array has no imaginary part to assign to")
+        self.imag[...] = value
 
     @property
     def flat(self) -> Any:
@@ -459,9 +469,8 @@ class Tracer(Traced):
                 return lambda *args, **kwargs: implementation(self, *args, **kwargs)
             if function in UFUNCS:
                 return lambda: UFUNCS[function].bind(self)
-        raise AttributeError(
-            f"a traced array has no attribute {name!r}; the NumPy function of that name may have"
-        )
+        hint = f"; try np.{name}(x)" if callable(getattr(np, name, None)) else ""
+        raise AttributeError(f"a traced array has no attribute {name!r}{hint}")
 
 
 _METHODS: dict[str, Any] = {
@@ -486,17 +495,23 @@ def _plain_wanted(what: str) -> TracedArrayError:
     )
 
 
+def _ufunc_name(ufunc: np.ufunc) -> str:
+    name = ufunc.__name__
+    for home, module in (("np", np), ("scipy.special", sys.modules.get("scipy.special"))):
+        if getattr(module, name, None) is ufunc:
+            return f"{home}.{name}"
+    return name
+
+
 def no_rule(name: str) -> UnsupportedError:
     """The error for a NumPy function without a rule."""
-    from difflib import get_close_matches
-
     short = name.rsplit(".", 1)[-1]
-    names = sorted({f.__name__ for f in [*FUNCTIONS, *UFUNCS] if hasattr(f, "__name__")})
-    near = get_close_matches(short, names, n=3, cutoff=0.75)
-    hint = f"np.{', np.'.join(near)}, if that is meant" if near else "other NumPy functions"
+    names = {f.__name__ for f in [*FUNCTIONS, *UFUNCS] if hasattr(f, "__name__")}
+    hint = f"np.{short}" if short in names else "a formula in other NumPy functions"
     return UnsupportedError(
         f"{name} was called with a traced array, and wengert has no rule for it",
-        remedy=f"{hint}, or give the function its own rule with wg.custom_jvp",
+        remedy=f"{hint}; wg.custom_jvp for a function with a rule of your own; or call it with "
+        "wg.stop_gradient(x) where the derivative is meant to be zero",
     )
 
 
@@ -573,8 +588,9 @@ class ArrayTracer(Tracer):
             f"a traced {Type.of(self)} was converted to a plain array, which would cut the "
             "derivative. np.asarray, np.array([rows]) and functions that are not written in NumPy "
             "do this",
-            remedy="no np.asarray(x) where x is an array already; np.stack([a, b]) for "
-            "np.array([a, b]) of arrays; wg.numpy.array takes both",
+            remedy="x for np.asarray(x), x.copy() for np.array(x); np.stack([a, b]) for "
+            "np.array([a, b]) of arrays, or wg.numpy.array, which takes both; np.linalg for "
+            "scipy.linalg; wg.custom_jvp for the function of another library",
         )
 
     def __len__(self) -> int:
@@ -598,7 +614,18 @@ class ArrayTracer(Tracer):
         return snapshot(self)
 
     def copy(self, order: str = "C") -> Any:
-        return snapshot(self)
+        value = concrete(self)
+        if value is None or order == "K":
+            return snapshot(self)
+        if order == "F" or (order == "A" and value.flags.fnc):
+            return self.T.copy().T
+        if value.flags.c_contiguous:
+            return snapshot(self)
+        # How it lies in memory decides which reshapes of the copy are views of it.
+        flat = FUNCTIONS[np.reshape](self, (self.size,), copy=True)
+        if not concrete(flat).flags.c_contiguous:
+            flat = UFUNCS[np.positive].bind(flat)
+        return snapshot(FUNCTIONS[np.reshape](flat, self.shape))
 
     def fill(self, value: Array) -> None:
         """Assign ``value`` to every element."""

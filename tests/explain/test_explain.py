@@ -236,7 +236,7 @@ def captured(x):
         (lambda: wg.explain(lambda x: (x, x), 1.0, mode="reverse"), ShapeError, "2 values"),
         (lambda: wg.explain(lambda x: x > 0, 1.0, mode="reverse"), DtypeError, "bool"),
         (lambda: wg.explain(lambda x: x * 1j, 1.0, mode="reverse"), DtypeError, "c128"),
-        (lambda: wg.explain(product, 1, 2, mode="forward"), ShapeError, r"along=\(x_dot, y_dot,\)"),
+        (lambda: wg.explain(product, 1, 2, mode="forward"), ShapeError, r"along=\(x_dot, y_dot\)"),
         (lambda: wg.explain(product, 1, 2, along=(1,)), ShapeError, "each of the 2 arguments"),
         (lambda: wg.explain(product, 1, 2, along=1), ShapeError, "each of the 2 arguments"),
         (lambda: wg.explain(product, 1, 2, along=(1, np.ones(2))), ShapeError, r"\(2,\)"),

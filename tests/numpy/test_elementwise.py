@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -143,3 +144,60 @@ def test_float32_stays_float32() -> None:
     x = X.astype(np.float32)
     for f in (np.sinc, lambda x: np.clip(x, 0, 1), lambda x: np.where(x > 0, x, 0), np.nan_to_num):
         assert gradient(lambda x, f=f: np.sum(f(x)).astype(np.float64), x).dtype == np.float32
+
+
+def parts_in_place(x: Any) -> Any:
+    z = x + 1j * x[::-1]
+    z.real = x**2
+    z.imag[1:] *= 2.0
+    real = np.real(z)
+    z *= 1j
+    return np.abs(real + 1.0) * z.imag
+
+
+def real_part_of_zeros(x: Any) -> Any:
+    z = np.zeros(x.shape, complex, like=x)
+    z.real[:] = x
+    z.imag[0] = 3.0 * x[1]
+    return np.abs(z * z)
+
+
+def real_part_of_a_real_array(x: Any) -> Any:
+    y = x * 1
+    y.real = x**2
+    y.real[0] += x[1]
+    return y
+
+
+@pytest.mark.parametrize("f", [parts_in_place, real_part_of_zeros, real_part_of_a_real_array])
+def test_real_and_imaginary_parts_can_be_assigned_to(f: Any) -> None:
+    assert_derivatives(f, X)
+
+
+def test_a_real_array_has_no_imaginary_part_to_assign_to() -> None:
+    def f(x: Any) -> Any:
+        x.imag = 1.0
+        return np.sum(x)
+
+    with pytest.raises(TypeError, match="imaginary"):
+        gradient(f, X)
+
+
+MASK = np.array([True, False, True, True, False])
+ZEROS = np.array([1.0, 0.0, 2.0, 3.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.log(x, out=np.zeros_like(x), where=x > 0),
+        lambda x: np.divide(x, ZEROS, out=np.zeros_like(x), where=MASK),
+        lambda x: np.divide(1, x * ZEROS, out=np.zeros_like(x), where=MASK),
+        lambda x: np.arctanh(x, out=np.ones_like(x), where=np.abs(x) < 1),
+        lambda x: np.power(x, -ZEROS, out=np.ones((2, 5), like=x), where=[[True], [False]]),
+    ],
+)
+def test_elements_that_where_leaves_out_give_no_warning(f: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_derivatives(f, X)

@@ -704,3 +704,49 @@ def test_a_view_can_be_returned_after_its_base_was_written(verb: Any) -> None:
         return v
 
     np.testing.assert_allclose(verb(f)(np.array([3.0, 1.0, 2.0])), [[6, 0, 0], [0, 0, 1]])
+
+
+def verlet(state: Any) -> Any:
+    state = state.copy()
+    place, speed = state[..., 0], state[..., 1]
+    state[..., 0] += 0.1 * speed
+    state[..., 1] -= 0.1 * np.sin(place)
+    return state
+
+
+def elements_in_place(x: Any) -> Any:
+    y = x * 1
+    first, last = y[0, ...], y[..., -1]
+    first += x[1]
+    last *= first
+    return np.concatenate([np.array([first, -last, 2.0]), y])
+
+
+def element_that_is_returned(x: Any) -> Any:
+    y = x * 1
+    element = y[..., 0]
+    y *= x
+    return element
+
+
+def element_copied(x: Any) -> Any:
+    y = x * 1
+    element = y[..., 0].copy()
+    y *= x
+    return element * y
+
+
+@pytest.mark.parametrize("f", [verlet, elements_in_place, element_that_is_returned, element_copied])
+def test_one_element_behind_an_ellipsis_is_a_view_of_it(f: Any) -> None:
+    assert_derivatives(f, np.array([0.3, 0.5, -0.7]))
+
+
+def test_an_element_behind_an_ellipsis_is_a_number_to_python() -> None:
+    def f(x: Any) -> Any:
+        with pytest.raises(TypeError, match="len"):
+            len(x[..., 0])
+        with pytest.raises(TypeError, match="iteration"):
+            iter(x[..., 0])
+        return x[..., 0]
+
+    assert gradient(f, np.array([1.0, 2.0])).tolist() == [1.0, 0.0]

@@ -218,3 +218,33 @@ def test_memory_is_shared_as_in_numpy() -> None:
     f(M)
     gradient(f, M)
     assert answers[0] == answers[1] == [True, False, False, True, False, True]
+
+
+def add_to_diagonal(x: Any, copy: Callable[[Any], Any]) -> Any:
+    y = copy(x)
+    flat = y.ravel()
+    flat[::4] += 1.0
+    return y * x
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        lambda x: x.T.copy(),
+        lambda x: np.copy(x.T),
+        lambda x: x.copy(order="F"),
+        lambda x: x.T.copy(order="A"),
+        lambda x: np.tanh(x.T),
+        lambda x: np.zeros_like(x.T),
+        lambda x: np.full_like(x.T, 0.5),
+        lambda x: np.zeros_like(x.T, order="C"),
+        lambda x: np.concatenate([x, x], axis=1)[:, ::2].copy(),
+    ],
+)
+def test_ravel_is_a_view_of_a_copy_where_it_is_one_in_numpy(copy: Callable[[Any], Any]) -> None:
+    assert_derivatives(lambda x: add_to_diagonal(x, copy), M[:, :3])
+
+
+def test_order_in_memory_is_not_guessed_where_it_is_unknown() -> None:
+    with pytest.raises(UnsupportedError, match="lies in memory"):
+        record(lambda x: [np.ravel(x, "K")], [Type((2, 3), np.dtype(float))])

@@ -10,6 +10,8 @@ import numpy as np
 
 from .. import tree
 from ..calls import (
+    called,
+    check_callable,
     result_leaf,
 )
 from ..errors import ShapeError
@@ -35,6 +37,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         >>> wg.vmap(np.dot)(np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]]))
         array([1., 4.])
     """
+    check_callable(f, "vmap")
 
     @wraps(f)
     def batched(*args: Any, **kwargs: Any) -> Any:
@@ -51,7 +54,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
             for i, part in zip(moving, slices, strict=True):
                 full[i] = part
             given, named = tree.unflatten(spec, full)
-            outputs, found = tree.flatten(f(*given, **named))
+            outputs, found = tree.flatten(called(f, given, named))
             result_spec.append(found)
             return [result_leaf(output) for output in outputs]
 

@@ -12,6 +12,7 @@ from .. import tree
 from ..calls import (
     Argnums,
     Linearised,
+    check_callable,
     check_holomorphic,
     linearised,
 )
@@ -94,7 +95,7 @@ def jacobian(
     tangent for each input element, ``"reverse"`` one cotangent for each output element; without
     ``mode`` the cheaper is taken: forward unless there are fewer outputs than inputs.
     A complex result of real arguments takes forward mode, a real one of complex arguments reverse
-    mode, with the convention of ``grad``; between complex ones the function must be ``holomorphic``.
+    mode, with the convention of ``grad``; both complex need ``holomorphic``.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -104,6 +105,8 @@ def jacobian(
     """
     if mode not in (None, "forward", "reverse"):
         raise ValueError(f"mode is {mode!r}; it can be 'forward', 'reverse' or None")
+
+    check_callable(f, "jacobian")
 
     @wraps(f)
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 
 from .. import tree
 from ..calls import (
+    called,
+    check_callable,
     result_leaf,
 )
 from ..errors import ShapeError
@@ -31,6 +33,7 @@ def trace(f: Callable[..., Any]) -> Callable[..., Program]:
             c: f64    = sum(b, axes=(0,))
             return c
     """
+    check_callable(f, "trace")
 
     @wraps(f)
     def traced(*args: Any, **kwargs: Any) -> Program:
@@ -39,7 +42,7 @@ def trace(f: Callable[..., Any]) -> Callable[..., Program]:
 
         def flat(*inputs: Array) -> list[Array]:
             given, named = tree.unflatten(spec, inputs)
-            outputs, _ = tree.flatten(f(*given, **named))
+            outputs, _ = tree.flatten(called(f, given, named))
             return [result_leaf(output) for output in outputs]
 
         program, captures = record(flat, [Type.of(value) for value in values], values)

@@ -10,6 +10,7 @@ from .. import tree
 from ..calls import (
     Argnums,
     Linearised,
+    check_callable,
     check_holomorphic,
     fit_tangent,
     linearised,
@@ -77,6 +78,7 @@ def value_and_grad(
 
     Source: A. Griewank, A. Walther, "Evaluating Derivatives", SIAM 2008, section 3.2.
     """
+    check_callable(f, "grad")
 
     @wraps(f)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:

@@ -22,7 +22,7 @@ import numpy as np
 import optree
 
 from .. import tree
-from ..calls import number, result_leaf
+from ..calls import called, number, result_leaf
 from ..errors import DtypeError, ShapeError, TracedArrayError, UnsupportedError
 from ..primitive import Traced
 from ..program import Array, Atom, Equation, Literal, Program, Type, Var
@@ -117,7 +117,7 @@ def _recorded(f: Callable[..., Any], args: Sequence[Any]) -> _Call:
         full = list(leaves)
         for i, value in zip(places, inputs, strict=True):
             full[i] = value
-        result = f(*tree.unflatten(spec, full))
+        result = called(f, tree.unflatten(spec, full), {})
         results.extend(_paths(result, "result"))
         return [result_leaf(leaf) for leaf in tree.flatten(result)[0]]
 
@@ -242,7 +242,9 @@ def _only_direction(call: _Call) -> Array:
         raise ShapeError(
             "forward mode needs a direction to push tangents along, unless the function has one "
             "number for its argument",
-            remedy="along=(" + ", ".join(f"{name}_dot" for name in call.parameters) + ",)",
+            remedy="along=("
+            + ", ".join(f"{name}_dot" for name in call.parameters)
+            + (",)" if len(call.parameters) == 1 else ")"),
         )
     return _direction(1.0, Type.of(call.values[0]), call.inputs[0])
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnsupportedError
+from ..kinds import Linear
 from ..primitive import Traced
 from ..primitives import arithmetic
 from ..primitives.elementary import bessel_i
@@ -18,7 +19,7 @@ from ..primitives.index import ARRAY, gather
 from ..primitives.logic import select as select_primitive
 from ..primitives.logic import stop_gradient
 from ..program import Array
-from ..trace import implements, known, plain
+from ..trace import as_view, implements, known, plain
 
 __all__: list[str] = []
 
@@ -125,14 +126,19 @@ def sign(x: Array) -> Array:
     return arithmetic.sign.bind(x)
 
 
+def _part(val: Array, primitive: Linear) -> Array:
+    """The real or the imaginary part, a view of a complex array."""
+    return as_view(val, primitive.bind(val), primitive, {})
+
+
 @implements(np.real)
 def real(val: Array) -> Array:
-    return arithmetic.real.bind(val) if val.dtype.kind == "c" else val
+    return _part(val, arithmetic.real) if val.dtype.kind == "c" else val
 
 
 @implements(np.imag)
 def imag(val: Array) -> Array:
-    return arithmetic.imag.bind(val) if val.dtype.kind == "c" else np.zeros_like(val)
+    return _part(val, arithmetic.imag) if val.dtype.kind == "c" else np.zeros_like(val)
 
 
 @implements(np.angle)

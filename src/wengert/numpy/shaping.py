@@ -312,7 +312,7 @@ def astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) ->
 
 @implements(np.copy)
 def copy(a: Array, order: str = "K", subok: bool = False) -> Array:
-    return a.copy()
+    return a.copy(order)
 
 
 @implements(np.broadcast_to)

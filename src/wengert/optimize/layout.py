@@ -203,8 +203,8 @@ def result_vector(result: Any) -> tuple[Array, Layout]:
     leaves = [result_leaf(leaf) for leaf in found]
     if any(leaf.dtype.kind == "c" for leaf in leaves):
         raise DtypeError(
-            "an optimiser needs a function that returns real numbers, and this one returned complex "
-            "ones",
+            "an optimiser needs a function that returns real numbers, and this one returned "
+            "complex ones",
             remedy="np.real(y) and np.imag(y) as two results",
         )
     leaves = [leaf.astype(float) if leaf.dtype.kind in "iub" else leaf for leaf in leaves]

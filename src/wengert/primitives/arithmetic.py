@@ -249,6 +249,7 @@ real = linear(
     types=_part_type,
     transposes=[lambda ct, x: ct.astype(x.dtype)],
     batch=lambda size, operands, batched: real.bind(operands[0]),
+    view=lambda base, new: new + 1j * imag.bind(base),
     examples=_COMPLEX,
 )
 imag = linear(
@@ -257,6 +258,7 @@ imag = linear(
     types=_part_type,
     transposes=[lambda ct, x: np.multiply(-1j, ct).astype(x.dtype)],
     batch=lambda size, operands, batched: imag.bind(operands[0]),
+    view=lambda base, new: real.bind(base) + 1j * new,
     examples=_COMPLEX,
 )
 conjugate = linear(
