@@ -34,7 +34,7 @@ def difference(f: Function, points: Arrays, directions: Arrays, h: float = STEP)
 def forward(f: Function, points: Arrays, directions: Arrays) -> list[Any]:
     """The tangents of the results of ``f`` in forward mode (zeros where there is none)."""
     trace = Dual()
-    given = [trace.wrap(x, v) for x, v in zip(points, directions, strict=True)]
+    given = [trace.input(x, v) for x, v in zip(points, directions, strict=True)]
     results = [result_leaf(y) for y in f(*given)]
     trace.open = False
     tangents: list[Any] = []

@@ -245,6 +245,6 @@ def test_ravel_is_a_view_of_a_copy_where_it_is_one_in_numpy(copy: Callable[[Any]
     assert_derivatives(lambda x: add_to_diagonal(x, copy), M[:, :3])
 
 
-def test_order_in_memory_is_not_guessed_where_it_is_unknown() -> None:
+def test_the_order_of_a_view_in_memory_is_not_guessed_where_it_is_unknown() -> None:
     with pytest.raises(UnsupportedError, match="lies in memory"):
-        record(lambda x: [np.ravel(x, "K")], [Type((2, 3), np.dtype(float))])
+        record(lambda x: [np.ravel(x.T, "K")], [Type((2, 3), np.dtype(float))])

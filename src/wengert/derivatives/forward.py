@@ -49,7 +49,7 @@ def jvp(
     dual = Dual()
     try:
         inputs = [
-            dual.wrap(leaf, fit_tangent(tangent, Type.of(leaf), "tangent"))
+            dual.input(leaf, fit_tangent(tangent, Type.of(leaf), "tangent"))
             for leaf, tangent in zip(selected.leaves, given, strict=True)
         ]
         result, aux = split_aux(f(*selected.put(primals, inputs)), has_aux)

@@ -318,7 +318,7 @@ class _Run:
         args: list[Array] = []
         for atom, operand in zip(equation.inputs, step.operands, strict=True):
             if isinstance(atom, Var) and atom in self.active:
-                operand = dual.wrap(operand, step.seed(atom, "_dot", self.tangents[atom]))
+                operand = dual.input(operand, step.seed(atom, "_dot", self.tangents[atom]))
             args.append(operand)
         found = _several(equation, equation.primitive.bind(*args, **equation.params))
         step.name_results([dual.primal(value) for value in found])

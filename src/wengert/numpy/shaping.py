@@ -144,7 +144,8 @@ def ravel(a: Array, order: str = "C") -> Array:
     if order not in ("C", "A", "K"):
         raise ValueError(f"order must be one of 'C', 'F', 'A' and 'K', not {order!r}")
     value = concrete(a)
-    if order != "C" and len(a.shape) > 1 and (value is None or not value.flags.c_contiguous):
+    unlike_c = isinstance(a, View) if value is None else not value.flags.c_contiguous
+    if order != "C" and unlike_c and len(a.shape) > 1:
         raise UnsupportedError(
             f"np.ravel with order={order!r} depends on how the array lies in memory",
             remedy="order='C' or order='F'",

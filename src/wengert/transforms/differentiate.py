@@ -36,7 +36,7 @@ def jvp(program: Program) -> Program:
         dual = Dual()
         inputs: list[Array] = list(values[:count])
         for i, tangent in zip(moving, values[count:], strict=True):
-            inputs[i] = dual.wrap(values[i], tangent)
+            inputs[i] = dual.input(values[i], tangent)
         outputs = evaluate(program, inputs)
         dual.open = False
         primals = [dual.primal(output) for output in outputs]

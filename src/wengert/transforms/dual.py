@@ -21,6 +21,16 @@ __all__ = ["Dual"]
 class Dual(Trace):
     """A trace whose values carry tangents: ``_node`` is the tangent, None where it is zero."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.nested = False
+
+    def input(self, value: Array, tangent: Array | None) -> Tracer:
+        """A fresh input with its tangent."""
+        if isinstance(value, Traced) or isinstance(tangent, Traced):
+            self.nested = True
+        return self.wrap(value, tangent)
+
     def constant(self, value: Array) -> Tracer:
         return self.wrap(value, None)
 
@@ -47,11 +57,15 @@ class Dual(Trace):
                     moving = True
             else:
                 value = plain(arg)
-                if value is not arg and isinstance(value, Traced):
-                    return primitive.bind(*map(plain, args), **params)
+                if isinstance(value, Traced):
+                    if value is not arg:
+                        return primitive.bind(*map(plain, args), **params)
+                    self.nested = True
                 values.append(value)
                 tangents.append(None)
-        ans = strong(primitive.bind(*values, **params))
+        ans = (primitive.bind if self.nested else primitive.evaluate)(*values, **params)
+        if type(ans) is complex:
+            ans = strong(ans)
         if primitive.multiple:
             self.check_results(ans)
         moved = None
