@@ -1,5 +1,8 @@
 """Rules of the user's own: one mode is enough for both modes and all orders."""
 
+import math
+import pickle
+
 import numpy as np
 import pytest
 
@@ -192,3 +195,27 @@ def test_defjvps_takes_a_rule_for_each_argument():
     f.defjvps(lambda t, ans, x, k: t * k**2, None)
     assert wg.grad(f, argnums=(0, 1))(1.0, 2.0) == (4.0, 0.0)
     assert wg.jvp(f, (1.0, 2.0), (3.0, 5.0)) == (4.0, 12.0)
+
+
+@pytest.mark.parametrize(
+    "verb", [lambda f: wg.grad(f)(X), lambda f: wg.jvp(f, (X,), (X,)), lambda f: wg.hessian(f)(X)]
+)
+def test_a_stopped_value_is_plain_and_can_leave_the_trace(verb):
+    kept = []
+
+    def f(x):
+        stopped = wg.stop_gradient(x)
+        kept.append(stopped)
+        assert pickle.loads(pickle.dumps(stopped)) is not None
+        scale = math.sin(wg.stop_gradient(x[0])) + float(wg.stop_gradient(x[1]))
+        stopped[0] = 7.0
+        return np.sum(x * x) * scale * len(np.unique(stopped))
+
+    verb(f)
+    np.testing.assert_array_equal(kept[0] * 2, [14.0, 2 * X[1]])
+    assert X[0] == 0.3, "the argument is not written into"
+
+
+def test_stop_gradient_of_an_array_of_traced_numbers():
+    f = lambda x: np.sum(wg.stop_gradient(np.array([x[0], x[1]])) * x)  # noqa: E731
+    np.testing.assert_array_equal(wg.grad(f)(X), X)

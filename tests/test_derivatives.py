@@ -421,3 +421,22 @@ def test_a_traced_value_is_not_equal_to_none_or_to_text():
     assert wg.grad(lambda x: x if x == None else 2 * x)(1.0) == 2.0  # noqa: E711
     assert wg.grad(lambda x: x if x == "x" else 2 * x)(1.0) == 2.0
     assert wg.grad(lambda x: 2 * x if x != None else x)(1.0) == 2.0  # noqa: E711
+
+
+def test_results_can_be_written_to_and_are_nobody_elses():
+    for found in (
+        wg.hessian(np.sum)(X),
+        wg.jacobian(lambda x: np.ones(2))(X),
+        wg.jacrev(np.sum)(X),
+        wg.vmap(lambda x: np.broadcast_to(x, (3,)))(X),
+    ):
+        found += 1.0
+    v = np.ones(3)
+    _, tangent = wg.jvp(lambda x: x, (X,), (v,))
+    tangent += 1.0
+    np.testing.assert_array_equal(v, np.ones(3))
+
+
+def test_a_batch_gives_no_warnings_for_branches_that_are_not_taken():
+    f = lambda x: np.where(x > 0, np.sqrt(np.abs(x)), 0.0)  # noqa: E731
+    np.testing.assert_array_equal(wg.vmap(wg.grad(f))(np.array([0.0, 4.0])), [0.0, 0.25])

@@ -34,6 +34,7 @@ __all__ = [
     "result_leaf",
     "select",
     "split_aux",
+    "writable",
 ]
 
 Argnums = int | Sequence[int]
@@ -205,8 +206,9 @@ def annotate(error: TypeError | ValueError, holds: bool = False) -> None:
         )
     elif any(sign in text for sign in _OBJECT_ARRAY):
         note = (
-            "np.array([...]) of traced numbers is an array of Python objects, which np.linalg and "
-            "some other functions do not take. Write wg.numpy.array([...]) instead."
+            "If an argument was made by np.array([...]) from traced numbers, it is an array of "
+            "Python objects, which np.linalg and some other functions do not take. Write "
+            "wg.numpy.array([...]) instead."
         )
     if note and note not in getattr(error, "__notes__", ()):
         error.add_note(note)
@@ -241,6 +243,7 @@ def linearised(
             aux = tree.map_leaves(tape.primal, aux)
         outputs, spec = tree.flatten(result)
         outputs = [result_leaf(output) for output in outputs]
+        tape.check_held()
     except (TypeError, ValueError) as error:
         annotate(error, tape.holds)
         raise
@@ -277,9 +280,18 @@ def fit_tangent(tangent: Any, type: Type, what: str) -> Array:
     return tangent
 
 
-def own(cotangents: Sequence[Array | None], leaves: Sequence[Array]) -> list[Array]:
-    """Results that share memory neither with each other nor with anything else."""
-    seen: set[int] = set()
+def writable(array: Array) -> Array:
+    """The array, or a copy if it is a broadcast that cannot be written to."""
+    if type(array) is np.ndarray and not array.flags.writeable:
+        return array.copy()
+    return array
+
+
+def own(
+    cotangents: Sequence[Array | None], leaves: Sequence[Array], taken: Sequence[Array] = ()
+) -> list[Array]:
+    """Results that share memory neither with each other, nor with ``taken``, nor anything else."""
+    seen = set(map(id, taken))
     found: list[Array] = []
     for cotangent, leaf in zip(cotangents, leaves, strict=True):
         if cotangent is None:

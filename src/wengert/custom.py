@@ -23,7 +23,8 @@ from .primitive import Operand, Params, Traced, operand_type
 from .primitives.logic import stop_gradient as stop_gradient_primitive
 from .primitives.shape import broadcast
 from .program import Array, Type
-from .recorder import record
+from .recorder import Recorder, record
+from .trace import plain
 from .transforms.tape import transpose_linear
 
 __all__ = ["custom_jvp", "custom_vjp", "stop_gradient"]
@@ -37,9 +38,20 @@ def stop_gradient(x: Any) -> Any:
         >>> wg.grad(lambda x: x * wg.stop_gradient(x))(3.0)
         np.float64(3.0)
     """
-    return tree.map_leaves(
-        lambda leaf: stop_gradient_primitive.bind(leaf) if isinstance(leaf, Traced) else leaf, x
-    )
+    return tree.map_leaves(_constant, x)
+
+
+def _constant(leaf: Any) -> Any:
+    """A plain value where there is one, which can be stored, printed and given to ``float``."""
+    if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "O":
+        leaf = plain(leaf)
+    if not isinstance(leaf, Traced):
+        return leaf
+    while isinstance(leaf, Traced) and not isinstance(leaf._trace, Recorder):
+        leaf = leaf._value
+    if isinstance(leaf, Traced):
+        return stop_gradient_primitive.bind(leaf)
+    return leaf.copy()
 
 
 def _split(args: Sequence[Any], static: Sequence[int]) -> tuple[list[Any], list[Any]]:

@@ -515,14 +515,14 @@ def no_rule(name: str) -> UnsupportedError:
     )
 
 
-def _unasked(inputs: Sequence[Array], mask: Array) -> list[Array]:
+def _unasked(inputs: Sequence[Array], mask: Array) -> tuple[Array, ...]:
     """The operands with NaN where ``where=`` is False: as in NumPy, nothing there may warn."""
     operands = [plain(x) for x in inputs]
     for i, x in enumerate(operands):
         if isinstance(x, float) or getattr(x, "dtype", np.dtype(int)).kind in "fc":
             operands[i] = FUNCTIONS[np.where](mask, x, np.nan)
             break
-    return operands
+    return tuple(operands)
 
 
 def _operate(ufunc: np.ufunc, left: Tracer, right: Array) -> Any:

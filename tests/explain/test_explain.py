@@ -446,3 +446,13 @@ def test_an_equation_with_several_results_has_a_row_for_each():
     e = wg.explain(lambda a: np.sum(np.linalg.eigh(a)[0] ** 2), a)
     assert np.allclose(e["a"].adjoint + e["a"].adjoint.T, 4 * a)
     assert any(np.allclose(row.value, values) for row in e.rows if row.type.shape == (2,))
+
+
+def test_a_table_without_a_sweep_says_why():
+    found = wg.explain(lambda x: x**2, np.arange(3.0))
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(found)
+    for text in (str(found), found._repr_html_(), captured.get()):
+        assert "No adjoints" in text
+    assert "No adjoints" not in str(wg.explain(lambda x: x**2, 1.0))

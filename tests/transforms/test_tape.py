@@ -196,3 +196,24 @@ def test_an_argument_that_is_overwritten_by_another_name_is_not_seen(verb):
     with pytest.raises(ValueError, match="read-only"):
         verb(g)(large)
     large[0] = 1.0  # is writable again
+
+
+def test_a_large_constant_that_changes_through_an_older_view_is_noticed():
+    factor = np.ones((300, 100))
+    flat = factor.ravel()
+
+    def f(x):
+        y = x * factor
+        flat[:] = 0.0
+        return np.sum(y)
+
+    with pytest.raises(wg.errors.UnsupportedError, match="through another view"):
+        wg.grad(f)(np.ones((300, 100)))
+    factor[0] = 1.0  # is writable again
+
+
+def test_an_index_that_depends_on_the_batch():
+    x = np.random.default_rng(0).standard_normal((4, 5))
+    w = np.arange(5.0)
+    for f in (lambda x: x[np.argmax(x)] ** 2, lambda x: np.sum(x[np.argsort(x)] * w)):
+        np.testing.assert_allclose(wg.vmap(wg.grad(f))(x), np.stack([wg.grad(f)(r) for r in x]))

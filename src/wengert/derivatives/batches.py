@@ -13,6 +13,7 @@ from ..calls import (
     called,
     check_callable,
     result_leaf,
+    writable,
 )
 from ..errors import ShapeError
 from ..primitive import Traced
@@ -30,7 +31,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
     ``in_axes`` is an int, None (not batched), or a tuple with an entry, or a tree of entries, for
     each argument; ``out_axes`` an int or a tree of ints for the result. Keyword arguments are
     batched along axis 0. ``f`` is traced once with values that are not known, so its control flow
-    cannot depend on them.
+    cannot depend on them. What is computed for the batch gives no floating-point warnings.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -61,11 +62,12 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         types = [Type(value.shape[1:], value.dtype) for value in values]
         program, captures = record(one, types, freeze=False)
         flags = [False] * len(captures) + [True] * len(values)
-        outputs, done = evaluate_batched(program, size, [*captures, *values], flags)
+        with np.errstate(all="ignore"):
+            outputs, done = evaluate_batched(program, size, [*captures, *values], flags)
         result = tree.unflatten(result_spec[0], outputs)
         targets = tree.broadcast_prefix(out_axes, result, "out_axes")
         moved = [
-            _axis_out(output, flag, size, axis)
+            writable(_axis_out(output, flag, size, axis))
             for output, flag, axis in zip(outputs, done, targets, strict=True)
         ]
         return tree.unflatten(result_spec[0], moved)

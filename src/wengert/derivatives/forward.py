@@ -47,11 +47,12 @@ def jvp(
     spec = tree.flatten(tuple(primals))[1]
     given = tree.flatten_like(spec, tuple(tangents), "the tangent")
     dual = Dual()
+    fitted = [
+        fit_tangent(tangent, Type.of(leaf), "tangent")
+        for leaf, tangent in zip(selected.leaves, given, strict=True)
+    ]
     try:
-        inputs = [
-            dual.input(leaf, fit_tangent(tangent, Type.of(leaf), "tangent"))
-            for leaf, tangent in zip(selected.leaves, given, strict=True)
-        ]
+        inputs = list(map(dual.input, selected.leaves, fitted))
         result, aux = split_aux(f(*selected.put(primals, inputs)), has_aux)
         outputs, spec = tree.flatten(result)
         outputs = [result_leaf(output) for output in outputs]
@@ -61,7 +62,8 @@ def jvp(
     finally:
         dual.open = False
     value = tree.unflatten(spec, [dual.primal(output) for output in outputs])
-    tangent = tree.unflatten(spec, [dual.tangent(output) for output in outputs])
+    moved = own([dual.tangent(output) for output in outputs], outputs, taken=fitted)
+    tangent = tree.unflatten(spec, moved)
     if has_aux:
         return value, tangent, tree.map_leaves(dual.primal, aux)
     return value, tangent

@@ -15,6 +15,7 @@ from ..calls import (
     check_callable,
     check_holomorphic,
     linearised,
+    writable,
 )
 from ..errors import DtypeError
 from ..primitives.shape import broadcast, reshape
@@ -112,7 +113,8 @@ def jacobian(
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
         run = linearised(f, args, kwargs, argnums, has_aux=has_aux)
         rows = jacobian_rows(run, mode, holomorphic=holomorphic)
-        found = tree.unflatten(run.spec, [run.selected.shape_like(row) for row in rows])
+        blocks = [run.selected.shape_like(list(map(writable, row))) for row in rows]
+        found = tree.unflatten(run.spec, blocks)
         return (found, run.aux) if has_aux else found
 
     return jacobian_of_f

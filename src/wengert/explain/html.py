@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from .signs import Signs
-from .text import FORWARD, REVERSE, adjoint_sums, cells, columns, heading, tangent_sums
+from .text import FORWARD, NEITHER, REVERSE, adjoint_sums, cells, columns, heading, tangent_sums
 
 if TYPE_CHECKING:
     from .rows import Explanation
@@ -43,6 +43,8 @@ def render(explanation: Explanation) -> str:
             for name, sides in adjoint_sums(explanation, DIGITS)
         ]
         parts.append(_equations(REVERSE, lines))
+    if not (explanation.forward or explanation.reverse):
+        parts.append(f"<p>{escape(NEITHER)}</p>")
     return "\n".join([*parts, "</div>"])
 
 

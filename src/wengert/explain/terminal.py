@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .signs import Signs, accented
-from .text import FORWARD, REVERSE, adjoint_sums, cells, columns, heading, tangent_sums
+from .text import FORWARD, NEITHER, REVERSE, adjoint_sums, cells, columns, heading, tangent_sums
 
 if TYPE_CHECKING:
     from .rows import Explanation
@@ -43,6 +43,8 @@ def renderable(explanation: Explanation, digits: int = 6) -> RenderableType:
             for name, sides in adjoint_sums(explanation, digits)
         ]
         parts += [Text(f"\n{REVERSE}", style="bold"), _equations(lines, "magenta")]
+    if not (explanation.forward or explanation.reverse):
+        parts.append(Text(f"\n{NEITHER}"))
     return Group(*parts)
 
 

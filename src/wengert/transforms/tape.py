@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from ..errors import UnsupportedError
 from ..kinds import Elementwise, Linear, Nonlinear
 from ..primitive import NUMBERED, Params, Primitive, Traced
 from ..program import Array, Type
@@ -25,7 +26,7 @@ from ..trace import ArrayTracer, Trace, Tracer, plain, strong
 
 __all__ = ["Hold", "Row", "Tape", "linearise", "transpose_linear"]
 
-SMALL = 1 << 13
+SMALL = 1 << 16
 """Constant arrays of up to this many bytes are copied when they become residuals."""
 
 
@@ -58,6 +59,7 @@ class Tape(Trace):
         self.nested = False
         self.hold = hold
         self._held: list[np.ndarray[Any, Any]] = []
+        self._samples: list[tuple[np.ndarray[Any, Any], bytes]] = []
 
     # -- recording -------------------------------------------------------------------------------
 
@@ -152,6 +154,7 @@ class Tape(Trace):
             return array
         if self.hold == "copy" or array.nbytes <= SMALL:
             return array.copy() if array.shape else array[()]
+        self._samples.append((array, _sample(array)))
         owner: Any = array
         while isinstance(owner, np.ndarray):
             if owner.flags.writeable:
@@ -165,9 +168,24 @@ class Tape(Trace):
         """Whether some array of the user's cannot be written to at the moment."""
         return bool(self._held)
 
+    def check_held(self) -> None:
+        """Raise if an array that was only protected has changed all the same.
+
+        A view that was made before is not protected with the array. A change through one is
+        noticed if it meets one of the elements that are compared.
+        """
+        for array, sample in self._samples:
+            if _sample(array) != sample:
+                raise UnsupportedError(
+                    f"an array of shape {array.shape} on which the derivative depends was changed, "
+                    "through another view of it, after it had been used",
+                    remedy="x * c.copy() for x * c, or a new array in place of the changed one",
+                )
+
     def release(self) -> None:
         """End the recording: later use of a traced value is an error, and arrays are writable."""
         self.open = False
+        self._samples.clear()
         while self._held:
             self._held.pop().flags.writeable = True
 
@@ -228,6 +246,14 @@ class Tape(Trace):
         return [sums.pop(place) for place in range(inputs)]
 
 
+def _sample(array: np.ndarray[Any, Any]) -> bytes:
+    """Some hundred elements of a large array, spread over all of it."""
+    steps = tuple(slice(None, None, max(1, n // 16)) for n in array.shape)
+    if array.ndim == 1:
+        steps = (slice(None, None, max(1, array.size // 256)),)
+    return array[steps].tobytes()
+
+
 class _Sums:
     """Cotangents by place, summed; in place where the buffer belongs to nobody else."""
 
@@ -267,6 +293,8 @@ class _Sums:
         primitive = NUMBERED[number]
         place = places[0]
         if place is None or isinstance(cotangent, Traced):
+            return False
+        if any(isinstance(array, Traced) for array in saved[1:]):
             return False
         buffer = self.values.get(place)
         if isinstance(buffer, Traced):
