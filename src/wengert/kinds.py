@@ -47,9 +47,15 @@ __all__ = [
     "mul0",
     "nonlinear",
     "spread",
+    "unboxed",
 ]
 
 # -- helpers of the rules --------------------------------------------------------------------------
+
+
+def unboxed(array: Array) -> Array:
+    """A NumPy scalar for an array without axes; any other as it is (``x[()]`` would be a view)."""
+    return array if array.ndim else array[()]
 
 
 def fit(cotangent: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -520,7 +526,7 @@ def _multiply_zero_absorbs(a: Array, b: Array) -> Array:
         return c
     if _any_nan(c):
         c = np.where((a == 0) | (b == 0), np.zeros((), c.dtype), c)
-        return c[()]
+        return unboxed(c)
     return c
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kinds import Linear, fit, linear
+from ..kinds import Linear, fit, linear, unboxed
 from ..primitive import Example, Operand, Params, operand_type, promote
 from ..program import Array, Type
 from .shape import aligned, broadcast, reshape
@@ -136,10 +136,10 @@ def _einsum(*operands: Array, labels: Labels, out: str) -> Array:
     text = f"{','.join(labels)}->{out}"
     lengths = _lengths(labels, [np.shape(o) for o in operands])
     if len(operands) < 2 or math.prod(lengths.values()) <= SMALL:
-        return np.array(np.einsum(text, *operands))[()]
+        return unboxed(np.array(np.einsum(text, *operands)))
     if len(operands) == 2:
         return _pair(*operands, labels, out, lengths)
-    return np.array(np.einsum(text, *operands, optimize=True))[()]
+    return unboxed(np.array(np.einsum(text, *operands, optimize=True)))
 
 
 def _pair(x: Array, y: Array, labels: Labels, out: str, lengths: dict[str, int]) -> Array:

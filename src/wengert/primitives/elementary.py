@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kinds import Nonlinear, elementwise, nonlinear
+from ..kinds import Nonlinear, elementwise, nonlinear, unboxed
 from ..primitive import Example, Operand, operand_type, promote
 from ..program import Array, Type
 
@@ -130,7 +130,7 @@ def _excess(x: Array, y: Array) -> Array:
     difference = x - y
     if np.isnan(np.add.reduce(difference, axis=None)):
         same = np.equal(x, y) & np.isinf(x)
-        return np.where(same, np.zeros((), difference.dtype), difference)[()]
+        return unboxed(np.where(same, np.zeros((), difference.dtype), difference))
     return difference
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kinds import Elementwise, elementwise, fit, linear
+from ..kinds import Elementwise, elementwise, fit, linear, unboxed
 from ..primitive import Example, Operand, operand_type, promote
 from ..program import Array, Type
 from .shape import aligned
@@ -60,7 +60,7 @@ def _select_batch(size: int, operands: Sequence[Array], batched: Sequence[bool])
 
 select = linear(
     "select",
-    lambda condition, x, y: np.where(condition, x, y)[()],
+    lambda condition, x, y: unboxed(np.where(condition, x, y)),
     types=_select_type,
     transposes=[
         None,

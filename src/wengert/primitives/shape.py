@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kinds import linear
+from ..kinds import linear, unboxed
 from ..primitive import Example, Operand, operand_type, promote
 from ..program import Array, Type
 
@@ -123,7 +123,7 @@ def _convert_transpose(ct: Array, x: Array, dtype: np.dtype[Any]) -> Array:
 
 convert = linear(
     "convert",
-    lambda x, dtype: np.asarray(x).astype(dtype)[()],
+    lambda x, dtype: unboxed(np.asarray(x).astype(dtype)),
     types=lambda x, dtype: Type(operand_type(x).shape, dtype),
     transposes=[_convert_transpose],
     batch=lambda size, operands, batched, dtype: convert.bind(operands[0], dtype=dtype),
