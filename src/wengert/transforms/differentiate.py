@@ -115,7 +115,7 @@ def transpose(program: Program, linear: Sequence[int] | None = None) -> Program:
 
 def _refuse_unknown_residuals(row: Any, unknowns: Recorder) -> None:
     """A residual that depends on the linear inputs shows that the equation is not linear."""
-    pending: list[Any] = [row[3]]
+    pending: list[Any] = [row[2]]
     while pending:
         item = pending.pop()
         if isinstance(item, (list, tuple)):

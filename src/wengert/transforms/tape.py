@@ -36,11 +36,11 @@ NONE: Params = {}
 Hold: TypeAlias = Literal["protect", "copy", "trust"]
 
 
-Row: TypeAlias = tuple[int, Any, tuple[int | None, ...], Any, Params | None]
+Row: TypeAlias = tuple[Any, ...]
 """One linearised equation: the number of the primitive, the place of its result (a tuple of places
-if it has several), the places of its operands (None for constants), the residuals, and the
-parameters (None for none). There is one for each operation, so it is a plain tuple, of things that
-Python's garbage collector need not visit again: time for an operation stays flat on long tapes."""
+if it has several), the residuals, the parameters (None for none), and then the places of its
+operands (None for constants). There is one for each operation, so it is a plain tuple, of things
+that Python's garbage collector need not visit again: long tapes cost little more than short."""
 
 
 class Tape(Trace):
@@ -130,7 +130,7 @@ class Tape(Trace):
         place = self.count
         self.count = place + 1
         saved = primitive.save(values, ans, places, params)
-        self.rows.append((primitive.number, place, tuple(places), saved, params or None))
+        self.rows.append((primitive.number, place, saved, params or None, *places))
         return wrapper(self, ans, place)
 
     def _several(
@@ -142,7 +142,7 @@ class Tape(Trace):
         outputs = tuple(range(self.count, self.count + len(ans)))
         self.count += len(ans)
         saved = primitive.save(values, ans, places, params)
-        self.rows.append((primitive.number, outputs, tuple(places), saved, params))
+        self.rows.append((primitive.number, outputs, saved, params, *places))
         return tuple(
             self.wrap(a, o) if a.dtype.kind in "fc" else a
             for a, o in zip(ans, outputs, strict=True)
@@ -197,7 +197,7 @@ class Tape(Trace):
             place: tangent for place, tangent in enumerate(tangents) if tangent is not None
         }
         with np.errstate(all="ignore"):
-            for number, output, inputs, saved, params in self.rows:
+            for number, output, saved, params, *inputs in self.rows:
                 operands = [None if p is None else moved.get(p) for p in inputs]
                 if all(operand is None for operand in operands):
                     continue
@@ -225,7 +225,7 @@ class Tape(Trace):
         with np.errstate(all="ignore"):
             while rows:
                 row = rows.pop()
-                number, output, places, saved, params = row
+                number, output, saved, params, *places = row
                 primitive = NUMBERED[number]
                 if primitive.multiple:
                     several = [sums.pop(place) for place in output]
@@ -289,7 +289,7 @@ class _Sums:
 
     def accumulate(self, row: Row, cotangent: Array) -> bool:
         """Add the cotangent of a slice or a gather into the buffer of its operand, in place."""
-        number, _, places, saved, params = row
+        number, _, saved, params, *places = row
         primitive = NUMBERED[number]
         place = places[0]
         if place is None or isinstance(cotangent, Traced):
@@ -334,7 +334,7 @@ def transpose_linear(
 
 def _transposed(row: Row, cotangents: Sequence[Array | None]) -> list[Array | None]:
     """The operands' cotangents for a primitive that gives a JVP only: that JVP, transposed."""
-    number, _, places, saved, given = row
+    number, _, saved, given, *places = row
     primitive, params = NUMBERED[number], given or NONE
     assert isinstance(primitive, Nonlinear)
     found = primitive.pull(cotangents, saved, places, params)
