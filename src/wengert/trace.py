@@ -64,7 +64,9 @@ def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., 
     """Decorator: this function is what traced arguments make of each of the NumPy functions."""
 
     def register(implementation: Callable[..., Any]) -> Callable[..., Any]:
-        for function in functions:
+        for function in dict.fromkeys(functions):
+            if function in FUNCTIONS:
+                raise ValueError(f"{function.__name__} has an implementation already")
             FUNCTIONS[function] = implementation
         return implementation
 

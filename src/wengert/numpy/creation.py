@@ -263,42 +263,6 @@ def common_type(*arrays: Array) -> Any:
     return np.common_type(*(np.zeros(0, a.dtype) for a in arrays))
 
 
-@implements(np.iscomplexobj)
-def iscomplexobj(x: Array) -> bool:
-    return x.dtype.kind == "c"
-
-
-@implements(np.isrealobj)
-def isrealobj(x: Array) -> bool:
-    return x.dtype.kind != "c"
-
-
-@implements(np.isclose)
-def isclose(
-    a: Array, b: Array, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-) -> Array:
-    a, b = plain(a), plain(b)
-    with np.errstate(invalid="ignore"):
-        near = np.isfinite(b) & (np.abs(a - b) <= atol + rtol * np.abs(b)) | (a == b)
-    return near | (np.isnan(a) & np.isnan(b)) if equal_nan else near
-
-
-@implements(np.allclose)
-def allclose(
-    a: Array, b: Array, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-) -> bool:
-    return bool(np.all(isclose(a, b, rtol, atol, equal_nan)))
-
-
-@implements(np.array_equal)
-def array_equal(a1: Array, a2: Array, equal_nan: bool = False) -> bool:
-    a1, a2 = plain(a1), plain(a2)
-    if np.shape(a1) != np.shape(a2):
-        return False
-    same = a1 == a2
-    return bool(np.all(same | (np.isnan(a1) & np.isnan(a2)) if equal_nan else same))
-
-
 @implements(np.array_equiv)
 def array_equiv(a1: Array, a2: Array) -> bool:
     try:

@@ -227,7 +227,8 @@ def isclose(
     a: Array, b: Array, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Array:
     a, b = arraylike(a), arraylike(b)
-    near = np.less_equal(np.absolute(a - b), atol + rtol * np.absolute(b)) & np.isfinite(b)
+    with np.errstate(invalid="ignore"):
+        near = np.less_equal(np.absolute(a - b), atol + rtol * np.absolute(b)) & np.isfinite(b)
     found = near | np.equal(a, b)
     return found | (np.isnan(a) & np.isnan(b)) if equal_nan else found
 

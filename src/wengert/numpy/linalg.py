@@ -352,11 +352,6 @@ def matrix_rank(A: Array, tol: Any = None, hermitian: bool = False, *, rtol: Any
 # -- the matrix's own diagonal ---------------------------------------------------------------------
 
 
-@implements(np.linalg.diagonal)
-def diagonal(x: Array, /, *, offset: int = 0) -> Array:
-    return np.diagonal(x, offset, -2, -1)
-
-
 @implements(np.linalg.trace)
 def trace(x: Array, /, *, offset: int = 0, dtype: Any = None) -> Array:
     return np.trace(x, offset, -2, -1, dtype)
