@@ -97,8 +97,6 @@ def test_vmap_of_the_function_and_of_its_gradient_is_a_loop(recipe, x):
 def test_transforms_compose_in_any_order(recipe, x):
     f = function(recipe)
     program = wg.trace(f)(x)
-    if any(equation.primitive.name == "slice" for equation in program.equations):
-        pass  # static slices stay static under every transform
     batch = np.stack([x, x + 0.1])
     along = np.stack([V, CT])
     one = wg.evaluate(vmap(jvp(program), 2), [batch, along])[1]

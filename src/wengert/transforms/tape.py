@@ -59,7 +59,7 @@ class Tape(Trace):
         self.nested = False
         self.hold = hold
         self._held: list[np.ndarray[Any, Any]] = []
-        self._samples: list[tuple[np.ndarray[Any, Any], bytes]] = []
+        self._samples: dict[int, tuple[np.ndarray[Any, Any], bytes]] = {}
 
     # -- recording -------------------------------------------------------------------------------
 
@@ -154,7 +154,9 @@ class Tape(Trace):
             return array
         if self.hold == "copy" or array.nbytes <= SMALL:
             return array.copy() if array.shape else array[()]
-        self._samples.append((array, _sample(array)))
+        if id(array) in self._samples:
+            return array
+        self._samples[id(array)] = array, _sample(array)
         owner: Any = array
         while isinstance(owner, np.ndarray):
             if owner.flags.writeable:
@@ -174,7 +176,7 @@ class Tape(Trace):
         A view that was made before is not protected with the array. A change through one is
         noticed if it meets one of the elements that are compared.
         """
-        for array, sample in self._samples:
+        for array, sample in self._samples.values():
             if _sample(array) != sample:
                 raise UnsupportedError(
                     f"an array of shape {array.shape} on which the derivative depends was changed, "
