@@ -1,7 +1,8 @@
 """What is differentiated: functions of a NumPy-like namespace, and the data they are given.
 
 A function is written once for everyone whose interface is NumPy's (wengert, autograd, JAX); what a
-user of PyTorch would write for it is in ``TORCH``. All data are float64.
+user of another library would write for it is in ``TORCH``, ``JAX`` and ``CASADI``. All data are
+float64.
 """
 
 from __future__ import annotations
@@ -12,13 +13,27 @@ from typing import Any
 
 import numpy
 
-__all__ = ["ARRAYS", "CASES", "STEPS", "TIMES", "TORCH", "Case", "chain"]
+__all__ = [
+    "ARRAYS",
+    "CASADI",
+    "CASES",
+    "ELEMENTWISE",
+    "JAX",
+    "LARGE",
+    "SMALL",
+    "STEPS",
+    "TIMES",
+    "TORCH",
+    "Array",
+    "Case",
+    "Function",
+]
 
 Array = Any
 Function = Callable[..., Any]
 
 STEPS = 1000
-"""Steps of the scalar loop."""
+"""Steps of the loops in time."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +94,26 @@ def loop(np: Any) -> Function:
     return euler
 
 
-def elementwise(np: Any) -> Function:
-    def f(x: Array, y: Array, z: Array) -> Array:
-        return np.sum(np.exp(x) * np.sin(y) + np.log(1 + z))
+def steps(np: Any) -> Function:
+    euler = loop(np)
+    return lambda y: np.sum(euler(y, 2.0))
 
-    return f
+
+def gaussian(np: Any) -> Function:
+    def loss(parameters: Any, X: Array) -> Array:
+        z = (X - parameters["mean"]) * np.exp(-parameters["log_sd"])
+        return 0.5 * np.sum(z**2) + len(X) * np.sum(parameters["log_sd"])
+
+    return loss
+
+
+def terms(np: Any) -> Function:
+    return lambda x, y, z: np.exp(x) * np.sin(y) + np.log(1 + z)
+
+
+def elementwise(np: Any) -> Function:
+    f = terms(np)
+    return lambda x, y, z: np.sum(f(x, y, z))
 
 
 def squares(np: Any) -> Function:
@@ -115,11 +145,46 @@ def stencil(np: Any) -> Function:
     return f
 
 
-def chain(np: Any, x: Array, steps: int) -> Array:
-    """One array taken through ``steps`` steps, each of which has one array as its residual."""
-    for _ in range(steps):
-        x = np.sin(x) + 0.1 * x
-    return np.sum(x)
+def flow(np: Any, y: Array, rates: Array) -> Array:
+    """How predators and prey change, after Lotka and Volterra."""
+    a, b, c, d = rates
+    return np.stack([a * y[0] - b * y[0] * y[1], c * y[0] * y[1] - d * y[1]])
+
+
+def runge_kutta(np: Any, y: Array, rates: Array) -> Array:
+    """One step of the classical method."""
+    step = 0.05
+    k1 = flow(np, y, rates)
+    k2 = flow(np, y + 0.5 * step * k1, rates)
+    k3 = flow(np, y + 0.5 * step * k2, rates)
+    k4 = flow(np, y + step * k3, rates)
+    return y + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+
+
+def _orbit(count: int) -> Callable[[Any], Function]:
+    def write(np: Any) -> Function:
+        def end(rates: Array, y: Array) -> Array:
+            for _ in range(count):
+                y = runge_kutta(np, y, rates)
+            return np.sum(y)
+
+        return end
+
+    return write
+
+
+orbit_short, orbit = _orbit(10), _orbit(100)
+
+
+def chain(np: Any, count: int) -> Function:
+    """``count`` steps, each of which has one array as its residual."""
+
+    def f(x: Array) -> Array:
+        for _ in range(count):
+            x = np.sin(x) + 0.1 * x
+        return np.sum(x)
+
+    return f
 
 
 # -- the data --------------------------------------------------------------------------------------
@@ -157,6 +222,14 @@ def _network(
     return data
 
 
+def _sample(rng: numpy.random.Generator) -> tuple[Any, ...]:
+    return {"mean": numpy.zeros(3), "log_sd": 0.1 * numpy.ones(3)}, rng.standard_normal((20, 3))
+
+
+def _name(name: str, n: int) -> str:
+    return f"{name}-{n:.0e}".replace("e+0", "e")
+
+
 TIMES = (
     Case("rosenbrock-2", "Rosenbrock, n = 2", rosenbrock, _point(2)),
     Case("rosenbrock-1000", "Rosenbrock, n = 1,000", rosenbrock, _point(1000)),
@@ -174,7 +247,7 @@ TIMES = (
 """The table beside the peers."""
 
 ARRAYS = tuple(
-    Case(f"{name}-{n:.0e}".replace("e+0", "e"), f"{title}, {n:,}", write, data(n), count)
+    Case(_name(name, n), f"{title}, {n:,}", write, data(n), count)
     for n in (100_000, 1_000_000)
     for name, title, write, data, count in (
         (
@@ -199,10 +272,56 @@ ARRAYS = tuple(
 )
 """Large arrays: what a gradient costs beside the NumPy primal."""
 
-CASES = {case.name: case for case in (*TIMES, *ARRAYS)}
+SMALL = (
+    TIMES[0],
+    Case("rosenbrock-10", "Rosenbrock, n = 10", rosenbrock, _point(10)),
+    Case(
+        "network-small", "4-8-3 network, batch 4, list of arrays", network, _network((4, 8, 3), 4)
+    ),
+    Case("gaussian", "Gaussian likelihood, 20 x 3, dictionary", gaussian, _sample),
+)
+"""Problems in which a call costs more than the arithmetic."""
+
+ELEMENTWISE = {
+    kind: tuple(
+        Case(_name(name, n), f"{title}, {n:,}", write, lambda rng, n=n: _several(n, 3)(rng), 3)
+        for n in (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+    )
+    for kind, name, title, write in (
+        ("value", "terms", "value", terms),
+        ("gradient", "elementwise", "gradient of the sum", elementwise),
+    )
+}
+"""``exp(x) * sin(y) + log(1 + z)`` on arrays of each size, and the gradient of its sum."""
 
 
-# -- the same for PyTorch --------------------------------------------------------------------------
+def _chain(n: int, count: int) -> Case:
+    title = f"chain of {count} steps sin(x) + 0.1 x on {n:,} numbers"
+    return Case(_name("chain", n), title, lambda np: chain(np, count), _point(n))
+
+
+LARGE = {
+    "quick": (
+        _chain(100_000, 100),
+        Case("wide-quick", "784-512-10 network, batch 512", network, _network((784, 512, 10), 512)),
+        Case("steps-quick", "1,000 Euler steps on 1,000 numbers", steps, _point(1_000)),
+    ),
+    "full": (
+        _chain(1_000_000, 100),
+        Case("wide", "784-2048-10 network, batch 2,048", network, _network((784, 2048, 10), 2048)),
+        Case("steps", "1,000 Euler steps on 20,000 numbers", steps, _point(20_000)),
+    ),
+}
+"""Gradients that need much memory."""
+
+CASES = {
+    case.name: case
+    for cases in (TIMES, ARRAYS, SMALL, *ELEMENTWISE.values(), *LARGE.values())
+    for case in cases
+}
+
+
+# -- the same for others ---------------------------------------------------------------------------
 
 
 def _torch_logistic(torch: Any) -> Function:
@@ -229,3 +348,69 @@ TORCH: dict[Any, Callable[[Any], Function]] = {
     logsumexp: _torch_logsumexp,
 }
 """What differs; for the rest torch's names are NumPy's."""
+
+
+def _jax_loop(jax: Any) -> Function:
+    def euler(y: Array, a: Array) -> Array:
+        return jax.lax.fori_loop(0, STEPS, lambda _, y: y + 0.01 * (a * jax.numpy.sin(y) - y), y)
+
+    return euler
+
+
+def _jax_steps(jax: Any) -> Function:
+    euler = _jax_loop(jax)
+    return lambda y: jax.numpy.sum(euler(y, 2.0))
+
+
+def _jax_orbit(jax: Any) -> Function:
+    np = jax.numpy
+
+    def end(rates: Array, y: Array) -> Array:
+        return np.sum(jax.lax.fori_loop(0, 100, lambda _, y: runge_kutta(np, y, rates), y))
+
+    return end
+
+
+JAX: dict[Any, Callable[[Any], Function]] = {
+    loop: _jax_loop,
+    steps: _jax_steps,
+    orbit: _jax_orbit,
+}
+"""Loops that a user of JAX would not unroll under its ``jit``."""
+
+
+def _casadi_rosenbrock(casadi: Any) -> Function:
+    def f(x: Array) -> Array:
+        return casadi.sum1(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
+
+    return f
+
+
+def _casadi_network(casadi: Any) -> Function:
+    def loss(parameters: Any, X: Array, Y: Array) -> Array:
+        W1, b1, W2, b2 = parameters
+        count = X.shape[0]
+        hidden = casadi.tanh(X @ W1 + casadi.repmat(b1.T, count, 1))
+        z = hidden @ W2 + casadi.repmat(b2.T, count, 1)
+        log_p = z - casadi.repmat(casadi.log(casadi.sum2(casadi.exp(z))), 1, z.shape[1])
+        return -casadi.sum1(casadi.sum2(Y * log_p)) / count
+
+    return loss
+
+
+def _casadi_gaussian(casadi: Any) -> Function:
+    def loss(parameters: Any, X: Array) -> Array:
+        mean, log_sd = parameters["mean"], parameters["log_sd"]
+        count = X.shape[0]
+        z = (X - casadi.repmat(mean.T, count, 1)) * casadi.repmat(casadi.exp(-log_sd).T, count, 1)
+        return 0.5 * casadi.sumsqr(z) + count * casadi.sum1(log_sd)
+
+    return loss
+
+
+CASADI: dict[Any, Callable[[Any], Function]] = {
+    rosenbrock: _casadi_rosenbrock,
+    network: _casadi_network,
+    gaussian: _casadi_gaussian,
+}
+"""CasADi's matrices have names of their own; what is not here it is not asked for."""

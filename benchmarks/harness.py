@@ -11,6 +11,7 @@ Before anything is timed each peer's result is compared with the first peer's.
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import statistics
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from .cases import CASES
-from .peers import PEERS, Run, flat, one_thread
+from .peers import PEERS, Run, flat, prepare
 
 __all__ = ["Pace", "Team", "Timing", "WrongResultError", "pin"]
 
@@ -41,7 +42,7 @@ class Pace:
 
 @dataclass
 class Timing:
-    """Seconds for one call: the median of the calls of each round."""
+    """Seconds for one call: the median of each round."""
 
     rounds: list[float] = field(default_factory=list[float])
 
@@ -65,14 +66,14 @@ def pin(core: int | None = None) -> int | None:
 
 
 Task = tuple[str, str, str]
-"""A peer, what it computes (``gradient``, ``tangent``), and the name of a case."""
+"""A peer, what it computes (the name of a method), and the name of a case."""
 
 
 class Team:
     """A process for each peer, started when it is first needed."""
 
     def __init__(self) -> None:
-        one_thread()
+        prepare()
         self._context = multiprocessing.get_context("spawn")
         self._members: dict[str, tuple[Any, Connection]] = {}
 
@@ -128,30 +129,48 @@ class Team:
 def _work(name: str, line: Connection) -> None:
     """The life of a peer's process: answer questions until the line is closed."""
     peer = PEERS[name]()
-    runs: dict[tuple[str, str], Run] = {}
+    latest: tuple[tuple[str, str], Run] | None = None
     while True:
         try:
             question, kind, case, *rest = line.recv()
         except EOFError:
             return
         try:
-            if (kind, case) not in runs:
-                runs[kind, case] = getattr(peer, kind)(CASES[case])
-            run = runs[kind, case]
+            if latest is None or latest[0] != (kind, case):
+                # The data of the last case go before those of this one come.
+                latest = None
+                latest = (kind, case), getattr(peer, kind)(CASES[case])
+            run = latest[1]
             line.send(flat(run()) if question == "result" else _median_time(run, *rest))
+            del run
         except Exception as error:
             line.send(RuntimeError(f"{name}, {case}: {type(error).__name__}: {error}"))
 
 
+SHORTEST = 2e-5
+"""Seconds between two looks at the clock, which itself takes some of a microsecond."""
+
+
 def _median_time(run: Run, seconds: float) -> float:
-    run()
+    """Seconds for one call: the median of groups of calls, of one call where that takes long."""
     clock = time.perf_counter
+    start = clock()
+    run()
+    first = clock() - start
+    count = 1
+    while first < SHORTEST and _together(run, count) < SHORTEST:
+        count *= 2
     times: list[float] = []
     end = clock() + seconds
-    while True:
-        start = clock()
+    while clock() < end or not times:
+        times.append(_together(run, count) / count)
+    return statistics.median(times)
+
+
+def _together(run: Run, count: int) -> float:
+    """Seconds for so many calls."""
+    calls = itertools.repeat(None, count)
+    start = time.perf_counter()
+    for _ in calls:
         run()
-        stop = clock()
-        times.append(stop - start)
-        if stop >= end:
-            return statistics.median(times)
+    return time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""What was measured, as tables on the terminal, as Markdown, and as pictures."""
+"""What was measured, as tables on the terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table as RichTable
 
-__all__ = ["Table", "duration", "machine", "pictures", "publish", "show"]
+__all__ = ["Table", "duration", "machine", "publish", "ratio", "show"]
 
 
 @dataclass
@@ -38,6 +37,11 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds * 1e9:.3g} ns"
+
+
+def ratio(value: float) -> str:
+    """A ratio with two digits, or with all before the point."""
+    return f"{value:.2g}" if value < 100 else f"{value:.0f}"
 
 
 def show(console: Console, table: Table) -> None:
@@ -77,139 +81,3 @@ def publish(document: Path, tables: Sequence[Table]) -> None:
             _, end, rest = after.partition("<!-- end -->")
             text = f"{before}{mark}\n{table.markdown()}\n{end}{rest}"
     document.write_text(text, encoding="utf-8")
-
-
-COLOURS = {
-    "wengert": "#1b6ca8",
-    "autograd": "#c8553d",
-    "torch": "#e0a030",
-    "jax": "#7a9e7e",
-    "jax-jit": "#4f6d52",
-    "numpy": "#8d8d8d",
-}
-
-
-def pictures(results: dict[str, Any], folder: Path) -> list[Path]:
-    """Draw what there are results of; nothing if matplotlib is not installed."""
-    try:
-        import matplotlib as mpl
-    except ModuleNotFoundError:
-        return []
-    mpl.use("Agg")
-    mpl.rcParams.update(
-        {
-            "font.size": 10,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "figure.dpi": 110,
-            "svg.fonttype": "none",
-        }
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    made: list[Path] = []
-    for name, draw in (
-        ("times", _draw_times),
-        ("memory", _draw_memory),
-        ("scaling", _draw_scaling),
-    ):
-        if results.get(name):
-            path = folder / f"bench-{name}.png"
-            draw(results, path)
-            made.append(path)
-    return made
-
-
-def _draw_times(results: dict[str, Any], path: Path) -> None:
-    from matplotlib import pyplot
-
-    rows = results["times"]
-    titles = results["titles"]
-    peers = [
-        p for p in COLOURS if p not in ("wengert", "numpy") and any(p in r["over"] for r in rows)
-    ]
-    figure, axes = pyplot.subplots(figsize=(7.2, 0.55 * len(rows) + 0.22 * len(rows) * len(peers)))
-    height = 0.8 / len(peers)
-    for k, peer in enumerate(peers):
-        places = [
-            i + (k - (len(peers) - 1) / 2) * height for i, r in enumerate(rows) if peer in r["over"]
-        ]
-        values = [r["over"][peer] for r in rows if peer in r["over"]]
-        axes.barh(
-            places,
-            [v - 1 for v in values],
-            height * 0.9,
-            left=1,
-            label=titles[peer],
-            color=COLOURS[peer],
-        )
-        for place, value in zip(places, values, strict=True):
-            axes.annotate(
-                f"{value:.2g}" if value < 10 else f"{value:.0f}",
-                (value, place),
-                xytext=(4 if value >= 1 else -4, 0),
-                textcoords="offset points",
-                va="center",
-                ha="left" if value >= 1 else "right",
-                fontsize=8,
-            )
-    axes.axvline(1, color=COLOURS["wengert"], linewidth=2)
-    axes.set_xscale("log")
-    low, high = axes.get_xlim()
-    axes.set_xlim(low / 1.6, high * 1.6)
-    axes.set_yticks(range(len(rows)), [r["title"] for r in rows])
-    axes.invert_yaxis()
-    axes.set_xlabel("time of the peer, as a multiple of wengert's (line); right of it is slower")
-    axes.legend(frameon=False, loc="best", fontsize=9)
-    figure.savefig(path, bbox_inches="tight")
-    pyplot.close(figure)
-
-
-def _draw_memory(results: dict[str, Any], path: Path) -> None:
-    from matplotlib import pyplot
-
-    memory = results["memory"]
-    array = memory["size"] * 8
-    figure, axes = pyplot.subplots(figsize=(6.4, 3.4))
-    for peer, found in memory["peers"].items():
-        if peer == "numpy":
-            continue
-        end = max(found["seconds"], default=1.0)
-        axes.plot(
-            [t / end for t in found["seconds"]],
-            [b / array for b in found["bytes"]],
-            label=results["titles"][peer],
-            color=COLOURS[peer],
-            linewidth=2 if peer == "wengert" else 1.4,
-        )
-    axes.axhline(memory["steps"], color="#bbbbbb", linestyle=":", linewidth=1)
-    axes.set_xlabel("time, as a part of that peer's gradient")
-    axes.set_ylabel("memory, in arrays")
-    axes.set_ylim(0)
-    axes.set_title(
-        f"A chain of {memory['steps']} steps needs {memory['steps']} residuals (dotted)",
-        fontsize=10,
-    )
-    axes.legend(frameon=False, fontsize=9)
-    figure.savefig(path, bbox_inches="tight")
-    pyplot.close(figure)
-
-
-def _draw_scaling(results: dict[str, Any], path: Path) -> None:
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(5.4, 3.2))
-    for peer, found in results["scaling"].items():
-        axes.plot(
-            [int(n) for n in found],
-            [t / 1e3 for t in found.values()],
-            marker="o",
-            label=results["titles"][peer],
-            color=COLOURS[peer],
-        )
-    axes.set_xscale("log")
-    axes.set_ylim(0)
-    axes.set_xlabel("operations in one trace")
-    axes.set_ylabel("µs for one operation")
-    axes.legend(frameon=False, fontsize=9)
-    figure.savefig(path, bbox_inches="tight")
-    pyplot.close(figure)

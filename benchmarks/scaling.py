@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .peers import one_thread
+from .peers import prepare
 
 __all__ = ["OPERATIONS", "nanoseconds"]
 
@@ -27,7 +27,7 @@ OPERATIONS = (1_000, 10_000, 100_000, 1_000_000)
 
 def nanoseconds(peer: str, largest: int, rounds: int) -> dict[int, float]:
     """Nanoseconds for one operation of a gradient, for each number of operations."""
-    one_thread()
+    prepare()
     command = [sys.executable, "-m", "benchmarks.scaling", peer, str(largest), str(rounds)]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     return {int(n): t for n, t in json.loads(done.stdout).items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import types
@@ -13,6 +14,7 @@ import pytest
 
 import wengert as wg
 from wengert.cli import main
+from wengert.errors import CompileError
 
 MODEL = """
 import math
@@ -135,6 +137,17 @@ def test_what_can_be_asked(run, argv, shown):
         (["explain", "model.py:loss", "--args", "model.py"], "not a file of numeric arrays"),
         (["explain", "model.py:loss", "--args", "objects.npz"], "not a file of numeric arrays"),
         (["demo", "--paint"], "--paint"),
+        (["inspect"], "arguments are required"),
+        (["inspect", "x^2", "x=1"], "write x**2"),
+        (["inspect", "x", "x=1", "--paint"], "--paint"),
+        (["inspect", "x", "x=1", "y=2"], "y is given a value"),
+        (["inspect", "x*y", "x=1,2", "y=1,2,3"], "broadcast"),
+        (["inspect", "x*x", "x=1,2", "--grad"], "functions that return one number"),
+        (["inspect", "3", "--grad"], "a variable to differentiate by"),
+        (["inspect", "x", "x=1", "--args", "data.npz"], "for a function in a file"),
+        (["inspect", "nowhere.py:f"], "no file nowhere.py"),
+        (["inspect", "model.py:los"], "has no function los; it has loss"),
+        (["inspect", "model.py:loss"], "needs a value for W, and is given nothing"),
     ],
 )
 def test_what_cannot_be_read_is_one_line_and_status_2(run, argv, message):
@@ -148,11 +161,73 @@ def test_what_cannot_be_read_is_one_line_and_status_2(run, argv, message):
 
 def test_version_and_help(run):
     assert run("--version") == (0, f"wengert {wg.__version__}\n", "")
-    for argv in ([], ["explain"], ["demo"]):
+    for argv in ([], ["explain"], ["inspect"], ["demo"]):
         status, out, _ = run(*argv, "--help")
         assert status == 0
         assert max(map(len, out.splitlines())) <= 80
         assert "wengert explain" in out or argv == ["demo"]
+
+
+# -- what the compiler makes of it -----------------------------------------------------------------
+
+
+def test_a_function_is_inspected(run):
+    status, out, err = run("inspect", "model.py:loss", "--args", "data.npz")
+    assert (status, err) == (0, "")
+    assert out.startswith("loss(W, x) = t")
+    assert "compiled as" in out
+    assert "called out" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("options", "shown", "absent"),
+    [
+        ([], "compiled as", "define i32 @kernel"),
+        (["--program"], "program(a: f64[2,3], b: f64[3]", "compiled as"),
+        (["--llvm"], "define i32 @kernel", "compiled as"),
+        (["--optimised"], "target triple", "compiled as"),
+        (["--assembly"], "kernel:", "define i32"),
+        (["--grad"], "gradient of loss(W, x) = t", "define i32"),
+    ],
+)
+def test_each_form_can_be_asked_for(run, options, shown, absent):
+    status, out, err = run("inspect", "model.py:loss", "--args", "data.npz", *options)
+    assert (status, err) == (0, "")
+    assert shown in out
+    assert absent not in out
+
+
+def test_the_gradient_has_the_shape_of_the_first_argument(run):
+    _, out, _ = run("inspect", "model.py:loss", "--args", "data.npz", "--grad")
+    assert re.search(r"f64\[2,3\]\s.* result$", out, re.M)
+    _, out, _ = run("inspect", "x**3", "x=1,", "--grad", "--program")
+    assert out == ""
+    _, out, _ = run("inspect", "x*x*x", "x=2", "--grad")
+    assert out.startswith("gradient of x*x*x = t")
+
+
+def test_several_forms_come_in_one_order_with_blank_lines_between(run):
+    _, table, _ = run("inspect", "x*y + sin(x)", "x=1", "y=2")
+    _, program, _ = run("inspect", "x*y + sin(x)", "x=1", "y=2", "--program")
+    _, llvm, _ = run("inspect", "x*y + sin(x)", "x=1", "y=2", "--llvm")
+    _, all_, _ = run("inspect", "x*y + sin(x)", "x=1", "y=2", "--llvm", "--program", "--compiled")
+    untimed = [text.split("Native")[0] for text in (table, all_)]
+    assert untimed[0] == untimed[1]
+    assert all_.endswith(f"\n{program}\n{llvm}")
+
+
+def test_machine_code_that_cannot_be_had_is_one_line_and_status_1(run, monkeypatch):
+    def missing():
+        raise CompileError("native code needs llvmlite", remedy="pip install llvmlite")
+
+    monkeypatch.setattr("wengert.compile.machine._llvm", missing)
+    status, out, err = run("inspect", "x*y", "x=1", "y=2", "--assembly")
+    assert (status, out) == (1, "")
+    assert err == ("wengert: native code needs llvmlite. Write instead: pip install llvmlite\n")
+    status, out, err = run("inspect", "x*y", "x=1", "y=2")
+    assert (status, err) == (0, "")
+    assert "Not compiled: native code needs llvmlite" in out
 
 
 # -- functions in files ----------------------------------------------------------------------------

@@ -14,6 +14,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import errors, numpy, primitives, transforms
+from .control import (
+    cond,
+    fori_loop,
+    map,  # noqa: A004
+    scan,
+    switch,
+    while_loop,
+)
 from .custom import custom_jvp, custom_vjp, stop_gradient
 from .derivatives import (
     grad,
@@ -31,6 +39,7 @@ from .derivatives import (
 )
 from .evaluate import evaluate
 from .explain import explain
+from .jit import jit
 from .numerical import check_grads, derivative
 from .program import Program
 from .transforms import simplify
@@ -43,30 +52,37 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "Program",
     "check_grads",
+    "cond",
     "custom_jvp",
     "custom_vjp",
     "derivative",
     "errors",
     "evaluate",
     "explain",
+    "fori_loop",
     "grad",
     "hessian",
     "hvp",
     "jacfwd",
     "jacobian",
     "jacrev",
+    "jit",
     "jvp",
     "linearize",
+    "map",
     "numpy",
     "optimize",
     "primitives",
+    "scan",
     "simplify",
     "stop_gradient",
+    "switch",
     "trace",
     "transforms",
     "value_and_grad",
     "vjp",
     "vmap",
+    "while_loop",
 ]
 
 

@@ -58,6 +58,8 @@ def number(value: Any, what: str = "an argument") -> Array:
         return np.complex128(value)
     if isinstance(value, np.ndarray) and value.dtype.kind == "O":
         value = plain(value)
+    if isinstance(value, Traced):
+        value = (value * 1.0 if value.__class__ is int else value).strong()
     dtype = getattr(value, "dtype", None)
     if dtype is None or kind is bool:
         raise DtypeError(
@@ -141,7 +143,7 @@ def result_leaf(value: Any) -> Array:
     if isinstance(value, View):
         return snapshot(value)
     if isinstance(value, Traced):
-        return value
+        return value.strong()
     if value is None or isinstance(value, (str, bytes)):
         raise DtypeError(f"the function returned {value!r}, which is not a number or an array")
     found = plain(value) if isinstance(value, np.ndarray) else np.asarray(value)[()]
@@ -262,7 +264,9 @@ def fit_tangent(tangent: Any, type: Type, what: str) -> Array:
     """A tangent as a value of the type it belongs to; an error if it does not fit."""
     if not isinstance(tangent, (Traced, np.ndarray, np.generic, int, float, complex)):
         raise DtypeError(f"a {what} is {tangent!r}, which is not a number or an array")
-    if isinstance(tangent, (int, float, complex)) or not isinstance(tangent, Traced):
+    if isinstance(tangent, Traced):
+        tangent = tangent.strong()
+    else:
         if isinstance(tangent, np.ndarray):
             check_kind(tangent)
         tangent = np.asarray(tangent)[()]

@@ -13,14 +13,16 @@ import sys
 import textwrap
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
+from .derivatives import grad
 from .errors import ExpressionError, WengertError
-from .explain import Explanation, explain
+from .explain import Compilation, Explanation, explain
 from .explain.expression import CONSTANTS, FUNCTIONS, Expression, parse
 
 __all__ = ["main"]
@@ -48,6 +50,22 @@ derivatives.
 
 exit status: 0 done; 1 the function failed; 2 the command could not be read.
 Colours are used in a terminal only, and not if NO_COLOR is set.
+"""
+
+INSPECT = """\
+examples:
+  wengert inspect model.py:loss --args data.npz
+  wengert inspect model.py:loss --args data.npz --grad --llvm
+  wengert inspect "x*y + sin(x)" x=1 y=2 --assembly
+
+The function, its arguments and the values are given as in wengert explain. What
+is shown is compiled for arguments of these shapes and dtypes, and for the
+branches that they take.
+
+Forms of which several are asked for are printed in the order of this list.
+
+exit status: 0 done; 1 the function failed, or there is no code to show;
+2 the command could not be read.
 """
 
 
@@ -112,13 +130,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="wengert",
         description="Exact derivatives of NumPy programs, and how they come about.",
-        epilog=EXAMPLES + "  wengert demo",
+        epilog=f"{EXAMPLES}  wengert inspect model.py:loss --args data.npz\n  wengert demo",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"wengert {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_explain(commands)
+    _add_inspect(commands)
     _add_demo(commands)
     return parser
 
@@ -154,10 +173,10 @@ def _explain(arguments: argparse.Namespace) -> int:
     along = None if arguments.along is None else _assignments(_split(arguments.along))
     if not 1 <= arguments.digits <= 17:
         raise UsageError("--digits is a number from 1 to 17")
-    if file := re.fullmatch(r"(.+\.py):(\w+)", arguments.function.strip()):
-        path = Path(file[1])
-        function = _load(path, file[2])
-        args = _arguments(function, file[2], values, arguments.args)
+    if file := _file(arguments.function):
+        path, name = file
+        function = _load(path, name)
+        args = _arguments(function, name, values, arguments.args)
         found = _of_function(path, function, args, along, arguments.mode)
     elif arguments.args is not None:
         raise UsageError("--args is for a function in a file, such as model.py:loss")
@@ -176,13 +195,17 @@ def _of_expression(
     expression: Expression, values: Mapping[str, Any], along: Mapping[str, Any] | None, mode: Any
 ) -> Explanation:
     """The explanation; whatever is wrong is wrong with the command."""
-    if unused := [name for name in values if name not in expression.steps]:
-        raise UsageError(f"{unused[0]} is given a value, and the expression does not contain it")
+    _check_used(expression, values)
     try:
         with np.errstate(all="ignore"):
             return explain(expression, *values.values(), along=_along(along, values), mode=mode)
     except (WengertError, ValueError, TypeError, ArithmeticError) as error:
         raise UsageError(_message(error)) from error
+
+
+def _check_used(expression: Expression, values: Mapping[str, Any]) -> None:
+    if unused := [name for name in values if name not in expression.steps]:
+        raise UsageError(f"{unused[0]} is given a value, and the expression does not contain it")
 
 
 def _of_function(
@@ -194,8 +217,13 @@ def _of_function(
 ) -> Explanation | None:
     """The explanation; None if the function met an error of ours, which is shown with its line."""
     directions = _along(along, args)
+    return _shown(path, lambda: explain(function, *args.values(), along=directions, mode=mode))
+
+
+def _shown(path: Path, run: Callable[[], Any]) -> Any:
+    """The result; None if the function met an error of ours, which is shown with its line."""
     try:
-        return explain(function, *args.values(), along=directions, mode=mode)
+        return run()
     except WengertError as error:
         if error.line is None or not error.line.startswith(f"{path.name}:"):
             raise
@@ -205,23 +233,40 @@ def _of_function(
 
 def _show(explanation: Explanation, digits: int) -> None:
     """In colours in a terminal that wants them, else as plain text in what it can encode."""
-    colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    if colours and os.environ.get("TERM") != "dumb":
-        from rich.console import Console
-
+    if _in_colours():
         from .explain.terminal import renderable
 
-        Console(highlight=False).print(renderable(explanation, digits))
+        _print_in_colours(renderable(explanation, digits))
         return
-    width = shutil.get_terminal_size((80, 24)).columns
+    width = _width()
     text = explanation.text(width, digits)
     encoding = sys.stdout.encoding or "utf-8"
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
         text = explanation.text(width, digits, ascii=True)
-        text = text.encode(encoding, "backslashreplace").decode(encoding)
-    print(text, flush=True)
+    _print(text)
+
+
+def _in_colours() -> bool:
+    wanted = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return wanted and os.environ.get("TERM") != "dumb"
+
+
+def _print_in_colours(renderable: Any) -> None:
+    from rich.console import Console
+
+    Console(highlight=False).print(renderable)
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+def _print(text: str) -> None:
+    """Print what the terminal can encode."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 def _draw(explanation: Explanation, target: str) -> None:
@@ -231,6 +276,87 @@ def _draw(explanation: Explanation, target: str) -> None:
         draw_graph(explanation, target)
     except (OSError, ValueError, WengertError) as error:
         raise UsageError(f"cannot draw into {target}: {_message(error)}") from error
+
+
+# -- inspect ---------------------------------------------------------------------------------------
+
+_PARTS = {
+    "compiled": "which equations share a loop, call BLAS, or are called out (the default)",
+    "program": "the Program, as it was compiled",
+    "llvm": "the code in LLVM's representation",
+    "optimised": "the same, as LLVM optimised it",
+    "assembly": "the machine code",
+}
+
+
+def _add_inspect(commands: Any) -> None:
+    sub = commands.add_parser(
+        "inspect",
+        help="show what the compiler makes of a function",
+        description="What wg.jit compiles for an expression, or for a function in a file.",
+        epilog=INSPECT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    sub.add_argument("function", help="an expression, or FILE.py:NAME")
+    sub.add_argument("values", nargs="*", metavar="NAME=VALUE", help="the value of a variable")
+    sub.add_argument("--args", metavar="FILE.npz", help="arrays for the arguments of a function")
+    sub.add_argument("--grad", action="store_true", help="the gradient by the first argument")
+    for name, what in _PARTS.items():
+        sub.add_argument(f"--{name}", action="append_const", dest="parts", const=name, help=what)
+    sub.set_defaults(run=_inspect)
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    values = _assignments(arguments.values)
+    asked = arguments.parts or ["compiled"]
+    parts = [name for name in _PARTS if name in asked]
+    if file := _file(arguments.function):
+        path, name = file
+        function = _load(path, name)
+        args = _arguments(function, name, values, arguments.args)
+        function = grad(function) if arguments.grad else function
+        found = _shown(path, lambda: explain(function, *args.values(), compiled=True))
+    elif arguments.args is not None:
+        raise UsageError("--args is for a function in a file, such as model.py:loss")
+    else:
+        found = _inspected(parse(arguments.function, list(values)), values, arguments.grad)
+    if found is None:
+        return 1
+    if arguments.grad:
+        found = replace(found, title=f"gradient of {found.title}")
+    for number, part in enumerate(parts):
+        if number:
+            print()
+        _print_part(found, part)
+    return 0
+
+
+def _inspected(expression: Expression, values: Mapping[str, Any], by_first: bool) -> Compilation:
+    """The compilation; whatever is wrong is wrong with the command."""
+    _check_used(expression, values)
+    if by_first and not values:
+        raise UsageError("--grad needs a variable to differentiate by")
+    function = grad(expression) if by_first else expression
+    try:
+        with np.errstate(all="ignore"):
+            return explain(function, *values.values(), compiled=True)
+    except (WengertError, ValueError, TypeError, ArithmeticError) as error:
+        raise UsageError(_message(error)) from error
+
+
+def _print_part(found: Compilation, part: str) -> None:
+    if part == "compiled" and _in_colours():
+        from .explain.compiled_views import coloured
+
+        _print_in_colours(coloured(found))
+    elif part == "compiled":
+        _print(found.text(_width()))
+    elif part == "program":
+        _print(str(found.program))
+    else:
+        text = found.assembly() if part == "assembly" else found.llvm(optimised=part == "optimised")
+        _print(text.rstrip("\n"))
 
 
 # -- values ----------------------------------------------------------------------------------------
@@ -278,6 +404,12 @@ def _along(along: Mapping[str, Any] | None, args: Mapping[str, Any]) -> tuple[An
 
 
 # -- a function in a file --------------------------------------------------------------------------
+
+
+def _file(function: str) -> tuple[Path, str] | None:
+    """File and name of ``FILE.py:NAME``; None for an expression."""
+    found = re.fullmatch(r"(.+\.py):(\w+)", function.strip())
+    return None if found is None else (Path(found[1]), found[2])
 
 
 def _load(path: Path, name: str) -> Callable[..., Any]:

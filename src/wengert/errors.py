@@ -9,11 +9,15 @@ from __future__ import annotations
 import linecache
 import sys
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "AbstractValueError",
+    "CompileError",
     "DtypeError",
     "ExpressionError",
+    "GuardFailed",
+    "JitWarning",
     "LeakedTracerError",
     "ProgramError",
     "ShapeError",
@@ -28,7 +32,8 @@ _PACKAGE = str(Path(__file__).parent)
 _LIBRARIES = tuple(f"{sep}{name}{sep}" for sep in "/\\" for name in ("numpy", "scipy", "optree"))
 
 
-def _is_ours(filename: str) -> bool:
+def is_ours(filename: str) -> bool:
+    """Whether a file belongs to wengert, NumPy, SciPy or optree."""
     if filename.startswith((_PACKAGE, "<frozen")):
         return True
     return "site-packages" in filename and any(part in filename for part in _LIBRARIES)
@@ -37,7 +42,7 @@ def _is_ours(filename: str) -> bool:
 def user_line() -> str | None:
     """The innermost line outside of wengert and NumPy, as ``file:line    code``, or None."""
     frame = sys._getframe(1)
-    while frame is not None and _is_ours(frame.f_code.co_filename):
+    while frame is not None and is_ours(frame.f_code.co_filename):
         frame = frame.f_back
     if frame is None:
         return None
@@ -97,3 +102,24 @@ class ProgramError(WengertError, ValueError):
 
 class ExpressionError(WengertError, ValueError):
     """The text of an expression holds something other than arithmetic and known functions."""
+
+
+class CompileError(WengertError, RuntimeError):
+    """A Program could not be made native code. It can still be evaluated."""
+
+
+class GuardFailed(WengertError, RuntimeError):  # noqa: N818
+    """A value on which a compiled path depends was another one: ``value``, at guard ``index``.
+
+    Guards are numbered from 0 in the order of the Program; None where the number is not known.
+    """
+
+    def __init__(self, index: int | None, value: Any) -> None:
+        Exception.__init__(self, f"guard {index} met the value {value!r}")
+        self.line = None
+        self.index = index
+        self.value = value
+
+
+class JitWarning(UserWarning):
+    """A function under ``wengert.jit`` runs as it would without, and why."""

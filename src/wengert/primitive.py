@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import UnsupportedError
-from .program import Array, Atom, Literal, Type
+from .program import Array, Atom, Equation, Literal, Program, Type
 
 __all__ = [
     "NUMBERED",
@@ -105,6 +105,16 @@ class Primitive:
     flat = False
     """Whether the derivative is zero wherever it exists (comparisons, floor, ...)."""
 
+    joint = False
+    """Whether value and derivative are computed together, by ``pushed`` and ``taped`` (loops)."""
+
+    lower: str | Rule | None
+    """How one element is compiled: like the primitive of another name, or by a formula in simpler
+    primitives. None where its own name says it."""
+
+    effect = False
+    """Whether an equation is kept though nothing reads its results (a guard)."""
+
     def __init__(
         self,
         name: str,
@@ -113,6 +123,7 @@ class Primitive:
         text: str | None = None,
         examples: Sequence[Example] = (),
         domain: tuple[float, float] = (-2.0, 2.0),
+        lower: str | Rule | None = None,
         doc: str = "",
     ) -> None:
         self.name = name
@@ -121,6 +132,7 @@ class Primitive:
         self.text = text
         self.examples = tuple(examples)
         self.domain = domain
+        self.lower = lower
         self.view: Rule | None = None
         self.doc = doc
         if name in REGISTRY:
@@ -168,7 +180,27 @@ class Primitive:
         extra = [f"{key}={value}" for key, value in params.items() if value is not None]
         return f"{self.name}({', '.join([*operands, *extra])})"
 
+    def programs(self, params: Params) -> Sequence[tuple[str, Program]]:
+        """The Programs among the parameters (the body of a loop, branches), with their titles."""
+        return ()
+
+    def shrink(self, equation: Equation, used: Sequence[bool]) -> Equation:
+        """An equation with at least the outputs that are ``used``, its own Programs simplified."""
+        return equation
+
     # -- linearising -----------------------------------------------------------------------------
+
+    def pushed(
+        self, operands: Sequence[Array], tangents: Sequence[Array | None], params: Params
+    ) -> tuple[Sequence[Array], Sequence[Array | None]]:
+        """The results and their tangents, for a ``joint`` primitive."""
+        raise NotImplementedError
+
+    def taped(
+        self, operands: Sequence[Array], active: Sequence[Any], params: Params
+    ) -> tuple[Sequence[Array], Any]:
+        """The results and what ``save`` would keep, for a ``joint`` primitive."""
+        raise NotImplementedError
 
     def save(
         self, operands: Sequence[Array], ans: Any, active: Sequence[Any], params: Params

@@ -9,7 +9,8 @@ R. E. Wengert, "A simple automatic derivative evaluation program", CACM 7(8), 19
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+import math
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
@@ -54,7 +55,7 @@ class Type:
     @property
     def size(self) -> int:
         """Number of elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def differentiable(self) -> bool:
@@ -172,10 +173,22 @@ def freeze(value: Any) -> Hashable:
         return tuple(freeze(item) for item in value)
     if isinstance(value, slice):
         return ("slice", freeze(value.start), freeze(value.stop), freeze(value.step))
+    if isinstance(value, np.ndarray):
+        return ("array", value.shape, value.dtype.str, value.tobytes())
     if isinstance(value, Mapping):
         return tuple(sorted((key, freeze(item)) for key, item in value.items()))
     hash(value)
     return value
+
+
+def _indented(programs: Sequence[tuple[str, Program]]) -> list[str]:
+    """The lines of Programs inside of an equation, below and to the right of it."""
+    lines: list[str] = []
+    for title, program in programs:
+        first, *rest = str(program).removeprefix("program").splitlines()
+        lines.append(f"        {title}{first}")
+        lines.extend(f"        {line}" for line in rest)
+    return lines
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,17 +319,21 @@ class Program:
             return names[atom] if isinstance(atom, Var) else repr(atom)
 
         rows: list[tuple[str, str, str]] = []
+        inside: list[list[str]] = []
         for equation in self.equations:
             left = ", ".join(names[var] for var in equation.outputs)
             types = ", ".join(str(var.type) for var in equation.outputs)
             operands = [show(atom) for atom in equation.inputs]
             rows.append((left, types, equation.primitive.formula(operands, equation.params)))
-        left_width = max((len(row[0]) for row in rows), default=0)
-        type_width = max((len(row[1]) for row in rows), default=0)
+            inside.append(_indented(equation.primitive.programs(equation.params)))
+        plain = [row for row, nested in zip(rows, inside, strict=True) if not nested]
+        left_width = max((len(row[0]) for row in plain), default=0)
+        type_width = max((len(row[1]) for row in plain), default=0)
         head = ", ".join(f"{names[var]}: {var.type}" for var in self.inputs)
         lines = [f"program({head}):"]
-        for left, types, formula in rows:
+        for (left, types, formula), nested in zip(rows, inside, strict=True):
             lines.append(f"    {left + ':':<{left_width + 1}} {types:<{type_width}} = {formula}")
+            lines.extend(nested)
         lines.append(f"    return {', '.join(map(show, self.outputs)) or 'nothing'}")
         return "\n".join(lines)
 

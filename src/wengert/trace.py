@@ -43,6 +43,8 @@ __all__ = [
     "concrete",
     "implements",
     "known",
+    "layout",
+    "perhaps",
 ]
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
@@ -98,6 +100,25 @@ class Trace:
             return Tracer(self, value, node)
         return ArrayTracer(self, value, node)
 
+    def force(self, value: Tracer) -> Array:
+        """The value of a tracer that has none of its own, where the trace answers for it."""
+        return None
+
+    def reveal(self, value: Tracer) -> Array:
+        """The same for a plain copy of a number, which no derivative can pass through."""
+        return None
+
+    def peek(self, value: Tracer) -> Array:
+        """The same to look at its memory layout only, which the trace need not answer for."""
+        return None
+
+    def missing(self, value: Tracer, name: str) -> None:
+        """Note that a tracer was asked for an attribute that it does not have."""
+
+    def stands_for(self, value: Tracer, found: type) -> type:
+        """The class that ``isinstance`` is to find."""
+        return found
+
     def check_results(self, results: Sequence[Array]) -> None:
         """Refuse results that hold a value of this trace although no operand brought it in."""
         for result in results:
@@ -135,6 +156,20 @@ class Tracer(Traced):
         self._node = node
 
     __hash__ = None
+
+    @property
+    def __class__(self) -> Any:
+        found = type(self)
+        return self._trace.stands_for(self, found)
+
+    def strong(self) -> Tracer:
+        """The value as what NumPy makes of it: only ``jit`` has values that stand for less."""
+        return self
+
+    @property
+    def promotes(self) -> Any:
+        """What it is in NumPy's promotion: its dtype, or a Python number that stands for less."""
+        return self.dtype
 
     # -- facts -----------------------------------------------------------------------------------
 
@@ -175,17 +210,27 @@ class Tracer(Traced):
         kind = str(Type(self.shape, self.dtype))
         return f"Traced({kind})" if value is None else f"Traced({kind}, {value})"
 
+    def __str__(self) -> str:
+        value = self._trace.force(self)
+        return repr(self) if value is None else str(value)
+
     def __format__(self, spec: str) -> str:
-        value = concrete(self)
+        value = perhaps(self)
         return repr(self) if value is None else format(value, spec)
 
     # -- what Python asks of a number ------------------------------------------------------------
 
     def __bool__(self) -> bool:
-        return bool(known(self, "the truth of", "np.where(condition, a, b)"))
+        truth = self
+        if self.size == 1 and self.dtype.kind != "b" and concrete(self) is None:
+            truth = self != 0
+        return bool(known(truth, "the truth of", "np.where(condition, a, b)"))
 
     def __int__(self) -> int:
-        return int(known(self, "the integer part of", "an integer that is not traced"))
+        whole = self
+        if self.dtype.kind == "f" and self.size == 1 and concrete(self) is None:
+            whole = np.trunc(self)
+        return int(known(whole, "the integer part of", "an integer that is not traced"))
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iub":
@@ -193,10 +238,17 @@ class Tracer(Traced):
         return int(known(self, "the index", "an integer that is not traced"))
 
     def __float__(self) -> float:
-        raise _plain_wanted("a Python float")
+        return float(self._plainly("a Python float"))
 
     def __complex__(self) -> complex:
-        raise _plain_wanted("a Python complex number")
+        return complex(self._plainly("a Python complex number"))
+
+    def _plainly(self, what: str) -> Array:
+        """The value where nothing is differentiated, as under ``jit`` alone; an error elsewhere."""
+        value = self._trace.reveal(self)
+        if value is None:
+            raise _plain_wanted(what)
+        return value
 
     def __round__(self, digits: int | None = None) -> Any:
         rounded = FUNCTIONS[np.round](self, 0 if digits is None else digits)
@@ -225,9 +277,9 @@ class Tracer(Traced):
             "that is only to be stored",
         )
 
-    def item(self) -> Any:
+    def item(self, *index: Any) -> Any:
         """Refused, like ``float``: a Python number has no derivative."""
-        raise _plain_wanted("a Python number by .item()")
+        return self._plainly("a Python number by .item()").item(*index)
 
     def tolist(self) -> Any:
         """Nested lists of traced numbers."""
@@ -471,6 +523,7 @@ class Tracer(Traced):
                 return lambda *args, **kwargs: implementation(self, *args, **kwargs)
             if function in UFUNCS:
                 return lambda: UFUNCS[function].bind(self)
+        self._trace.missing(self, name)
         hint = f"; try np.{name}(x)" if callable(getattr(np, name, None)) else ""
         raise AttributeError(f"a traced array has no attribute {name!r}{hint}")
 
@@ -547,9 +600,25 @@ def concrete(value: Array) -> Array:
     return value
 
 
+def perhaps(value: Array) -> Array:
+    """The array under all traces, for which a trace may have to answer; None if it is not known."""
+    while isinstance(value, Traced):
+        below = value._value
+        value = value._trace.force(value) if below is None else below
+    return value
+
+
+def layout(value: Array) -> Array:
+    """The array under all traces, to ask how it lies in memory; None if that is not known."""
+    while isinstance(value, Traced):
+        below = value._value
+        value = value._trace.peek(value) if below is None else below
+    return value
+
+
 def known(value: Array, what: str, remedy: str) -> Array:
     """The array under all traces; an error where a trace knows the type only."""
-    found = concrete(value)
+    found = perhaps(value)
     if found is None:
         raise AbstractValueError(
             f"Python asked for {what} a traced {Type.of(value)} whose value is not known here, "
@@ -586,6 +655,9 @@ class ArrayTracer(Tracer):
         if self.dtype.kind in "iub":
             remedy = "np.take_along_axis(table, i, axis=0) for table[i] of a plain table"
             return np.asarray(known(self, "the elements of", remedy), dtype)
+        value = self._trace.reveal(self)
+        if value is not None:
+            return np.asarray(value, dtype)
         raise TracedArrayError(
             f"a traced {Type.of(self)} was converted to a plain array, which would cut the "
             "derivative. np.asarray, np.array([rows]) and functions that are not written in NumPy "
@@ -616,7 +688,7 @@ class ArrayTracer(Tracer):
         return snapshot(self)
 
     def copy(self, order: str = "C") -> Any:
-        value = concrete(self)
+        value = layout(self)
         if value is None or order == "K":
             return snapshot(self)
         if order == "F" or (order == "A" and value.flags.fnc):
@@ -625,7 +697,7 @@ class ArrayTracer(Tracer):
             return snapshot(self)
         # How it lies in memory decides which reshapes of the copy are views of it.
         flat = FUNCTIONS[np.reshape](self, (self.size,), copy=True)
-        if not concrete(flat).flags.c_contiguous:
+        if not layout(flat).flags.c_contiguous:
             flat = UFUNCS[np.positive].bind(flat)
         return snapshot(FUNCTIONS[np.reshape](flat, self.shape))
 

@@ -122,6 +122,19 @@ def test_a_view_of_a_large_constant_protects_all_of_it():
         wg.grad(f)(np.ones(10_000))
 
 
+def test_two_views_of_a_large_constant_are_writable_again():
+    table = np.full((10_000, 2), 2.0)
+    left, right = table.T
+
+    def f(t):
+        return np.sum(left * np.exp(t)) + np.sum(right * np.exp(t))
+
+    assert wg.grad(f)(0.0) == 40_000.0
+    assert left.flags.writeable
+    assert right.flags.writeable
+    assert table.flags.writeable
+
+
 def test_a_pullback_survives_changes_of_its_inputs():
     x = np.arange(1.0, 4.0)
     data = np.full(3, 2.0)

@@ -7,11 +7,13 @@ is given up (None), before the text can swell.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from ..primitives import index
+from ..primitives.guard import guard
 from ..program import Atom, Equation, Literal, Program, Var
 from .numbers import SMALL, show
 
@@ -63,6 +65,21 @@ def literal_text(literal: Literal) -> str:
 def equation_text(equation: Equation, names: Mapping[Var, str]) -> str:
     """The right-hand side of an equation in the primitive's own words."""
     operands = [names[a] if isinstance(a, Var) else literal_text(a) for a in equation.inputs]
+    return _formula(equation, operands)
+
+
+def _formula(equation: Equation, operands: Sequence[str]) -> str:
+    """The equation's formula: parts of arrays as Python writes them, and guards in words."""
+    if equation.primitive in (index.slice_, index.gather):
+        x, *arrays = operands
+        return f"{x}[{index.index_text(equation.params['index'], arrays)}]"
+    if equation.primitive in (index.update, index.scatter_add):
+        x, part, *arrays = operands
+        sign = "=" if equation.primitive is index.update else "+="
+        where = index.index_text(equation.params["index"], arrays)
+        return f"{x} with [{where}] {sign} {part}"
+    if equation.primitive is guard:
+        return f"{operands[0]} is {literal_text(Literal(equation.params['expected']))}"
     return equation.primitive.formula(operands, equation.params)
 
 
@@ -110,6 +127,10 @@ def _apply(equation: Equation, operands: list[_Text]) -> _Text:
 
 def _other(equation: Equation, operands: list[_Text]) -> _Text:
     """A function's arguments need no brackets; an operation not known here gets them all."""
+    if equation.primitive in (index.slice_, index.gather):
+        return _Text(_formula(equation, [operand.within(ATOM) for operand in operands]))
+    if equation.primitive in (index.update, index.scatter_add):
+        return _Text(_formula(equation, [operand.text for operand in operands]), COMPARE)
     template = equation.primitive.text
     call = template is None or bool(equation.params) or re.match(r"\||\w+\(", template) is not None
     texts = [operand.within(COMPARE if call else ATOM) for operand in operands]

@@ -12,33 +12,55 @@ A. Griewank, A. Walther, "Evaluating Derivatives", 2nd ed., SIAM 2008, tables 1.
 
 from __future__ import annotations
 
-import inspect
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
-import optree
 
 from .. import tree
 from ..calls import called, number, result_leaf
 from ..errors import DtypeError, ShapeError, TracedArrayError, UnsupportedError
 from ..primitive import Traced
-from ..program import Array, Atom, Equation, Literal, Program, Type, Var
+from ..program import Array, Atom, Equation, Program, Type, Var
+from ..program import Literal as Constant
 from ..recorder import Recorder, record
 from ..trace import Tracer
 from ..transforms.dual import Dual
 from ..transforms.tape import Tape
+from .compiled import Compilation
+from .compiled import compiled as compilation_of
 from .formula import equation_text, program_text
+from .naming import free_letter, parameters_of, paths_of, title_of
 from .rows import Contribution, Explanation, Mode, Row
 
 __all__ = ["explain"]
 
 
+@overload
 def explain(
-    f: Callable[..., Any], *args: Any, along: Any = None, mode: Mode | None = None
-) -> Explanation:
+    f: Callable[..., Any],
+    *args: Any,
+    along: Any = None,
+    mode: Mode | None = None,
+    compiled: Literal[False] = False,
+) -> Explanation: ...
+
+
+@overload
+def explain(
+    f: Callable[..., Any] | Program, *args: Any, compiled: Literal[True]
+) -> Compilation: ...
+
+
+def explain(
+    f: Any,
+    *args: Any,
+    along: Any = None,
+    mode: Mode | None = None,
+    compiled: bool = False,
+) -> Explanation | Compilation:
     """The Wengert list of ``f(*args)``: every intermediate with its value, tangent and adjoint.
 
     Arguments may be any nesting of numbers and arrays; what is neither (a string, a truth value) is
@@ -48,7 +70,12 @@ def explain(
     ``mode="reverse"`` asks for that sweep alone; forward mode needs no ``along`` for a function of
     one number.
 
-    Returns an ``Explanation``, which prints, shows itself in Jupyter, and holds the rows as data.
+    With ``compiled`` it is another list, that of the native code which ``wg.jit`` makes: which
+    equations share a loop, which became a call of BLAS, and which the evaluator runs. ``f`` is then
+    any function, jitted or not, or a Program (without arguments).
+
+    Returns an ``Explanation``, or a ``Compilation``; both print, show themselves in Jupyter, and
+    hold their rows as data.
     Raises ``ShapeError`` if ``along`` does not fit, or if reverse mode is asked for and the result
     is not one number; ``DtypeError`` if it is not a real one.
 
@@ -63,7 +90,23 @@ def explain(
         ...     print(term.source, term.formula, term.amount)
         t1 t1_bar * y 2.0
         t2 t2_bar * cos(x) 0.5403023058681398
+
+    And compiled:
+        >>> e = wg.explain(lambda x, y: np.sum(x * y), np.ones(99), np.ones(99), compiled=True)
+        >>> for row in e.rows[2:]:
+        ...     print(row.name, row.formula, row.text, row.memory)
+        t1 x * y inlined in loop 1 never stored
+        t2 sum(t1, axes=(0,)) loop 1 result
     """
+    if compiled:
+        if along is not None or mode is not None:
+            raise UnsupportedError(
+                "along and mode choose sweeps, and the list of what is compiled has none",
+                remedy="wg.explain(wg.grad(f), *args, compiled=True) for a compiled derivative",
+            )
+        if any(isinstance(leaf, Traced) for leaf in tree.flatten(args)[0]):
+            raise _inside_a_derivative()
+        return compilation_of(f, args)
     if mode not in (None, "forward", "reverse"):
         raise ValueError(f"mode is {mode!r}; it can be 'forward', 'reverse' or None")
     if mode == "reverse" and along is not None:
@@ -82,7 +125,9 @@ def explain(
         run.push(directions)
     if reverse:
         run.pull()
-    return run.explanation(_title(f, call), call.results, directions is not None, reverse)
+    return run.explanation(
+        title_of(f, call.parameters), call.results, directions is not None, reverse
+    )
 
 
 # -- the call --------------------------------------------------------------------------------------
@@ -104,11 +149,11 @@ def _recorded(f: Callable[..., Any], args: Sequence[Any]) -> _Call:
     leaves, spec = tree.flatten(args)
     places = [i for i, leaf in enumerate(leaves) if _is_numeric(leaf)]
     values = [_input(leaves[i]) for i in places]
-    parameters = _parameters(f, len(args))
+    parameters = parameters_of(f, len(args))
     paths: list[str] = []
     arguments: list[int] = []
     for position, (name, arg) in enumerate(zip(parameters, args, strict=True)):
-        found = _paths(arg, name)
+        found = paths_of(arg, name)
         paths.extend(found)
         arguments.extend([position] * len(found))
     results: list[str] = []
@@ -118,7 +163,7 @@ def _recorded(f: Callable[..., Any], args: Sequence[Any]) -> _Call:
         for i, value in zip(places, inputs, strict=True):
             full[i] = value
         result = called(f, tree.unflatten(spec, full), {})
-        results.extend(_paths(result, "result"))
+        results.extend(paths_of(result, "result"))
         return [result_leaf(leaf) for leaf in tree.flatten(result)[0]]
 
     program, captures = record(flat, [Type.of(value) for value in values], values)
@@ -149,49 +194,15 @@ def _input(leaf: Any) -> Array:
     return leaf if integers else number(leaf)
 
 
-def _parameters(f: Callable[..., Any], count: int) -> list[str]:
-    """A name for each of the positional arguments: that of the parameter, if it can be found."""
-    try:
-        parameters = list(inspect.signature(f).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    names: list[str] = []
-    for parameter in parameters:
-        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-            names.append(parameter.name)
-        elif parameter.kind is parameter.VAR_POSITIONAL:
-            names += [f"{parameter.name}[{i}]" for i in range(count - len(names))]
-    names += [f"x{i + 1}" for i in range(len(names), count)]
-    return names[:count]
-
-
-def _paths(value: Any, root: str) -> list[str]:
-    """How Python reaches each leaf of a tree: ``p['weights'][0]``."""
-    tree.flatten(value)
-    return [path.codify(root) for path in optree.tree_accessors(value, namespace=tree.NAMESPACE)]
-
-
 def _names(call: _Call) -> dict[Var, str]:
     """The inputs' names, and t1, t2, ... (or v, u, w: a letter that no input has taken)."""
-    taken = set(call.inputs)
     total = sum(len(equation.outputs) for equation in call.program.equations)
-    letter = next(
-        letter
-        for letter in itertools.chain("tvuwsrqz", map("t{}_".format, itertools.count()))
-        if not any(f"{letter}{i}" in taken for i in range(1, total + 1))
-    )
+    letter = free_letter(call.inputs, total)
     names = dict(zip(call.program.inputs, call.inputs, strict=True))
     for equation in call.program.equations:
         for var in equation.outputs:
             names[var] = f"{letter}{len(names) - len(call.inputs) + 1}"
     return names
-
-
-def _title(f: Callable[..., Any], call: _Call) -> str:
-    name = getattr(f, "__name__", type(f).__name__)
-    if not name.isidentifier() and name != "<lambda>":
-        return name
-    return f"{'f' if name == '<lambda>' else name}({', '.join(call.parameters)})"
 
 
 # -- which sweeps ----------------------------------------------------------------------------------
@@ -299,7 +310,7 @@ class _Run:
                 self.active.update(var for var in equation.outputs if var.type.differentiable)
 
     def _read(self, atom: Atom) -> Array:
-        return atom.value if isinstance(atom, Literal) else self.values[atom]
+        return atom.value if isinstance(atom, Constant) else self.values[atom]
 
     # -- forward ---------------------------------------------------------------------------------
 
@@ -437,7 +448,7 @@ class _Step:
         inputs: dict[Var, Tracer] = {}
         self.operands: list[Array] = []
         for atom in equation.inputs:
-            if isinstance(atom, Literal):
+            if isinstance(atom, Constant):
                 self.operands.append(atom.value)
                 continue
             if atom not in inputs:

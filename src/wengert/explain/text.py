@@ -14,7 +14,16 @@ from .signs import Signs, accented
 if TYPE_CHECKING:
     from .rows import Explanation, Row
 
-__all__ = ["adjoint_sums", "cells", "columns", "heading", "render", "tangent_sums", "width_of"]
+__all__ = [
+    "adjoint_sums",
+    "cells",
+    "columns",
+    "heading",
+    "render",
+    "table",
+    "tangent_sums",
+    "width_of",
+]
 
 NARROWEST = 9
 """Columns of text below which no column of the table is squeezed."""
@@ -103,8 +112,10 @@ def render(explanation: Explanation, width: int, digits: int, *, ascii: bool) ->
     sign: Callable[[str], str] = str if ascii else Signs(names, accent)
     parts = [heading(explanation)]
     if explanation.rows:
-        table = _table(explanation, width - 2, digits)
-        parts.append(textwrap.indent("\n".join(table), "  "))
+        body = [cells(explanation, row, digits) for row in explanation.rows]
+        marks = [", ".join(row.results) for row in explanation.rows]
+        lines = table(columns(explanation), body, marks, width - 2)
+        parts.append(textwrap.indent("\n".join(lines), "  "))
     if explanation.forward and (tangents := tangent_sums(explanation, digits)):
         lines = [
             (accent(name, "_dot"), [sign(side) for side in dict.fromkeys(sides) if side])
@@ -119,35 +130,43 @@ def render(explanation: Explanation, width: int, digits: int, *, ascii: bool) ->
     return "\n\n".join(parts)
 
 
-def _table(explanation: Explanation, width: int, digits: int) -> list[str]:
-    head = columns(explanation)
-    body = [cells(explanation, row, digits) for row in explanation.rows]
-    widths = _fitting([head, *body], width)
-    lines = [_line(head, widths), "  ".join("-" * w for w in widths)]
-    for row, texts in zip(explanation.rows, body, strict=True):
+def table(
+    head: Sequence[str],
+    body: Sequence[Sequence[str]],
+    marks: Sequence[str],
+    width: int,
+    left: int = 2,
+) -> list[str]:
+    """Lines of a table of at most ``width`` columns. ``marks`` say which results the rows are.
+
+    The first ``left`` columns are set to the left, the others to the right.
+    """
+    widths = _fitting([head, *body], width - len("  <- result") * any(marks))
+    lines = [_line(head, widths, left).rstrip(), "  ".join("-" * w for w in widths)]
+    for texts, mark in zip(body, marks, strict=True):
         wrapped = [_wrap(text, w) for text, w in zip(texts, widths, strict=True)]
         for number in range(max(map(len, wrapped))):
             part = [lines_[number] if number < len(lines_) else "" for lines_ in wrapped]
-            mark = f"  <- {', '.join(row.results)}" if row.results and not number else ""
-            lines.append((_line(part, widths) + mark).rstrip())
+            end = f"  <- {mark}" if mark and not number else ""
+            lines.append((_line(part, widths, left) + end).rstrip())
     return lines
 
 
 def _fitting(rows: Sequence[Sequence[str]], width: int) -> list[int]:
     """Widths of the columns: as their contents want, the widest squeezed until all fit."""
     widths = [max(map(width_of, column)) for column in zip(*rows, strict=True)]
-    room = width - 2 * (len(widths) - 1) - len("  <- result")
+    room = width - 2 * (len(widths) - 1)
     while sum(widths) > room and max(widths) > NARROWEST:
         widths[widths.index(max(widths))] -= 1
     return widths
 
 
-def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
+def _line(texts: Sequence[str], widths: Sequence[int], left: int) -> str:
     """Names and formulas to the left, numbers to the right."""
     padded: list[str] = []
     for place, (text, width) in enumerate(zip(texts, widths, strict=True)):
         space = " " * (width - width_of(text))
-        padded.append(text + space if place < 2 else space + text)
+        padded.append(text + space if place < left else space + text)
     return "  ".join(padded)
 
 

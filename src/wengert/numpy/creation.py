@@ -15,8 +15,8 @@ from ..trace import (
     ArrayTracer,
     Trace,
     Tracer,
-    concrete,
     implements,
+    layout,
     plain,
     snapshot,
 )
@@ -38,7 +38,7 @@ def _has_traced(nested: Any) -> bool:
 def _assemble(nested: Any) -> Array:
     """One array from a nesting that has traced values in it."""
     if isinstance(nested, Traced):
-        return nested
+        return nested.strong()
     if isinstance(nested, np.ndarray) and nested.dtype.kind == "O":
         flat = _stack([_assemble(item) for item in nested.ravel().tolist()])
         return reshape.bind(flat, shape=nested.shape + flat.shape[1:])
@@ -136,7 +136,7 @@ def full_like(
     shape = prototype.shape if shape is None else shape
     value = plain(fill_value)
     if not isinstance(value, Traced):
-        model = concrete(prototype)
+        model = layout(prototype)
         if model is None or np.ndim(model) == 0:
             made = np.full(shape, value, dtype)
         else:
@@ -207,7 +207,8 @@ def linspace(
     steps = np.arange(num).reshape(shape).astype(np.result_type(step, 0.0).type(0).real.dtype)
     made = steps * step + start if parts > 0 else steps * (stop - start) + start
     if endpoint and num > 1:
-        made = np.concatenate([made[:-1], np.broadcast_to(stop, (1, *made.shape[1:]))])
+        last = np.broadcast_to(stop, (1, *made.shape[1:]))
+        made = np.concatenate([made[:-1], np.astype(last, made.dtype)])
     if dtype is not None:
         made = np.astype(made, dtype)
     made = np.moveaxis(made, 0, axis)
@@ -245,7 +246,7 @@ def geomspace(
 
 
 def _kind(value: Any) -> Any:
-    return value.dtype if isinstance(value, Traced) else value
+    return value.promotes if isinstance(value, Traced) else value
 
 
 @implements(np.result_type)

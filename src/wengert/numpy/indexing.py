@@ -82,7 +82,10 @@ def _item(item: Any) -> Any:
         return item
     if isinstance(item, slice):
         return slice(_bound(item.start), _bound(item.stop), _bound(item.step))
-    if not isinstance(item, Traced):
+    if isinstance(item, Traced):
+        if item.__class__ is int:
+            return operator.index(item)
+    else:
         item = np.asarray(item)
         if item.dtype.kind == "O":
             item = plain(item)

@@ -19,7 +19,7 @@ from ..primitives import linalg, spectra
 from ..primitives.elementary import root
 from ..primitives.linalg import adjoint
 from ..program import Array
-from ..trace import concrete, implements
+from ..trace import implements, perhaps
 from .elementwise import arraylike
 from .reducing import normal_axes
 
@@ -66,8 +66,8 @@ def lstsq(a: Array, b: Array, rcond: float | None = None) -> tuple[Array, Array,
     cut = float(cut if rcond is None else rcond)
     x = np.matmul(linalg.pinv.bind(a, rcond=cut), b)
     values = spectra.svdvals.bind(a)
-    found = concrete(values)
-    rank = n if found is None else int(np.sum(found > cut * np.max(found, initial=0.0)))
+    found = perhaps(np.sum(values > cut * np.max(values, initial=0.0)))
+    rank = np.int32(n if found is None else found)
     excess = b - np.matmul(a, x)
     squares = np.real(excess * np.conjugate(excess))
     residuals = np.sum(squares, axis=0, keepdims=b.ndim == 1)
@@ -198,8 +198,7 @@ def eig(a: Array) -> Any:
     """Real where the matrix is and all eigenvalues are; complex where their values are unknown."""
     w, v = spectra.eig.bind(a)
     if a.dtype.kind != "c":
-        values = concrete(w)
-        if values is not None and np.all(values.imag == 0):
+        if perhaps(np.all(np.imag(w) == 0)):
             w, v = np.real(w), np.real(v)
     return _named("EigResult", (w, v))
 

@@ -19,7 +19,7 @@ from ..trace import (
     Tracer,
     View,
     as_view,
-    concrete,
+    layout,
     implements,
     plain,
     snapshot,
@@ -56,7 +56,7 @@ def _root(a: Array) -> Array:
 def shares_memory(a: Array, b: Array, max_work: int | None = None) -> bool:
     if _root(a) is not _root(b):
         return False
-    first, second = concrete(a), concrete(b)
+    first, second = layout(a), layout(b)
     return first is None or second is None or bool(np.shares_memory(first, second))
 
 
@@ -101,11 +101,11 @@ def reshape_(a: Array, /, shape: Any, order: str = "C", *, copy: bool | None = N
     made = reshape.bind(a, shape=shape)
     if copy is True or not isinstance(a, ArrayTracer) or not isinstance(made, ArrayTracer):
         return made
-    value = concrete(a)
+    value = layout(a)
     if value is None:
         kind = View if type(a) is ArrayTracer else _PerhapsView
         return kind(made, a, reshape, {"shape": shape})
-    if value.flags.c_contiguous or np.may_share_memory(value, concrete(made)):
+    if value.flags.c_contiguous or np.may_share_memory(value, layout(made)):
         return View(made, a, reshape, {"shape": shape})
     if copy is False:
         raise ValueError("unable to avoid creating a copy while reshaping")
@@ -143,7 +143,7 @@ def ravel(a: Array, order: str = "C") -> Array:
         return ravel(transpose_(a))
     if order not in ("C", "A", "K"):
         raise ValueError(f"order must be one of 'C', 'F', 'A' and 'K', not {order!r}")
-    value = concrete(a)
+    value = layout(a)
     unlike_c = isinstance(a, View) if value is None else not value.flags.c_contiguous
     if order != "C" and unlike_c and len(a.shape) > 1:
         raise UnsupportedError(

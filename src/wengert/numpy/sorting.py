@@ -12,7 +12,7 @@ from ..errors import UnsupportedError
 from ..primitive import Traced
 from ..primitives import sorting
 from ..program import Array
-from ..trace import concrete, implements
+from ..trace import implements, perhaps
 from .elementwise import along, arraylike
 from .reducing import normal_axes
 
@@ -60,9 +60,8 @@ def searchsorted(a: Array, v: Any, side: str = "left", sorter: Any = None) -> Ar
 @implements(np.digitize)
 def digitize(x: Array, bins: Array, right: bool = False) -> Array:
     bins = arraylike(bins)
-    known = concrete(bins)
-    if known is not None and np.any(np.diff(known) < 0):
-        return bins.shape[0] - searchsorted(bins[::-1], x, "left" if not right else "right")
+    if perhaps(np.any(np.diff(bins) < 0)):
+        return bins.shape[0] - searchsorted(bins[::-1], x, "left" if right else "right")
     return searchsorted(bins, x, "left" if right else "right")
 
 

@@ -139,6 +139,7 @@ heaviside = elementwise(
     "heaviside",
     np.heaviside,
     [lambda: 0.0, lambda x, y: np.where(x == 0, np.ones_like(y), np.zeros_like(y))],
+    lower=lambda x, y: np.where(x == 0, y, np.where(x < 0, 0, np.where(x > 0, 1, x))),
     doc="The second operand is the value at 0 exactly, and has a derivative there only.",
 )
 ldexp = elementwise(
@@ -150,6 +151,13 @@ ldexp = elementwise(
 )
 
 
+def _rounded(x: Array, decimals: int) -> Array:
+    if x.dtype.kind in "iu" and decimals >= 0:
+        return x
+    scale = math.prod([10.0] * abs(decimals))  # as NumPy rounds it
+    return np.rint(x * scale) / scale if decimals >= 0 else np.rint(x / scale) * scale
+
+
 round_ = nonlinear(
     "round",
     lambda x, decimals: np.round(x, decimals),
@@ -157,6 +165,7 @@ round_ = nonlinear(
     jvps=0,
     batch=lambda size, operands, batched, decimals: round_.bind(operands[0], decimals=decimals),
     examples=[Example(((3,),), {"decimals": 1})],
+    lower=_rounded,
 )
 
 absolute = elementwise(
@@ -195,6 +204,7 @@ step = elementwise(
     0,
     arity=2,
     dtype=promote,
+    lower=lambda x, y: np.where(x > y, 1, np.where(x == y, 0.5, 0)).astype(x.dtype),
     doc="1 where x > y, 1/2 where they are equal, 0 where x < y: how a tie is shared.",
 )
 maximum = elementwise(

@@ -108,8 +108,8 @@ arctan2 = elementwise(
 
 deg2rad = elementwise("deg2rad", np.deg2rad, [lambda: float(np.pi / 180)])
 rad2deg = elementwise("rad2deg", np.rad2deg, [lambda: float(180 / np.pi)])
-radians = elementwise("radians", np.radians, [lambda: float(np.pi / 180)])
-degrees = elementwise("degrees", np.degrees, [lambda: float(180 / np.pi)])
+radians = elementwise("radians", np.radians, [lambda: float(np.pi / 180)], lower="deg2rad")
+degrees = elementwise("degrees", np.degrees, [lambda: float(180 / np.pi)], lower="rad2deg")
 
 
 def _logistic(x: Array) -> Array:
@@ -122,6 +122,7 @@ logistic = elementwise(
     _logistic,
     [lambda x: logistic.bind(x) * logistic.bind(-x)],
     dtype=promote,
+    lower=lambda x: 1 / (1 + np.exp(-x)),
     doc="1 / (1 + exp(-x)), to full relative precision at both ends, and so are its derivatives.",
 )
 
@@ -139,6 +140,7 @@ excess = elementwise(
     _excess,
     [1, -1],
     dtype=promote,
+    lower=lambda x, y: np.where((x == y) & np.isinf(x), 0, x - y),
     doc="x - y, and 0 where both are the same infinity.",
 )
 logaddexp = elementwise(
@@ -148,6 +150,9 @@ logaddexp = elementwise(
         lambda x, y: logistic.bind(excess.bind(x, y)),
         lambda x, y: logistic.bind(excess.bind(y, x)),
     ],
+    lower=lambda x, y: np.where(
+        x == y, x + LN2, np.maximum(x, y) + np.log1p(np.exp(-np.abs(x - y)))
+    ),
 )
 logaddexp2 = elementwise(
     "logaddexp2",
@@ -156,6 +161,9 @@ logaddexp2 = elementwise(
         lambda x, y: logistic.bind(LN2 * excess.bind(x, y)),
         lambda x, y: logistic.bind(LN2 * excess.bind(y, x)),
     ],
+    lower=lambda x, y: np.where(
+        x == y, x + 1, np.maximum(x, y) + np.log1p(np.exp2(-np.abs(x - y))) / LN2
+    ),
 )
 root = elementwise(
     "root",
@@ -163,6 +171,7 @@ root = elementwise(
     [lambda ans: np.where(ans == 0, 0, 0.5 / np.where(ans == 0, 1, ans))],
     dtype=promote,
     domain=(0.2, 3.0),
+    lower="sqrt",
     doc="The square root whose derivatives at 0 are 0: for norms and standard deviations.",
 )
 
@@ -216,8 +225,21 @@ sinc_derivative = _family(
     (1, 2),
     "The derivative of this order of sinc(x) = sin(pi x) / (pi x).",
 )
+
+
+def _sinc(x: Array) -> Array:
+    t = np.pi * x
+    t = np.where(t == 0, float(np.finfo(t.dtype).eps), t)
+    return np.sin(t) / t
+
+
 sinc = elementwise(
-    "sinc", np.sinc, [lambda x: sinc_derivative.bind(x, order=1)], dtype=promote, domain=(-1.9, 1.8)
+    "sinc",
+    np.sinc,
+    [lambda x: sinc_derivative.bind(x, order=1)],
+    dtype=promote,
+    domain=(-1.9, 1.8),
+    lower=_sinc,
 )
 
 

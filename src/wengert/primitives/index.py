@@ -18,7 +18,7 @@ from ..primitive import Example, Operand, operand_type, promote
 from ..program import Array, Type
 from .shape import broadcast
 
-__all__ = ["ARRAY", "fill", "gather", "ghost", "scatter_add", "slice_", "update"]
+__all__ = ["ARRAY", "fill", "gather", "ghost", "index_text", "scatter_add", "slice_", "update"]
 
 ARRAY = "array"
 """Marks the place of an index array within an index."""
@@ -30,6 +30,19 @@ def fill(index: Index, arrays: Sequence[Any]) -> Index:
     """The index with its index arrays put in."""
     rest = iter(arrays)
     return tuple(next(rest) if item == ARRAY else item for item in index)
+
+
+def index_text(index: Index, arrays: Sequence[str] = ()) -> str:
+    """The index as it is written in Python, with texts for its index arrays: ``:, 2, ::-1``."""
+    rest = iter(arrays)
+    texts: list[str] = []
+    for item in index:
+        if isinstance(item, slice):
+            ends = ("" if end is None else str(end) for end in (item.start, item.stop))
+            texts.append(":".join(ends) + ("" if item.step is None else f":{item.step}"))
+        else:
+            texts.append(next(rest) if item == ARRAY else repr(item))
+    return ", ".join(texts)
 
 
 def ghost(shape: tuple[int, ...]) -> np.ndarray[Any, Any]:

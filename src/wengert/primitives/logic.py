@@ -82,5 +82,6 @@ stop_gradient = elementwise(
     operator.pos,
     0,
     dtype=promote,
+    lower="positive",
     doc="The value, as a constant of differentiation.",
 )

@@ -29,7 +29,7 @@ class Dual(Trace):
         """A fresh input with its tangent."""
         if isinstance(value, Traced) or isinstance(tangent, Traced):
             self.nested = True
-        return self.wrap(value, tangent)
+        return self.wrap(value.strong() if isinstance(value, Traced) else value, tangent)
 
     def constant(self, value: Array) -> Tracer:
         return self.wrap(value, None)
@@ -63,6 +63,10 @@ class Dual(Trace):
                     self.nested = True
                 values.append(value)
                 tangents.append(None)
+        if moving and primitive.joint:
+            with np.errstate(all="ignore"):
+                found, changes = primitive.pushed(values, tangents, params)
+            return tuple(self._result(v, t) for v, t in zip(found, changes, strict=True))
         ans = (primitive.bind if self.nested else primitive.evaluate)(*values, **params)
         if type(ans) is complex:
             ans = strong(ans)

@@ -136,6 +136,9 @@ class _Rewriter:
     def add(self, equation: Equation) -> None:
         primitive, params = equation.primitive, equation.params
         inputs = tuple(map(self.read, equation.inputs))
+        if primitive.effect:
+            self.equations.append(Equation(primitive, inputs, params, equation.outputs))
+            return
         found = self._identical(primitive, inputs, params, equation.outputs)
         if found is None:
             found = _folded(primitive, inputs, params, equation.outputs)
@@ -176,7 +179,7 @@ def _folded(
     primitive: Primitive, inputs: Sequence[Atom], params: Params, outputs: Sequence[Var]
 ) -> tuple[Atom, ...] | None:
     """The outputs as constants, where all inputs are constants and the outputs are small."""
-    if sum(var.type.size for var in outputs) > FOLD:
+    if sum(var.type.size for var in outputs) > FOLD or primitive.programs(params):
         return None
     values: list[Array] = []
     for atom in inputs:
@@ -192,11 +195,15 @@ def _folded(
 
 
 def eliminate_dead_code(program: Program) -> Program:
-    """The Program without the equations on which no output depends. Inputs stay."""
+    """The Program without the equations on which no output depends. Inputs and guards stay.
+
+    Loops and branches lose the results that nothing reads, and what only those need.
+    """
     needed = {atom for atom in program.outputs if isinstance(atom, Var)}
     kept: list[Equation] = []
     for equation in reversed(program.equations):
-        if needed.intersection(equation.outputs):
+        if equation.primitive.effect or needed.intersection(equation.outputs):
+            equation = equation.primitive.shrink(equation, [v in needed for v in equation.outputs])
             kept.append(equation)
             needed.update(atom for atom in equation.inputs if isinstance(atom, Var))
     return Program(program.inputs, tuple(reversed(kept)), program.outputs)

@@ -67,6 +67,7 @@ class Tape(Trace):
         """A fresh input."""
         if isinstance(value, Traced):
             self.nested = True
+            value = value.strong()
         self.count += 1
         return self.wrap(value, self.count - 1)
 
@@ -108,6 +109,10 @@ class Tape(Trace):
                     arg = self.held(arg)
             values.append(arg)
             places.append(None)
+        if params and moving and primitive.joint:
+            with np.errstate(all="ignore"):
+                ans, saved = primitive.taped(values, places, params)
+            return self._joined(primitive, places, ans, saved, params)
         if self.nested:
             ans = primitive.bind(*values, **params)
         elif params:
@@ -139,9 +144,14 @@ class Tape(Trace):
         self.check_results(ans)
         if primitive.flat or all(place is None for place in places):
             return tuple(self.wrap(a, None) if a.dtype.kind in "fc" else a for a in ans)
+        saved = primitive.save(values, ans, places, params)
+        return self._joined(primitive, places, ans, saved, params)
+
+    def _joined(
+        self, primitive: Primitive, places: Any, ans: Sequence[Array], saved: Any, params: Params
+    ) -> tuple[Any, ...]:
         outputs = tuple(range(self.count, self.count + len(ans)))
         self.count += len(ans)
-        saved = primitive.save(values, ans, places, params)
         self.rows.append((primitive.number, outputs, saved, params, *places))
         return tuple(
             self.wrap(a, o) if a.dtype.kind in "fc" else a
@@ -188,8 +198,9 @@ class Tape(Trace):
         """End the recording: later use of a traced value is an error, and arrays are writable."""
         self.open = False
         self._samples.clear()
-        while self._held:
-            self._held.pop().flags.writeable = True
+        for array in sorted(self._held, key=_depth):
+            array.flags.writeable = True
+        self._held.clear()
 
     # -- sweeps ----------------------------------------------------------------------------------
 
@@ -246,6 +257,14 @@ class Tape(Trace):
                     terms = primitive.pull(cotangent, saved, places, params or NONE)
                     sums.add_all(places, terms)
         return [sums.pop(place) for place in range(inputs)]
+
+
+def _depth(array: np.ndarray[Any, Any]) -> int:
+    """How many arrays this one is a view of: an owner has to be writable before its views."""
+    depth = 0
+    while isinstance(array.base, np.ndarray):
+        array, depth = array.base, depth + 1
+    return depth
 
 
 def _sample(array: np.ndarray[Any, Any]) -> bytes:

@@ -1,0 +1,5 @@
+"""Native code for Programs. ``build(program)`` makes it; LLVM is imported when it is first needed."""
+
+from .native import Native, build
+
+__all__ = ["Native", "build"]

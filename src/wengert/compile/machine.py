@@ -1,0 +1,301 @@
+"""LLVM: text of its intermediate representation to object code, object code to addresses.
+
+This file alone imports llvmlite, and not before it is needed. ``compile_object`` verifies,
+optimises and emits; ``link`` puts the object code into memory as a ``Library``, whose end frees the
+code. Between the two the object code is plain bytes, which ``store`` keeps on disk.
+
+Everything of LLVM happens under one lock, which ``fork`` waits for, so that a child process never
+inherits a compilation that has lost its thread. A Library that is dropped while another thread
+compiles is freed when that thread is done: dropping never waits.
+
+Known to be weak: each compilation leaves about 2 KiB behind, in LLVM's pass builder.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from ..errors import CompileError
+
+__all__ = [
+    "Host",
+    "Library",
+    "assembly",
+    "available",
+    "compile_object",
+    "host",
+    "link",
+    "optimised",
+]
+
+_OLDEST = (0, 45)
+"""The first llvmlite whose LLVM (20) has all that is used here."""
+
+_lock = threading.RLock()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The machine that code is made for: what has to be the same for object code to be reused."""
+
+    llvm: str
+    triple: str
+    cpu: str
+    features: str
+
+    def has(self, feature: str) -> bool:
+        """Whether the CPU has a feature, by LLVM's name for it (``avx2``, ``avx512f``)."""
+        return f"+{feature}" in self.features.split(",")
+
+
+@cache
+def _llvm() -> Any:
+    """llvmlite's binding, initialised. Raises ``CompileError`` where it is missing or too old."""
+    try:
+        import llvmlite
+        import llvmlite.binding as llvm
+    except (ImportError, OSError) as error:
+        raise CompileError(
+            f"native code needs llvmlite, which cannot be imported ({error})",
+            remedy="pip install 'llvmlite>=0.45'",
+        ) from error
+    version = tuple(int(part) for part in llvmlite.__version__.split(".")[:2])
+    if version < _OLDEST:
+        raise CompileError(
+            f"llvmlite {llvmlite.__version__} is too old to compile with",
+            remedy="pip install 'llvmlite>=0.45'",
+        )
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm
+
+
+def available() -> bool:
+    """Whether there is an llvmlite to compile with. Loads it."""
+    try:
+        host()
+    except CompileError:
+        return False
+    return True
+
+
+@cache
+def host() -> Host:
+    """The machine that this process runs on, as LLVM sees it.
+
+    Raises ``CompileError`` without a usable llvmlite.
+    """
+    with _lock:
+        llvm = _llvm()
+        try:
+            features = llvm.get_host_cpu_features().flatten()
+        except RuntimeError:
+            features = ""
+        version = ".".join(map(str, llvm.llvm_version_info))
+        return Host(version, llvm.get_process_triple(), llvm.get_host_cpu_name(), features)
+
+
+@cache
+def _target_machine(level: int) -> Any:
+    """What emits code for the host. Used under the lock only, so that one serves all."""
+    machine = host()
+    # On Windows the code model also chooses the object format that can be linked in memory.
+    model = "jitdefault" if os.name == "nt" else "small"
+    return (
+        _llvm()
+        .Target.from_triple(machine.triple)
+        .create_target_machine(
+            cpu=machine.cpu,
+            features=machine.features,
+            opt=level,
+            reloc="pic",
+            codemodel=model,
+            jit=True,
+        )
+    )
+
+
+def _run_passes(llvm: Any, module: Any, target: Any, level: int) -> None:
+    """LLVM's standard pipeline of a level, with both vectorisers."""
+    with llvm.create_pipeline_tuning_options(level) as options:
+        options.loop_vectorization = level > 1
+        options.slp_vectorization = level > 1
+        options.loop_interleaving = level > 1
+        options.loop_unrolling = level > 1
+        with llvm.create_pass_builder(target, options) as builder:
+            passes = builder.getModulePassManager()
+            try:
+                passes.run(module, builder)
+            finally:
+                # llvmlite's own `close` of a pass manager frees nothing: its class inherits an
+                # empty `_dispose` before the one that is meant.
+                with suppress(AttributeError):
+                    llvm.ffi.lib.LLVMPY_DisposeNewModulePassManger(passes)
+                    passes.detach()
+
+
+def _compiled(ir: str, level: int, emit: str) -> Any:
+    """Parse, verify and optimise IR, and give what the target machine's method ``emit`` makes."""
+    with _lock:
+        _free_discarded()
+        llvm = _llvm()
+        target = _target_machine(level)
+        with llvm.create_context() as context:
+            try:
+                with llvm.parse_assembly(ir, context) as module:
+                    module.triple = target.triple
+                    module.data_layout = str(target.target_data)
+                    module.verify()
+                    _run_passes(llvm, module, target, level)
+                    return str(module) if emit == "ir" else getattr(target, emit)(module)
+            except (RuntimeError, ValueError) as error:
+                raise CompileError(f"LLVM refuses the code: {error}") from error
+
+
+def compile_object(ir: str, level: int = 3) -> bytes:
+    """Object code for this machine, from the text of a module in LLVM's representation.
+
+    Parameters: ``ir``, the module (its target triple and data layout are set here); ``level``, how
+    hard to optimise, 0 to 3. Loops and straight lines are vectorised from level 2.
+
+    Raises ``CompileError`` for text that LLVM cannot parse or finds ill-formed, and where there is
+    no llvmlite.
+
+    Example:
+        >>> from wengert.compile.machine import compile_object, link
+        >>> code = compile_object("define double @f(double %x) { ret double %x }")
+        >>> library = link(code, {}, ["f"])
+        >>> library["f"] != 0
+        True
+    """
+    return bytes(_compiled(ir, level, "emit_object"))
+
+
+def optimised(ir: str, level: int = 3) -> str:
+    """The module after optimisation, as text. Raises as ``compile_object`` does."""
+    return str(_compiled(ir, level, "ir"))
+
+
+def assembly(ir: str, level: int = 3) -> str:
+    """The machine code of a module, as text. Raises as ``compile_object`` does."""
+    return str(_compiled(ir, level, "emit_assembly"))
+
+
+# -- linking ---------------------------------------------------------------------------------------
+
+_linked: dict[int, Any] = {}
+"""What the Libraries that there are hold, by the number that owns it."""
+
+_discarded: deque[Any] = deque()
+"""What dropped Libraries held. It is freed under the lock, by whoever has it next."""
+
+
+def _free_discarded() -> None:
+    """Free the code of dropped Libraries. Under the lock."""
+    while _discarded:
+        _discarded.popleft().close()
+
+
+class _Owner(int):
+    """Owns the code of one Library: the code is freed when this ends.
+
+    The garbage collector does not see this object, as it refers to nothing. So in a cycle of
+    garbage the code outlasts all finalisers, which may call it.
+    """
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        if sys.is_finalizing():
+            return
+        _discarded.append(_linked.pop(int(self)))
+        # Closing takes llvmlite's lock, which a compilation in another thread holds for long.
+        if _lock.acquire(blocking=False):
+            try:
+                _free_discarded()
+            finally:
+                _lock.release()
+
+
+class _Linker:
+    """LLVM's linker in memory, renewed now and then.
+
+    A Library that is freed leaves a trace of about 10 KiB in its linker, and a linker takes about
+    150 KiB. So some Libraries share one; the last of them frees it.
+    """
+
+    SHARE = 64
+
+    def __init__(self) -> None:
+        self.linked = 0
+        self.linker: Any = None
+
+    def link(self, builder: Any) -> Any:
+        """Link what a builder holds, in a library of its own. Under the lock."""
+        if self.linked % self.SHARE == 0:
+            if self.linker is not None:
+                self.linker.close()
+            self.linker = _llvm().create_lljit_compiler(
+                _target_machine(3), use_jit_link=os.name != "nt", suppress_errors=True
+            )
+        self.linked += 1
+        return builder.link(self.linker, f"wengert{self.linked}")
+
+
+_linker = _Linker()
+
+
+class Library:
+    """Code in memory. ``library[name]`` is the address of an exported function.
+
+    The addresses are valid as long as the Library lives. What is called through one must keep it.
+    """
+
+    __slots__ = ("_addresses", "_owner")
+
+    def __init__(self, owner: int, addresses: Mapping[str, int]) -> None:
+        self._owner = owner
+        self._addresses = addresses
+
+    def __getitem__(self, name: str) -> int:
+        return self._addresses[name]
+
+
+def link(code: bytes, imports: Mapping[str, int], exports: Iterable[str]) -> Library:
+    """Put object code into memory, ready to be called.
+
+    Parameters: ``code`` from ``compile_object``; ``imports``, addresses of symbols that it uses and
+    does not define (others are looked for among those of the process); ``exports``, the functions
+    whose addresses are wanted.
+
+    Raises ``CompileError`` if a symbol is missing, or the code is none for this machine.
+    """
+    wanted = tuple(exports)
+    with _lock:
+        _free_discarded()
+        llvm = _llvm()
+        builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+        for name, address in imports.items():
+            builder.import_symbol(name, address)
+        for name in wanted:
+            builder.export_symbol(name)
+        try:
+            resources = _linker.link(builder)
+        except RuntimeError as error:
+            raise CompileError(f"LLVM cannot link the code: {error}") from error
+        owner = _Owner(_linker.linked)
+        _linked[int(owner)] = resources
+        return Library(owner, {name: resources[name] for name in wanted})

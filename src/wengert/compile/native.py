@@ -1,0 +1,187 @@
+"""A Program as native code: built, linked, and called."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from ..errors import CompileError, GuardFailed, ShapeError
+from ..program import Array, Equation, Program, Type
+from . import control, products, steps, threads
+from .blas import addresses
+from .emit import PARALLEL
+from .lower import Lowering
+from .machine import link
+from .mathlib import used
+from .rewrite import rewritten
+from .store import store
+from .work import operations
+
+__all__ = ["Native", "build", "lowered"]
+
+_KERNEL = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
+_RELEASE = ctypes.CFUNCTYPE(None)
+
+SLOT = 16
+"""Bytes for the value of a guard that does not hold."""
+
+
+class Native:
+    """The native code of one Program.
+
+    ``address`` is that of a C function ``int32_t kernel(void **inputs, void **outputs)``; the
+    tables hold data pointers: of the Program's inputs and then of ``constants``; of its outputs and
+    then of a slot for the value of a guard that does not hold. It returns 0, or the number of that
+    guard (from 1), or -1 after an exception in Python, which ``take_error`` gives, -2 for want of
+    memory, -3 for an index that is out of bounds.
+    """
+
+    def __init__(self, program: Program, lowering: Lowering, ir: str, code: bytes) -> None:
+        self.program = program
+        self.ir = ir
+        self.object = code
+        self.constants = lowering.constants
+        self.report = lowering.report
+        self.callouts = len(lowering.callouts)
+        self.work = lowering.work
+        self._equations = lowering.callouts
+        self._errors = threading.local()
+        self._callback = _CALLBACK(self._call_out)
+        imports: dict[str, int] = {}
+        if self.callouts:
+            address = ctypes.cast(self._callback, ctypes.c_void_p).value
+            assert address is not None
+            imports["wengert_callout"] = address
+        for function in lowering.module.math.values():
+            imports.update(function.imports)
+        imports.update(addresses(lowering.module.declarations))
+        if PARALLEL in lowering.module.declarations:
+            imports[PARALLEL] = threads.address()
+        self._library = link(code, imports, ["kernel", "release"])
+        self.address = self._library["kernel"]
+        self._kernel = _KERNEL(self.address)
+        self._release: Callable[[], None] = _RELEASE(self._library["release"])
+        self._tables = threading.local()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_release"):
+            self._release()
+
+    # -- calls back into Python ------------------------------------------------------------------
+
+    def _call_out(self, number: int, table: int) -> int:
+        try:
+            equation = self._equations[number]
+            count = len(equation.inputs)
+            pointers = (ctypes.c_void_p * (count + len(equation.outputs))).from_address(table)
+            views = [
+                _view(pointers[i], atom.type)
+                for i, atom in enumerate((*equation.inputs, *equation.outputs))
+            ]
+            _run_equation(equation, views[:count], views[count:])
+        except BaseException as error:  # noqa: BLE001 - it crosses compiled code and is raised after
+            self._errors.error = error
+            return 1
+        return 0
+
+    def take_error(self) -> BaseException:
+        """The exception that ended the last call of this thread."""
+        error = getattr(self._errors, "error", None)
+        self._errors.error = None
+        return error if error is not None else CompileError("compiled code reported no exception")
+
+    # -- calls -----------------------------------------------------------------------------------
+
+    def run(self, values: Sequence[Array]) -> list[Array]:
+        """The outputs at ``values``, of the Program's input types.
+
+        Raises ``GuardFailed`` where a guard does not hold, ``ShapeError`` for values that do not
+        fit, and what a callout raised.
+        """
+        arrays = [
+            _fitting(value, var.type)
+            for value, var in zip(values, self.program.inputs, strict=True)
+        ]
+        results = [np.empty(atom.type.shape, atom.type.dtype) for atom in self.program.outputs]
+        slot = np.zeros(SLOT, np.uint8)
+        inputs = _table([*arrays, *self.constants])
+        outputs = _table([*results, slot])
+        status = self._kernel(ctypes.addressof(inputs), ctypes.addressof(outputs))
+        if status:
+            self.fail(status, slot)
+        return [result[()] if not result.shape else result for result in results]
+
+    def fail(self, status: int, slot: np.ndarray[Any, Any]) -> None:
+        """Raise what a status other than 0 stands for."""
+        if status > 0:
+            raise GuardFailed(status - 1, slot)
+        if status == -1:
+            raise self.take_error()
+        if status == -2:
+            raise MemoryError("there is not enough memory for the compiled function's workspace")
+        raise IndexError("an index is out of bounds")
+
+
+def _table(arrays: Sequence[np.ndarray[Any, Any]]) -> Any:
+    return (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
+
+
+def _view(pointer: int | None, type: Type) -> np.ndarray[Any, Any]:
+    size = max(type.size, 1) * type.dtype.itemsize
+    memory = (ctypes.c_char * size).from_address(pointer or 0)
+    return np.ndarray(type.shape, type.dtype, cast(Any, memory))
+
+
+def _run_equation(equation: Equation, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+    values: list[Any] = []
+    for atom, view in zip(equation.inputs, inputs, strict=True):
+        weak = getattr(atom, "weak", False)
+        values.append(atom.value if weak else view[()] if not view.shape else view)  # type: ignore[union-attr]
+    found = equation.primitive.evaluate(*values, **equation.params)
+    results = found if equation.primitive.multiple else (found,)
+    for view, result in zip(outputs, results, strict=True):
+        view[...] = result
+
+
+def _fitting(value: Array, type: Type) -> np.ndarray[Any, Any]:
+    array = np.asarray(value)
+    if array.shape != type.shape or array.dtype != type.dtype:
+        raise ShapeError(f"the compiled Program takes {type}, and was given {Type.of(array)}")
+    flags = array.flags
+    if flags.c_contiguous and flags.aligned and array.dtype.isnative:
+        return array
+    return np.array(array, type.dtype.newbyteorder("="), order="C")
+
+
+def build(program: Program) -> Native:
+    """Native code for a Program. Raises ``CompileError`` if there is a fault in making it.
+
+    What has no native code yet is called out to the evaluator, so that every Program can be built.
+
+    Example:
+        >>> import numpy as np, wengert as wg
+        >>> from wengert.compile import build
+        >>> native = build(wg.trace(lambda x: np.sum(x * x))(np.ones(3)))
+        >>> native.run([np.array([1.0, 2.0, 3.0])])
+        [np.float64(14.0)]
+    """
+    lowering, ir = lowered(program)
+    return Native(lowering.program, lowering, ir, store().compile(ir, lowering.module.level))
+
+
+def lowered(program: Program) -> tuple[Lowering, str]:
+    """What is compiled for a Program: its lowering, and the text for LLVM. Needs no llvmlite."""
+    lowering = Lowering(rewritten(program))
+    text = lowering.run()
+    # Of a loop that may be long, other threads are not to wait for the end.
+    lowering.work = operations(lowering.program, unknown=1000)
+    keep = used(lowering.module.math.values())
+    return lowering, f"{keep}\n{text}" if keep else text
+
+
+_ = control, products, steps

@@ -1,0 +1,135 @@
+"""A call taken apart: its key, and the leaves that become inputs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from .. import tree
+from ..errors import DtypeError
+from ..primitive import Traced
+from ..program import Array
+from ..recorder import Recorder
+from ..trace import snapshot
+from .keys import dynamic_key, token
+from .tracing import InlinedError
+
+__all__ = ["Asked", "Static"]
+
+
+class Static:
+    """Which arguments count by value: by position, by name, or either way for a parameter."""
+
+    def __init__(
+        self, function: Callable[..., Any], argnums: tuple[int, ...], argnames: tuple[str, ...]
+    ) -> None:
+        self.argnums = argnums
+        self.argnames = argnames
+        self.places = set(argnums)
+        self.names = set(argnames)
+        if not argnums and not argnames:
+            return
+        try:
+            parameters = list(inspect.signature(function).parameters.values())
+        except (TypeError, ValueError):
+            return
+        positional = [
+            p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
+        for place in argnums:
+            if -len(positional) <= place < len(positional):
+                self.names.add(positional[place])
+        self.places.update(i for i, name in enumerate(positional) if name in self.names)
+
+    def split(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Any, Any, dict[Any, Any]]:
+        """The positional and the named arguments that are not static, and those that are."""
+        if not self.places and not self.names:
+            return args, kwargs, {}
+        places = {place % len(args) for place in self.places if -len(args) <= place < len(args)}
+        static: dict[Any, Any] = {place: args[place] for place in sorted(places)}
+        static.update((name, kwargs[name]) for name in kwargs if name in self.names)
+        moving = tuple(arg for place, arg in enumerate(args) if place not in static)
+        return moving, {k: v for k, v in kwargs.items() if k not in static}, static
+
+    def key(self, static: dict[Any, Any]) -> Hashable:
+        """The static arguments as a key. DtypeError if one cannot be hashed."""
+        for place, value in static.items():
+            try:
+                hash(value)
+            except TypeError as error:
+                raise DtypeError(
+                    f"the static argument {place!r} of a jitted function is a "
+                    f"{type(value).__name__}, which cannot be hashed",
+                    remedy="a tuple for a list, a frozen dataclass for an object; or leave arrays "
+                    "and numbers to be no static arguments",
+                ) from error
+        return tuple((place, type(value), value) for place, value in static.items())
+
+
+class Asked:
+    """A call: its arguments, its key, its leaves, and which of them are inputs.
+
+    Raises ``InlinedError`` if an argument belongs to a Program that is being recorded.
+    """
+
+    __slots__ = (
+        "args",
+        "inputs",
+        "key",
+        "kwargs",
+        "leaves",
+        "places",
+        "spec",
+        "static",
+        "traced",
+    )
+
+    def __init__(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], static: Static, outside: Hashable
+    ) -> None:
+        self.args = args
+        self.kwargs = kwargs
+        moving, named, self.static = static.split(args, kwargs)
+        self.leaves, self.spec = tree.flatten((moving, named))
+        self.places: list[int] = []
+        self.inputs: list[Any] = []
+        self.traced = False
+        keys: list[Hashable] = []
+        for place, leaf in enumerate(self.leaves):
+            below = leaf
+            if isinstance(leaf, Traced):
+                self.traced = True
+                leaf = snapshot(leaf)
+                below = _below(leaf)
+            key = dynamic_key(below)
+            if key is None:
+                keys.append(token(leaf))
+            else:
+                keys.append(key)
+                self.places.append(place)
+                self.inputs.append(leaf)
+        self.key = (self.spec, tuple(keys), static.key(self.static), outside)
+
+    def rebuilt(self, handles: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments with other values in the place of the inputs."""
+        full = list(self.leaves)
+        for place, handle in zip(self.places, handles, strict=True):
+            full[place] = handle
+        moving, named = tree.unflatten(self.spec, full)
+        args = list(moving)
+        for place in sorted(place for place in self.static if isinstance(place, int)):
+            args.insert(place, self.static[place])
+        named |= {name: v for name, v in self.static.items() if isinstance(name, str)}
+        return tuple(args), named
+
+
+def _below(value: Array) -> Array:
+    """The array under traces that differentiate; InlinedError where a Program is being recorded."""
+    while isinstance(value, Traced):
+        if isinstance(value._trace, Recorder):
+            raise InlinedError
+        value = value._value
+    return value

@@ -1,0 +1,448 @@
+"""``jit``: functions that are compiled while they are used.
+
+A call is looked up by its key (``keys``); the paths of that key (``paths``) are tried from the last
+one on; where none fits the function is traced (``run``) and the new path compiled in the
+background (``execute``). Whatever cannot be traced is run as it is.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import threading
+import types
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from ..calls import check_callable
+from ..errors import GuardFailed, JitWarning
+from ..program import Array, Program
+from ..trace import concrete
+from .asked import Asked, Static
+from .call import call
+from .execute import unbox
+from .fast import shortcut
+from .keys import Environment, Same, UnkeyableError
+from .paths import TRACES, Path, Paths
+from .report import count, report_text
+from .run import Run, finish, generators_state, traced_run
+from .tracing import InlinedError
+
+__all__ = ["Jitted", "jit"]
+
+MOST = 256
+"""Signatures that are kept for a function; the least recently used one is dropped."""
+
+FIRST = 4
+"""So many paths of a signature are compiled at once."""
+
+AGAIN = 2
+"""The others are compiled at their second use."""
+
+OFTEN = 16
+"""Every so many calls of a path it is put in front, as the one to try first."""
+
+
+_NOTICES: list[str] = []
+"""That there is no compiler, once it has been said."""
+
+
+def enabled() -> bool:
+    """Whether the environment leaves ``jit`` on; ``WENGERT_JIT=0`` turns it off."""
+    return os.environ.get("WENGERT_JIT", "1") != "0"
+
+
+def _native(value: Array) -> Array:
+    """An argument as a Program takes it: of native byte order, aligned."""
+    if isinstance(value, np.ndarray) and not (value.dtype.isnative and value.flags.aligned):
+        return value.astype(value.dtype.newbyteorder("="))
+    return value
+
+
+_NUMBERS = frozenset({float, int, bool, complex})
+
+
+def _number(value: Array) -> Array:
+    """A Python number as NumPy's, and an array without axes as a scalar."""
+    return unbox(np.asarray(value) if type(value) in _NUMBERS else value)
+
+
+class Jitted:
+    """A function under ``jit``. Calling it gives what the function gives."""
+
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_environment",
+        "_fast",
+        "_hits",
+        "_lock",
+        "_name",
+        "_plain",
+        "_signatures",
+        "_static",
+        "_traces",
+        "_warned",
+        "function",
+        "waits",
+    )
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        static_argnums: Sequence[int] = (),
+        static_argnames: Sequence[str] = (),
+        wait: bool = False,
+    ) -> None:
+        self.function = function
+        self.waits = wait
+        self._fast: Callable[..., Any] = self._general
+        self._signatures: dict[Any, Paths] = {}
+        self._lock = threading.Lock()
+        self._environment: Environment | None = None
+        self._warned = False
+        self._plain = ""
+        self._traces = 0
+        self._hits = 0
+        functools.update_wrapper(self, function, updated=())
+        self._name: str = getattr(function, "__qualname__", type(function).__name__)
+        self._static = Static(function, tuple(static_argnums), tuple(static_argnames))
+
+    # -- calling ---------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._fast(*args, **kwargs)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def _general(self, *args: Any, **kwargs: Any) -> Any:
+        if self._plain or not enabled():
+            return self.function(*args, **kwargs)
+        try:
+            asked = self._ask(args, kwargs)
+        except InlinedError:
+            return self.function(*args, **kwargs)
+        except UnkeyableError as error:
+            self._warn(f"an argument is no input and no constant: a {error}")
+            return self.function(*args, **kwargs)
+        paths = self._paths(asked.key)
+        if paths.plain is not None:
+            return self.function(*args, **kwargs)
+        values = [_native(value) for value in asked.inputs]
+        if asked.traced:
+            return self._differentiated(asked, paths, values)
+        return self._run(asked, paths, values)
+
+    def _run(self, asked: Asked, paths: Paths, values: Sequence[Array]) -> Any:
+        """Run the path that fits, or trace a new one."""
+        numbers = [_number(value) for value in values]
+        path = paths.recent
+        while path is not None:
+            if path.mutated and not _may_write(path, asked.inputs):
+                return self.function(*asked.args, **asked.kwargs)
+            try:
+                outputs = path.executable.run(numbers)
+            except GuardFailed as failure:
+                path = paths.instead(path, failure.index, failure.value)
+            except Exception:  # the function itself raises the right one
+                return self.function(*asked.args, **asked.kwargs)
+            else:
+                self._hits += 1
+                paths.touch(path)
+                if path.executable.failure is not None:
+                    self._complain(path)
+                if path.calls == AGAIN:
+                    path.executable.start(self.waits)
+                if path.calls % OFTEN == 1 and path.executable.native is not None:
+                    made = shortcut(path, asked, self._environment, self._general)
+                    self._fast = made or self._general
+                return finish(path, outputs, values, asked.inputs)
+        return self._first(asked, paths, values)
+
+    def _first(self, asked: Asked, paths: Paths, values: Sequence[Array]) -> Any:
+        """Trace a path that has not been taken before; its run is this call."""
+        found, refusal = self._trace(asked, paths, values)
+        if found is None or (found.path.mutated and not _may_write(found.path, asked.inputs)):
+            result = self.function(*asked.args, **asked.kwargs)
+            if refusal:
+                self._give_up(paths, refusal)
+            return result
+        return finish(found.path, found.values, values, asked.inputs)
+
+    def _differentiated(self, asked: Asked, paths: Paths, values: Sequence[Array]) -> Any:
+        """A call inside of a derivative: one equation, the call of the path's Program."""
+        inputs = [_number(value) for value in values]
+        path = paths.recent
+        if path is None:
+            path = self._path_below(asked, paths, values)
+        while path is not None and not path.cuts and not path.mutated:
+            try:
+                outputs = call.bind(*inputs, program=path.program)
+            except GuardFailed as failure:
+                path = paths.instead(path, failure.index, failure.value)
+                if path is None:
+                    path = self._path_below(asked, paths, values)
+            except Exception:  # the function itself raises the right one
+                break
+            else:
+                paths.touch(path)
+                return finish(path, outputs, values, asked.inputs)
+        return self.function(*asked.args, **asked.kwargs)
+
+    def _path_below(self, asked: Asked, paths: Paths, values: Sequence[Array]) -> Path | None:
+        """A new path, traced with the values under all traces; None where there can be none."""
+        found, refusal = self._trace(asked, paths, [concrete(value) for value in values])
+        if refusal:
+            paths.give_up(refusal)
+        return found.path if found is not None and found.path in paths.paths else None
+
+    # -- tracing ---------------------------------------------------------------------------------
+
+    def _trace(self, asked: Asked, paths: Paths, values: Sequence[Array]) -> tuple[Run | None, str]:
+        """Trace the function; without a run, why it cannot be traced (nothing if for once)."""
+        generators = () if self._environment is None else self._environment.generators()
+        before = generators_state(generators)
+        try:
+            run = traced_run(self.function, values, asked.rebuilt, self._name)
+        except InlinedError:
+            return None, ""
+        except Exception as error:  # whether it is the user's own will be seen
+            return None, _reason(error)
+        try:
+            after = self._ask(asked.args, asked.kwargs).key
+        except (InlinedError, UnkeyableError):
+            return None, "it keeps a traced value in a variable or an object outside of itself"
+        if after != asked.key:
+            self._give_up_all("it changes variables or objects outside of itself")
+        elif generators_state(generators) != before:
+            self._give_up_all("it draws random numbers")
+        else:
+            self._keep(paths, run.path)
+        return run, ""
+
+    def _keep(self, paths: Paths, path: Path) -> None:
+        """Keep a new path, and compile it: the first ones at once, others when they are met again.
+
+        Gives up where paths are traced again and again and hardly used.
+        """
+        paths.traces += 1
+        self._traces += 1
+        if paths.hopeless:
+            self._give_up(paths, "its control flow takes a new path at nearly every call")
+        elif self._traces > TRACES and self._hits < self._traces:
+            self._give_up_all("nearly every call has other shapes, constants or variables")
+        else:
+            if len(paths.paths) < FIRST or self.waits:
+                path.executable.start(self.waits)
+            paths.add(path)
+
+    def _give_up_all(self, reason: str) -> None:
+        self._plain = reason
+        self._signatures = {}
+        self._fast = self._general
+        self._warn(reason)
+
+    def _give_up(self, paths: Paths, reason: str) -> None:
+        paths.give_up(reason)
+        self._warn(reason)
+
+    def _complain(self, path: Path) -> None:
+        """Say once that a path could not be compiled."""
+        failure = path.executable.failure
+        if self._warned or (path.executable.missing and _NOTICES):
+            return
+        self._warned = True
+        if path.executable.missing:
+            _NOTICES.append(failure or "")
+            text = (
+                f"wengert.jit evaluates without compiling, as {failure}; the results are the same. "
+                "`pip install llvmlite` makes it fast."
+            )
+        else:
+            text = (
+                f"{self._name} could not be compiled and is evaluated instead, with the same "
+                f"results: {failure}. Please report this with the text of f.lower(*args)."
+            )
+        warnings.warn(text, JitWarning, stacklevel=4)
+
+    def _warn(self, reason: str) -> None:
+        """Say once why the function is not compiled for some arguments."""
+        if self._warned:
+            return
+        self._warned = True
+        warnings.warn(
+            f"{self._name} is run as it would be without wg.jit: {reason}",
+            JitWarning,
+            stacklevel=2,
+        )
+
+    # -- keys ------------------------------------------------------------------------------------
+
+    def _ask(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked:
+        if self._environment is None:
+            self._environment = Environment(self.function)
+        return Asked(args, kwargs, self._static, self._environment.key())
+
+    def _paths(self, key: Any) -> Paths:
+        """The paths for a key, new ones if it has not been met."""
+        found = self._signatures.get(key)
+        if found is None:
+            with self._lock:
+                found = self._signatures.setdefault(key, Paths())
+                if len(self._signatures) > MOST:
+                    oldest = min(self._signatures, key=lambda k: self._signatures[k].used)
+                    del self._signatures[oldest]
+        found.use()
+        return found
+
+    # -- what there is ---------------------------------------------------------------------------
+
+    def lower(self, *args: Any, **kwargs: Any) -> Program:
+        """The simplified Program of the path that the function takes at these arguments.
+
+        Raises what prevents it from being traced.
+        """
+        return self.traced(*args, **kwargs).program
+
+    def traced(self, *args: Any, **kwargs: Any) -> Path:
+        """The path that the function takes at these arguments: that which is kept, or a new one."""
+        asked = self._ask(args, kwargs)
+        values = [_native(value) for value in asked.inputs]
+        found = traced_run(self.function, values, asked.rebuilt, self._name).path
+        return next((path for path in self.paths() if path.program == found.program), found)
+
+    def paths(self) -> list[Path]:
+        """All paths that are kept at present, those of one signature together."""
+        return [path for paths in list(self._signatures.values()) for path in paths.paths]
+
+    def report(self) -> str:
+        """Each signature and its paths: what guards them, how they are run, how long they took."""
+        return report_text(self)
+
+    def wait(self) -> Jitted:
+        """Return when all that has been traced is compiled."""
+        for path in self.paths():
+            path.executable.compile_all()
+        return self
+
+    def clear(self) -> None:
+        """Forget all paths."""
+        with self._lock:
+            self._fast = self._general
+            self._signatures = {}
+            self._environment = None
+            self._warned, self._plain = False, ""
+            self._traces = self._hits = 0
+
+    def __repr__(self) -> str:
+        paths = self.paths()
+        if self._plain or not self._signatures:
+            return f"<jitted {self._name}: {'run as it is' if self._plain else 'not called yet'}>"
+        native = sum(path.executable.native is not None for path in paths)
+        return f"<jitted {self._name}: {count(len(paths), 'path')}, {native} native>"
+
+    # -- pickling --------------------------------------------------------------------------------
+
+    def __reduce__(self) -> Any:
+        place: str = getattr(self, "__qualname__", "")
+        home: Any = sys.modules.get(getattr(self, "__module__", None) or "")
+        for name in place.split("."):
+            home = getattr(home, name, None)
+        if home is self:
+            return place
+        static = self._static
+        return _again, (self.function, static.argnums, static.argnames, self.waits)
+
+    def __jit_token__(self) -> Any:
+        """In the keys of other functions it counts as itself."""
+        return Same(self)
+
+
+def _again(
+    function: Callable[..., Any], argnums: Sequence[int], argnames: Sequence[str], wait: bool
+) -> Jitted:
+    return Jitted(function, argnums, argnames, wait)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, and the user's line where it is known."""
+    text = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    line = getattr(error, "line", None)
+    return f"{text}\n  {line}" if line else text
+
+
+def _may_write(path: Path, inputs: Sequence[Any]) -> bool:
+    """Whether the arguments that the function changes can be changed one by one."""
+    arrays = [value for value in inputs if isinstance(value, np.ndarray)]
+    for place in path.mutated:
+        target = inputs[place]
+        if not target.flags.writeable:
+            return False
+        if sum(np.may_share_memory(target, other) for other in arrays) > 1:
+            return False
+    return True
+
+
+@overload
+def jit(
+    f: Callable[..., Any],
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    wait: bool = False,
+) -> Jitted: ...
+
+
+@overload
+def jit(
+    f: None = None,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    wait: bool = False,
+) -> Callable[[Callable[..., Any]], Jitted]: ...
+
+
+def jit(
+    f: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    wait: bool = False,
+) -> Any:
+    """``f``, compiled to native code while it is used; results are those of ``f``.
+
+    The first call with arguments of a kind (nesting, shapes, dtypes) runs ``f`` and records what it
+    computes; that is compiled in the background, and later calls run the native code. Control flow
+    that depends on values is followed: a call that takes another branch is recorded anew. Arguments
+    that are no numbers or arrays, and those named by ``static_argnums`` or ``static_argnames``,
+    count by value and must be hashable. With ``wait`` the first call returns when all is compiled.
+
+    Where ``f`` would return a Python float, an ``np.float64`` comes back. Printing and other
+    effects happen only while recording. What cannot be recorded runs as without ``jit``, with one
+    ``wengert.errors.JitWarning``. Derivatives go inside (``jit(grad(f))``, the fastest) or around.
+
+    ``f.lower(*args)`` is the Program, ``f.report()`` what is compiled, ``f.wait()`` waits for it,
+    ``f.clear()`` forgets it. The environment variable ``WENGERT_JIT=0`` turns ``jit`` off, and
+    ``WENGERT_JIT_WAIT=1`` makes every call wait. Raises ``DtypeError`` for a static argument that
+    cannot be hashed.
+
+    Example:
+        >>> import numpy as np, wengert as wg
+        >>> @wg.jit
+        ... def f(x):
+        ...     return np.sum(x**2) if x[0] > 0 else np.sum(x)
+        >>> f(np.array([1.0, 2.0])), f(np.array([-1.0, 2.0]))
+        (np.float64(5.0), np.float64(1.0))
+    """
+    argnums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
+    if f is None:
+        return lambda function: Jitted(function, argnums, names, wait)
+    check_callable(f, "jit")
+    return Jitted(f, argnums, names, wait)

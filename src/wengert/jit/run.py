@@ -1,0 +1,172 @@
+"""One traced run of a function: its result, and the path that repeats it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..calls import annotate, result_leaf
+from ..errors import UnsupportedError
+from ..primitive import Traced
+from ..program import Array, Literal, Program
+from ..trace import ArrayTracer, check_kind, plain, snapshot
+from ..transforms import simplify
+from .execute import executable
+from .paths import Output, Path, value_token
+from .tracing import JitRecorder
+from .weak import WeakTracer
+
+__all__ = ["Run", "finish", "generators_state", "traced_run"]
+
+_CONSTANT = (int, float, complex, bool, str, bytes, type(None))
+
+
+class Run:
+    """A path with the values that its first run gave."""
+
+    def __init__(self, path: Path, values: Sequence[Array]) -> None:
+        self.path = path
+        self.values = values
+
+
+def traced_run(
+    f: Callable[..., Any],
+    values: Sequence[Array],
+    rebuilt: Callable[[Sequence[Any]], tuple[Any, Any]],
+    name: str,
+) -> Run:
+    """Run ``f`` once, recording its path.
+
+    ``values`` are the arguments that become inputs; ``rebuilt`` puts stand-ins for them into the
+    arguments of the call. Raises whatever goes wrong while tracing.
+    """
+    recorder = JitRecorder()
+    handles = [recorder.given(value) for value in values]
+    args, kwargs = rebuilt(handles)
+    before = tree.flatten((args, kwargs))
+    try:
+        result = f(*args, **kwargs)
+        leaves, spec = tree.flatten(result)
+        atoms: list[Any] = []
+        found: list[Array] = []
+        outputs = [_output(leaf, recorder, atoms, found) for leaf in leaves]
+        _check_containers(before, tree.flatten((args, kwargs)))
+        mutated = [i for i, h in enumerate(handles) if isinstance(h, ArrayTracer) and h.version > 0]
+        for place in mutated:
+            handle = snapshot(handles[place])
+            atoms.append(recorder.atom(handle))
+            found.append(recorder.value(handle))
+    except (TypeError, ValueError) as error:
+        annotate(error)
+        raise
+    finally:
+        recorder.open = False
+    program = Program(tuple(recorder.inputs), tuple(recorder.equations), tuple(atoms))
+    program = simplify(program)
+    guards = [
+        (var.type.dtype, value_token(expected, var.type.dtype)) for var, expected in recorder.guards
+    ]
+    path = Path(program, executable(program, name), guards, outputs, spec, mutated, recorder.cuts)
+    return Run(path, found)
+
+
+def _check_containers(before: Any, after: Any) -> None:
+    """Refuse a function that changed the lists, dicts or objects that it was given."""
+    same = before[1] == after[1]
+    if not same or any(a is not b for a, b in zip(before[0], after[0], strict=True)):
+        raise UnsupportedError(
+            "the function changed a list, a dict or an object among its arguments"
+        )
+
+
+def _output(leaf: Any, recorder: JitRecorder, atoms: list[Any], found: list[Array]) -> Output:
+    boxed = False
+    if isinstance(leaf, np.ndarray) and not isinstance(leaf, Traced):
+        if type(leaf) is not np.ndarray:
+            check_kind(leaf)
+            if type(leaf) is not np.ndarray:
+                raise UnsupportedError(f"the function returned a {type(leaf).__name__}")
+        boxed = leaf.ndim == 0
+        leaf = plain(leaf)
+    if not isinstance(leaf, Traced):
+        if isinstance(leaf, np.ndarray):
+            if leaf.dtype.kind not in "fciub":
+                raise UnsupportedError(f"the function returned an array of {leaf.dtype}")
+            atoms.append(Literal(leaf))
+            found.append(leaf)
+            return Output(len(atoms) - 1, boxed=boxed)
+        if type(leaf) in _CONSTANT or isinstance(leaf, np.generic):
+            return Output(None, leaf)
+        raise UnsupportedError(f"the function returned a {type(leaf).__name__}")
+    if type(leaf) is WeakTracer and leaf._trace is recorder:
+        if type(leaf._node.value) in (int, bool):
+            return Output(None, recorder.force(leaf))
+        value: Array = np.asarray(leaf._node.value)[()]
+    else:
+        leaf = result_leaf(leaf)
+        value = recorder.value(leaf)
+    if isinstance(value, np.ndarray) and not value.shape:
+        boxed = True
+    atoms.append(recorder.atom(leaf))
+    found.append(value)
+    return Output(len(atoms) - 1, boxed=boxed)
+
+
+def finish(
+    path: Path, values: Sequence[Array], given: Sequence[Array], leaves: Sequence[Any]
+) -> Any:
+    """The result of a call from the values of a path's outputs; writes into mutated arguments.
+
+    ``given`` are the inputs as they were computed with, ``leaves`` the caller's own.
+    """
+    count = len(values) - len(path.mutated)
+    taken = set(map(id, given))
+    fresh = [_fresh(value, taken) for value in values[:count]]
+    for place, value in zip(path.mutated, values[count:], strict=True):
+        np.copyto(leaves[place], value)
+    found = [
+        output.constant
+        if output.place is None
+        else np.asarray(fresh[output.place])
+        if output.boxed and not isinstance(fresh[output.place], Traced)
+        else fresh[output.place]
+        for output in path.outputs
+    ]
+    return tree.unflatten(path.spec, found)
+
+
+def _fresh(value: Array, taken: set[int]) -> Array:
+    """A value that shares its memory with nothing else."""
+    if not isinstance(value, np.ndarray):
+        return value
+    if not value.shape:
+        return value[()]
+    if value.base is not None or id(value) in taken or not value.flags.writeable:
+        value = value.copy()
+    taken.add(id(value))
+    return value
+
+
+def generators_state(more: Sequence[Any]) -> Any:
+    """The state of the global generators of random numbers, and of ``more``.
+
+    To notice that they were used.
+    """
+    state: Any = np.random.get_state(legacy=False)
+    return (
+        state["state"]["pos"],
+        state["state"]["key"][:8].tobytes(),
+        random.getstate(),
+        *(_generator_state(generator) for generator in more),
+    )
+
+
+def _generator_state(generator: Any) -> Any:
+    if isinstance(generator, random.Random):
+        return generator.getstate()
+    bits = getattr(generator, "bit_generator", None) or getattr(generator, "_bit_generator", None)
+    return repr((generator if bits is None else bits).state)

@@ -1,0 +1,294 @@
+"""Python numbers as arguments of a jitted function.
+
+A Python number does not take part in NumPy's promotion: float32 * 2.0 is float32. A ``WeakTracer``
+stands for one. Where it meets an array it is converted to what NumPy would make of it; where
+Python's numbers meet each other they stay weak, and what Python computes in another way than NumPy
+(a division by zero, integers without bounds, powers) is forced: the path is for that value.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..kinds import Elementwise
+from ..primitive import UFUNCS, Params, Primitive, promotion
+from ..primitives import arithmetic, logic
+from ..primitives.shape import convert
+from ..program import Array, Atom, Literal, Type
+from ..trace import Tracer
+from .node import Node, user_asks
+
+__all__ = ["WeakTracer", "hardened"]
+
+NUMBERS = frozenset({int, float, complex, bool})
+DOUBLE = np.dtype(np.float64)
+
+
+class WeakTracer(Tracer):
+    """A Python number of which a jitted function is given a stand-in."""
+
+    __slots__ = ()
+
+    def __getattribute__(self, name: str) -> Any:
+        if name[0] == "_" or name in ("strong", "promotes"):
+            return super().__getattribute__(name)
+        value = self._node.value
+        if not hasattr(value, name):
+            if user_asks(2):
+                raise AttributeError(f"{type(value).__name__!r} object has no attribute {name!r}")
+            return super().__getattribute__(name)
+        if name == "real" and type(value) is float:
+            return self
+        return getattr(self._trace.force(self), name)
+
+    def strong(self) -> Tracer:
+        """The same number as NumPy's, of a strong dtype."""
+        node = self._node
+        return Tracer(self._trace, None, Node(node.atom, node.type, _numpy(node.value)))
+
+    @property
+    def promotes(self) -> Any:
+        """A Python number of its class: weak."""
+        return type(self._node.value)()
+
+    def __hash__(self) -> int:
+        return hash(self._trace.force(self))
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self._trace.force(self), digits)
+
+    def __floor__(self) -> int:
+        return int(np.floor(self))
+
+    def __ceil__(self) -> int:
+        return int(np.ceil(self))
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __neg__(self) -> Any:
+        return _computed(self._trace, arithmetic.negative, operator.neg, (self,))
+
+    def __abs__(self) -> Any:
+        return _computed(self._trace, arithmetic.absolute, operator.abs, (self,))
+
+    def __invert__(self) -> Any:
+        return ~self._trace.force(self)
+
+
+def _numpy(value: Array) -> Array:
+    """A Python number as NumPy's."""
+    return np.asarray(value)[()]
+
+
+# -- Python's arithmetic ---------------------------------------------------------------------------
+
+_DIRECT = frozenset({np.add, np.subtract, np.multiply})
+_COMPARISONS = frozenset(
+    {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal}
+)
+
+
+def _computed(
+    recorder: Any, primitive: Primitive, function: Callable[..., Any], args: Sequence[Array]
+) -> Any:
+    """A weak result of weak operands: floats and complex numbers; others are forced."""
+    values = [arg._node.value if type(arg) is WeakTracer else arg for arg in args]
+    kinds = set(map(type, values))
+    result = function(*values)
+    simple = kinds == {float} or (kinds == {complex} and primitive is not arithmetic.absolute)
+    if not simple or type(result) not in (float, complex, bool):
+        return function(*(_plain(arg) for arg in args))
+    atoms = tuple(recorder.atom(arg if type(arg) is WeakTracer else _numpy(arg)) for arg in args)
+    made = recorder.record(primitive, atoms, {}, _numpy(result))
+    made._node.value = result
+    return WeakTracer(recorder, None, made._node)
+
+
+def _plain(arg: Array) -> Array:
+    """A Python number; of a weak tracer its value, guarded."""
+    return arg._trace.force(arg) if type(arg) is WeakTracer else arg
+
+
+def _binary(ufunc: np.ufunc, function: Callable[..., Any], left: Array, right: Array) -> Any:
+    traced = left if type(left) is WeakTracer else right
+    recorder = traced._trace
+    if ufunc is np.divide and type(right) is WeakTracer and type(right._node.value) is float:
+        bool(right != 0.0)  # Python raises where NumPy gives an infinity.
+    elif ufunc not in _DIRECT and ufunc not in _COMPARISONS and ufunc is not np.divide:
+        return function(_plain(left), _plain(right))
+    numbers = [_as_float(arg, (left, right)) for arg in (left, right)]
+    if ufunc is np.divide and any(_kind(arg) is complex for arg in numbers):
+        return function(_plain(left), _plain(right))
+    return _computed(recorder, UFUNCS[ufunc], function, numbers)
+
+
+def _kind(arg: Array) -> type:
+    return type(arg._node.value) if type(arg) is WeakTracer else type(arg)
+
+
+def _as_float(arg: Array, both: Sequence[Array]) -> Array:
+    """An integer that meets a float is converted as Python does; a traced one is forced first."""
+    if _kind(arg) in (int, bool):
+        arg = _plain(arg)
+        if float in map(_kind, both) and abs(arg) < 1 << 53:
+            return float(arg)
+    return arg
+
+
+def _operator(name: str, ufunc: np.ufunc, function: Callable[..., Any]) -> None:
+    above = getattr(Tracer, f"__{name}__")
+
+    def forward(self: WeakTracer, other: Array) -> Any:
+        if type(other) is WeakTracer or type(other) in NUMBERS:
+            return _binary(ufunc, function, self, other)
+        return above(self, other)
+
+    setattr(WeakTracer, f"__{name}__", forward)
+    if ufunc in _COMPARISONS:
+        return
+    above_right = getattr(Tracer, f"__r{name}__")
+
+    def backward(self: WeakTracer, other: Array) -> Any:
+        if type(other) in NUMBERS:
+            return _binary(ufunc, function, other, self)
+        return above_right(self, other)
+
+    setattr(WeakTracer, f"__r{name}__", backward)
+
+
+for _name, _ufunc, _function in (
+    ("add", np.add, operator.add),
+    ("sub", np.subtract, operator.sub),
+    ("mul", np.multiply, operator.mul),
+    ("truediv", np.divide, operator.truediv),
+    ("pow", np.power, operator.pow),
+    ("floordiv", np.floor_divide, operator.floordiv),
+    ("mod", np.remainder, operator.mod),
+    ("and", np.bitwise_and, operator.and_),
+    ("or", np.bitwise_or, operator.or_),
+    ("xor", np.bitwise_xor, operator.xor),
+    ("divmod", np.divmod, divmod),
+    ("eq", np.equal, operator.eq),
+    ("ne", np.not_equal, operator.ne),
+    ("lt", np.less, operator.lt),
+    ("le", np.less_equal, operator.le),
+    ("gt", np.greater, operator.gt),
+    ("ge", np.greater_equal, operator.ge),
+):
+    _operator(_name, _ufunc, _function)
+
+
+# -- where a Python number meets NumPy -------------------------------------------------------------
+
+
+def hardened(recorder: Any, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
+    """Apply a primitive of NumPy's to operands of which some are weak tracers.
+
+    The value is computed with the Python numbers themselves, so that it is NumPy's own, and the
+    equation is written with conversions that give the same type. Where there are none, the numbers
+    are forced.
+    """
+    dtypes = _dtypes(primitive, args, params)
+    if dtypes is None:
+        return _forced(primitive, args, params)
+    others = [arg for arg in args if type(arg) is not WeakTracer and type(arg) not in NUMBERS]
+    values = [
+        (_plain_value(arg) if others else _numpy(_plain_value(arg)))
+        if type(arg) is WeakTracer
+        else recorder.value(arg)
+        for arg in args
+    ]
+    found = primitive.evaluate(*values, **params)
+    if not primitive.multiple and type(found) in NUMBERS:
+        found = _numpy(found)
+    results = found if primitive.multiple else (found,)
+    count = len(recorder.equations)
+    atoms = tuple(
+        recorder.atom(arg) if dtype is None else _converted(recorder, arg, dtype)
+        for arg, dtype in zip(args, dtypes, strict=True)
+    )
+    if primitive.types(atoms, params) != tuple(map(Type.of, results)):
+        del recorder.equations[count:]
+        return _forced(primitive, args, params)
+    return recorder.record(primitive, atoms, params, found)
+
+
+def _forced(primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
+    """Apply to the numbers themselves; NumPy makes its own scalars of them if they are alone."""
+    numbers = [_plain(arg) for arg in args]
+    if primitive is convert:
+        return np.asarray(numbers[0], params["dtype"])[()]  # Raises for what does not fit.
+    if all(type(number) in NUMBERS for number in numbers):
+        numbers = [_numpy(number) for number in numbers]
+    return primitive.bind(*numbers, **params)
+
+
+def _plain_value(arg: Array) -> Array:
+    return arg._node.value
+
+
+def _dtypes(primitive: Primitive, args: Sequence[Array], params: Params) -> list[Any] | None:
+    """The dtype that each weak operand is to be converted to; None to force them all."""
+    kinds = [_kind(arg) if type(arg) is WeakTracer else None for arg in args]
+    if primitive is arithmetic.power and kinds[-1] is not None:
+        return None
+    if isinstance(primitive, Elementwise):
+        given = [
+            kind if kind in (int, float, complex) else promotion(_operand(arg))
+            for kind, arg in zip(kinds, args, strict=True)
+        ]
+        if primitive.ufunc is not None:
+            found = primitive.ufunc.resolve_dtypes((*given, None))[: len(args)]
+        else:
+            found = [_common(given)] * len(args)
+    elif primitive is logic.select:
+        given = [kind or promotion(_operand(arg)) for kind, arg in zip(kinds, args, strict=True)]
+        found = [np.dtype(bool), *[_common(given[1:])] * 2]
+    elif primitive is convert and params["dtype"].kind in "iub":
+        return None
+    elif set(kinds) <= {None, float} and _all_double(args):
+        return [None] * len(args)
+    else:
+        return None
+    for kind, dtype in zip(kinds, found, strict=True):
+        if kind is int and dtype.kind in "iu":
+            return None
+        if kind in (int, float, complex) and dtype.char not in "fdFD":
+            return None
+    return [None if kind in (None, bool) else d for kind, d in zip(kinds, found, strict=True)]
+
+
+def _operand(arg: Array) -> Any:
+    """What ``promotion`` asks: the type of an operand, or a weak literal."""
+    if type(arg) in NUMBERS and type(arg) is not bool:
+        return Literal(arg)
+    return Type.of(arg)
+
+
+def _common(kinds: Sequence[Any]) -> np.dtype[Any]:
+    scalars = {int: 0, float: 0.0, complex: 0j}
+    return np.result_type(*(scalars.get(kind, kind) for kind in kinds))
+
+
+def _all_double(args: Sequence[Array]) -> bool:
+    kinds = [Type.of(arg).dtype for arg in args if type(arg) is not WeakTracer]
+    return all(dtype == DOUBLE for dtype in kinds if dtype.kind in "fc")
+
+
+def _converted(recorder: Any, arg: Array, dtype: np.dtype[Any]) -> Atom:
+    """The atom of a weak number as this dtype; an integer by way of float64, as in NumPy."""
+    atom = recorder.atom(arg)
+    value = arg._node.value
+    steps = [DOUBLE] if type(value) is int else []
+    for target in (*steps, dtype):
+        if atom.type.dtype != target:
+            made = recorder.record(
+                convert, (atom,), {"dtype": target}, _numpy(value).astype(target)
+            )
+            atom = made._node.atom
+    return atom

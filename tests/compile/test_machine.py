@@ -1,0 +1,260 @@
+"""Text to object code, object code to addresses, and what is left when it ends."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import math
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from wengert.compile import machine
+from wengert.compile.machine import assembly, compile_object, host, link, optimised
+from wengert.errors import CompileError
+
+HALF = """
+declare double @exp(double)
+@half = private constant double 0.5
+define double @f(double %x) {
+  %y = call double @exp(double %x)
+  %h = load double, ptr @half
+  %z = fmul double %y, %h
+  ret double %z
+}
+"""
+
+
+def function(library, name="f"):
+    found = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(library[name])
+    found.library = library
+    return found
+
+
+def exp_address():
+    return ctypes.cast(ctypes.CDLL(None).exp, ctypes.c_void_p).value
+
+
+def resident_pages():
+    """Pages of memory that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1])
+
+
+def test_code_is_compiled_linked_and_called():
+    library = link(compile_object(HALF), {"exp": exp_address()}, ["f"])
+    assert function(library)(1.0) == 0.5 * math.exp(1.0)
+
+
+def test_symbols_of_the_process_need_not_be_given():
+    assert function(link(compile_object(HALF), {}, ["f"]))(0.0) == 0.5
+
+
+def test_an_imported_symbol_is_the_one_that_is_given():
+    kind = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
+    own = kind(lambda x: x + 100)
+    address = ctypes.cast(own, ctypes.c_void_p).value
+    assert function(link(compile_object(HALF), {"exp": address}, ["f"]))(6.0) == 53.0
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+def test_every_level_of_optimisation_computes_the_same(level):
+    assert function(link(compile_object(HALF, level), {}, ["f"]))(0.0) == 0.5
+
+
+@pytest.mark.parametrize(
+    "ir",
+    [
+        "define double @f(double",
+        "define double @f(double %x) { ret double %y }",
+        "define double @f(double %x) { ret i32 0 }",
+        "define i32 @f() {\na:\n %x = add i32 %y, 1\n %y = add i32 %x, 1\n ret i32 %y\n}",
+    ],
+)
+def test_wrong_text_is_refused_with_an_error_of_ours(ir):
+    with pytest.raises(CompileError, match="LLVM refuses the code"):
+        compile_object(ir)
+
+
+def test_what_cannot_be_linked_is_refused_with_an_error_of_ours(capfd):
+    code = compile_object(HALF.replace("@exp", "@there_is_no_such_function"))
+    for bad, exports in ((code, ["f"]), (compile_object(HALF), ["g"]), (b"no object code", ["f"])):
+        with pytest.raises(CompileError, match="LLVM cannot link"):
+            link(bad, {}, exports)
+    assert capfd.readouterr().err == ""
+
+
+def test_loops_are_vectorised():
+    ir = """
+define void @f(ptr noalias %x, ptr noalias %y) {
+entry:
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %j, %loop ]
+  %p = getelementptr double, ptr %x, i64 %i
+  %a = load double, ptr %p
+  %b = fmul double %a, %a
+  %q = getelementptr double, ptr %y, i64 %i
+  store double %b, ptr %q
+  %j = add i64 %i, 1
+  %more = icmp ult i64 %j, 1000
+  br i1 %more, label %loop, label %end
+end:
+  ret void
+}
+"""
+    assert "x double> " in optimised(ir)
+    assert "x double> " not in optimised(ir, 1)
+    assert "f:" in assembly(ir)
+
+
+def test_the_host_knows_its_features():
+    found = host()
+    assert found.cpu
+    assert found.llvm.split(".")[0].isdigit()
+    assert not found.has("no such feature")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_code_that_is_dropped_is_freed():
+    code = compile_object(HALF)
+
+    def many():
+        for _ in range(1000):
+            assert link(code, {}, ["f"])["f"]
+
+    many()
+    before = resident_pages()
+    many()
+    many()
+    assert resident_pages() - before < 256  # 1 MiB; code that stays would take 80
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_compiling_leaves_little_behind():
+    def many():
+        for number in range(100):
+            compile_object(HALF.replace("0.5", f"{number}.5"))
+
+    many()
+    before = resident_pages()
+    many()
+    many()
+    assert resident_pages() - before < 256
+
+
+def test_a_library_outlives_the_linker_that_it_shares():
+    code = compile_object(HALF)
+    kept = link(code, {}, ["f"])
+    for _ in range(2 * machine._Linker.SHARE):
+        link(code, {}, ["f"])
+    assert function(kept)(0.0) == 0.5
+
+
+def test_in_a_cycle_of_garbage_code_outlasts_the_finalisers_that_call_it():
+    found = []
+
+    class User:
+        def __init__(self):
+            self.library = link(compile_object(HALF), {}, ["f"])
+            self.itself = self
+
+        def __del__(self):
+            found.append(function(self.library)(0.0))
+
+    User()
+    gc.collect()
+    assert found == [0.5]
+    assert len(machine._discarded) == 0
+
+
+def test_dropping_code_does_not_wait_for_a_compilation_in_another_thread():
+    library = link(compile_object(HALF), {}, ["f"])
+    held, done = threading.Event(), threading.Event()
+
+    def compiler():
+        with machine._lock:
+            held.set()
+            done.wait(20)
+
+    thread = threading.Thread(target=compiler)
+    thread.start()
+    held.wait(20)
+    del library  # would wait for 20 seconds, and then find the list empty
+    assert len(machine._discarded) == 1
+    done.set()
+    thread.join()
+    link(compile_object(HALF), {}, ["f"])
+    assert len(machine._discarded) == 0
+
+
+def test_threads_compile_and_link_at_once():
+    results = []
+
+    def work(number):
+        for repeat in range(5):
+            ir = HALF.replace("0.5", f"{number + repeat}.0")
+            results.append(
+                function(link(compile_object(ir), {}, ["f"]))(0.0) == float(number + repeat)
+            )
+
+    threads = [threading.Thread(target=work, args=(10 * n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [True] * 20
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_child_of_fork_compiles_while_another_thread_of_its_parent_was_compiling():
+    text = f"""
+import ctypes, os, threading
+from wengert.compile.machine import compile_object, link
+IR = '''{HALF}'''
+stop = False
+def busy():
+    while not stop:
+        compile_object(IR)
+thread = threading.Thread(target=busy); thread.start()
+for _ in range(5):
+    child = os.fork()
+    if not child:
+        library = link(compile_object(IR), {{}}, ["f"])
+        value = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(library["f"])(0.0)
+        os._exit(0 if value == 0.5 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+stop = True
+thread.join()
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", text], check=True, timeout=60)
+
+
+def test_without_llvmlite_there_is_one_clear_error(monkeypatch):
+    for cached in (machine._llvm, machine.host):
+        cached.cache_clear()
+    monkeypatch.setitem(sys.modules, "llvmlite", None)
+    try:
+        assert not machine.available()
+        with pytest.raises(CompileError, match=r"needs llvmlite[\s\S]*pip install"):
+            host()
+    finally:
+        monkeypatch.undo()
+        for cached in (machine._llvm, machine.host):
+            cached.cache_clear()
+    assert machine.available()
+
+
+def test_an_old_llvmlite_is_refused(monkeypatch):
+    import llvmlite
+
+    machine._llvm.cache_clear()
+    monkeypatch.setattr(llvmlite, "__version__", "0.44.1")
+    try:
+        with pytest.raises(CompileError, match="too old"):
+            compile_object(HALF)
+    finally:
+        machine._llvm.cache_clear()

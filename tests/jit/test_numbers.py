@@ -1,0 +1,113 @@
+"""Python numbers as arguments: weak in NumPy's promotion, and among themselves Python's own."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from jitted_calls import agree
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore::wengert.errors.JitWarning"),
+    pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning"),
+]
+
+
+def assigned(a: Any, s: Any) -> Any:
+    b = a.copy()
+    b[0] = s
+    return b
+
+
+MEETINGS: dict[str, Callable[[Any, Any], Any]] = {
+    "multiply": lambda a, s: a * s,
+    "add from the right": lambda a, s: s + a,
+    "divide": lambda a, s: a / s,
+    "power": lambda a, s: a**s,
+    "base": lambda a, s: s**a,
+    "where": lambda a, s: np.where(a > 1, a, s),
+    "maximum": np.maximum,
+    "equal": lambda a, s: a == s,
+    "assign": assigned,
+    "ufunc of the number": lambda a, s: np.exp(s) * a,
+}
+DTYPES = ("f2", "f4", "f8", "c8", "c16", "i1", "i4", "i8", "u1", "?")
+TOLERANCE = {"f2": 3e-3, "f4": 1e-6, "c8": 1e-6}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", MEETINGS)
+def test_a_number_meets_an_array_as_in_numpy(name: str, dtype: str) -> None:
+    array = np.array([1, 2, 3]).astype(dtype)
+    calls = [(array, s) for s in (2.5, 3, True, 1.5 + 2j, -1, 0)]
+    agree(MEETINGS[name], *calls, rtol=TOLERANCE.get(dtype, 1e-12))
+
+
+ALONE: dict[str, Callable[[Any, Any], Any]] = {
+    "product": lambda s, t: s * t + 1,
+    "quotient": operator.truediv,
+    "power": operator.pow,
+    "floor quotient": operator.floordiv,
+    "remainder": operator.mod,
+    "divmod": divmod,
+    "comparisons": lambda s, t: (s == t, s != t),
+    "order": lambda s, t: (s < t, s >= t),
+    "np.add": np.add,
+    "np.divide": np.divide,
+    "signs": lambda s, t: -s + abs(t),
+    "max": max,
+    "math": lambda s, t: math.sin(s) + t,
+    "round": lambda s, t: round(s),
+    "int": lambda s, t: int(s) + 1,
+    "text": lambda s, t: f"{s:.3f}",
+    "index": lambda s, t: [s, t][int(s == t)],
+    "key of a dict": lambda s, t: {s: 1}[s],
+    "float": lambda s, t: float(s),
+    "class": lambda s, t: (isinstance(s, float), isinstance(s, int), isinstance(s, complex)),
+    "attribute": lambda s, t: hasattr(s, "shape"),
+    "real": lambda s, t: s.real + s.conjugate(),
+    "method": lambda s, t: s.is_integer(),
+    "truth": lambda s, t: (not s, s and t),
+    "choice": lambda s, t: s if s != t else 0.0,
+    "floor": lambda s, t: math.floor(s),
+    "array": lambda s, t: np.array([s, t]),
+    "full": lambda s, t: np.full(3, s) * t,
+    "linspace": lambda s, t: np.linspace(s, t, 4),
+    "np.asarray": lambda s, t: np.asarray(s) * t,
+    "stack": lambda s, t: np.stack([s, t]),
+    "sum": lambda s, t: sum([s, t]),
+}
+PAIRS = [
+    (2.0, 3.0),
+    (0.0, 2.0),
+    (-0.0, 2.0),
+    (2.0, 0.0),
+    (-2.5, 2.0),
+    (2, 3),
+    (2.5, 3),
+    (3, 2.5),
+    (True, 2.0),
+    (1e300, 1e300),
+    (5.0, 5.0),
+    (math.nan, 1.0),
+    (math.inf, 1.0),
+    (1 + 1j, 2.0),
+    (1j, 2j),
+    (np.float32(2), 3.0),
+    (3.0, np.float32(2)),
+    (np.int64(5), 2.5),
+]
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_numbers_alone_are_those_of_python(name: str) -> None:
+    agree(ALONE[name], *PAIRS)
+
+
+def test_integers_that_no_int64_holds() -> None:
+    agree(lambda n: n * 2 + 1, (10**20,), (3,), (2**63 - 1,), (-(2**63),))
