@@ -17,11 +17,11 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 VECLIB_
 CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3.14 python3.13 python3.12 python3.11 python3 python)
 SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-SEARCHES := test_random_programs or test_expression or test_indexing or random
+SEARCHES := test_random_programs or test_expression or test_indexing or test_bad_calls or random
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint format types layers check bench fuzz dev clean
+.PHONY: help demo test lint format types layers check bench fuzz soak dev clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,10 @@ bench: $(VENV)/.bench  ## time the gradients against autograd, PyTorch and JAX, 
 fuzz: $(VENV)/.test  ## search at random for minutes: programs, indices, expressions
 	@$(ONE_THREAD) $(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 \
 		--hypothesis-profile=fuzz -k "$(SEARCHES)"
+
+soak: $(VENV)/.test  ## call compiled functions for minutes and watch the memory
+	@WENGERT_SOAK_SECONDS=$${SECONDS_EACH:-120} $(ONE_THREAD) $(BIN)/python -m pytest \
+		--numprocesses=$(WORKERS) --maxprocesses=8 tests/jit/test_soak.py
 
 dev: $(VENV)/.dev  ## set up .venv for work on wengert, with its pre-commit hooks
 	@$(BIN)/pre-commit install

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,10 +68,11 @@ class Bench:
         peers: Sequence[str],
         rows: Sequence[Row],
         note: str,
-        **more: Callable[[Row], str],
+        more: Mapping[str, Callable[[Row], str]] | None = None,
     ) -> Table:
         """The times of the rows, with ratios to the first peer; and ``more`` columns."""
         first, *others = peers
+        more = more or {}
         head = ["", *(PEERS[p].title for p in peers), *more]
         table = Table(name, title, head, note=note)
         for row in rows:

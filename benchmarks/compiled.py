@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from . import latency as first
@@ -11,7 +10,7 @@ from .bench import Bench, Row
 from .cases import ELEMENTWISE, LARGE, SMALL
 from .growing import GROWING
 from .peers import PEERS
-from .report import Table, duration, ratio
+from .report import Table, ratio
 
 __all__ = ["elementwise", "footprint", "latency", "small"]
 
@@ -46,7 +45,7 @@ def elementwise(bench: Bench) -> Table:
         peers,
         rows,
         f"{IN_BRACKETS} GB/s: arrays read and written, once each.",
-        **{
+        {
             "wengert, jitted, GB/s": lambda row: f"{row['bandwidth']:.2g}",
             "part of a copy's": lambda row: f"{row['part']:.2g}" if "part" in row else "",
         },
@@ -87,18 +86,12 @@ def latency(bench: Bench) -> Table:
             "stored": stored.median(),
             "over_least": stored.over(least),
         }
-        others = [_taken(row["seconds"][p], row["ours_over"][p]) for p in peers[1:]]
-        last = [duration(row["stored"]), f"{row['over_least']:.2g}"]
-        table.rows.append([title, _taken(row["seconds"]["wengert-jit"]), *others, *last])
+        others = [found[p].text(ours) for p in peers[1:]]
+        over = "" if row["over_least"] is None else ratio(row["over_least"])
+        table.rows.append([title, ours.text(), *others, stored.text(), over])
         results.append(row)
     bench.results["latency"] = results
     return table
-
-
-def _taken(seconds: float, over: float | None = None) -> str:
-    if math.isinf(seconds):
-        return f"over {first.LIMIT:.0f} s"
-    return duration(seconds) + ("" if over is None else f" ({ratio(over)})")
 
 
 def footprint(bench: Bench) -> Table | None:

@@ -1,7 +1,7 @@
 """Functions of growing size, whose gradients are compiled.
 
-Loops are Python's, so each of their operations is in the trace; but ``orbit`` is a ``fori_loop`` for
-JAX, as its users would write it.
+Loops are Python's, so each of their operations is in the trace; only ``orbit`` is a ``fori_loop``
+for JAX, as its users would write it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,6 @@ def straight(count: int) -> Any:
     rng = numpy.random.default_rng(count)
     choices = rng.integers(0, 6, count)
     places = rng.integers(1, 21, (count, 2))
-    plan = [(int(c), int(i), int(j)) for c, (i, j) in zip(choices, places, strict=True)]
 
     def write(np: Any) -> Function:
         operations = (
@@ -81,7 +80,7 @@ def straight(count: int) -> Any:
 
         def f(x: Array) -> Array:
             values = [x[i] for i in range(20)]
-            for choice, i, j in plan:
+            for choice, (i, j) in zip(choices.tolist(), places.tolist(), strict=True):
                 values.append(operations[choice](values[-i], values[-j]))
             return sum(values[:: count // 20])
 
@@ -112,6 +111,10 @@ def _rates(rng: numpy.random.Generator) -> tuple[Any, ...]:
     return numpy.array([1.1, 0.4, 0.1, 0.4]), numpy.array([10.0, 5.0])
 
 
+def _numbers(rng: numpy.random.Generator) -> tuple[Any, ...]:
+    return (rng.normal(size=20),)
+
+
 GROWING = (
     Case("polynomial", "polynomial", polynomial, lambda rng: (0.7,)),
     Case("rosenbrock", "Rosenbrock, n = 10", rosenbrock, lambda rng: (rng.uniform(-1, 1, 10),)),
@@ -122,7 +125,7 @@ GROWING = (
     Case("orbit-short", "Runge-Kutta, 10 steps", orbit_short, _rates),
     Case("orbit", "Runge-Kutta, 100 steps", orbit, _rates),
     *(
-        Case(f"straight-{n}", f"{n:,} operations", straight(n), lambda rng: (rng.normal(size=20),))
+        Case(f"straight-{n}", f"{n:,} operations in a line", straight(n), _numbers)
         for n in (300, 10_000)
     ),
 )

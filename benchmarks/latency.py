@@ -7,7 +7,6 @@ the start of its compiler) is done before, by compiling something small.
 from __future__ import annotations
 
 import json
-import math
 import os
 import statistics
 import subprocess
@@ -25,6 +24,7 @@ from .cases import SMALL, Case
 from .growing import GROWING
 from .harness import WrongResultError
 from .peers import PEERS, Run, Wengert, WengertJit, flat, prepare
+from .report import duration, ratio
 
 __all__ = ["First", "first_calls", "from_disk"]
 
@@ -37,17 +37,18 @@ LIMIT = 60.0
 
 @dataclass
 class First:
-    """Seconds of the first call of one function, once for each process; infinite over ``LIMIT``.
+    """Seconds of the first call of one function, once for each process.
 
-    ``numbers`` tell wrong results.
+    ``numbers`` tell wrong results, ``failure`` says why there are none.
     """
 
     seconds: list[float] = field(default_factory=list[float])
     numbers: tuple[float, float] | None = None
+    failure: str | None = None
 
     def measure(self, peer: str, kind: str, name: str, environment: dict[str, str]) -> None:
         """Add what one more process finds."""
-        if math.inf in self.seconds:
+        if self.failure:
             return
         command = [sys.executable, "-m", "benchmarks.latency", peer, kind, name]
         try:
@@ -61,20 +62,31 @@ class First:
                 timeout=LIMIT,
             )
         except subprocess.TimeoutExpired:
-            self.seconds = [math.inf]
+            self.failure = f"over {LIMIT:.0f} s"
+            return
+        except subprocess.CalledProcessError:
+            self.failure = "failed"
             return
         seconds, self.numbers = json.loads(done.stdout)
         self.seconds.append(seconds)
 
-    def median(self) -> float:
-        """The median of the processes."""
-        return statistics.median(self.seconds)
+    def median(self) -> float | None:
+        """The median of the processes; None after a failure."""
+        return None if self.failure else statistics.median(self.seconds)
 
-    def over(self, other: First) -> float:
-        """As a multiple of another's: the median of the ratios in turn."""
-        if math.inf in (*self.seconds, *other.seconds):
-            return self.median() / other.median()
+    def over(self, other: First) -> float | None:
+        """As a multiple of another's, the median of the ratios in turn; None after a failure."""
+        if self.failure or other.failure:
+            return None
         return statistics.median(a / b for a, b in zip(self.seconds, other.seconds, strict=True))
+
+    def text(self, ours: First | None = None) -> str:
+        """The median for a table, with ours as a multiple of it; or the failure."""
+        median = self.median()
+        over = None if ours is None else ours.over(self)
+        if median is None:
+            return self.failure or ""
+        return duration(median) + ("" if over is None else f" ({ratio(over)})")
 
 
 def first_calls(peers: Sequence[str], kind: str, name: str, rounds: int) -> dict[str, First]:
@@ -93,7 +105,7 @@ def first_calls(peers: Sequence[str], kind: str, name: str, rounds: int) -> dict
 
 
 def from_disk(kind: str, name: str, rounds: int) -> tuple[First, First]:
-    """Our first calls where an earlier process has left its compiled code on the disk; and the least.
+    """Our first calls where an earlier process has left its code on the disk, and the least.
 
     The least is what no cache can save: tracing for the first time, and a call of what is compiled.
     """
@@ -118,6 +130,8 @@ def main(name: str, kind: str, case_name: str) -> None:
     getattr(peer, kind)(SMALL[0])()
     run: Run = getattr(peer, kind)(case)
     result, seconds = _clocked(run)
+    # What could not be compiled is complained of, which is an error here, in the next call.
+    run()
     numbers = flat(result)
     mixed = float(numbers @ np.cos(np.arange(numbers.size)))
     print(json.dumps([seconds, [float(np.linalg.norm(numbers)), mixed]]))

@@ -145,7 +145,7 @@ class Copy(Peer):
 
 
 class Wengert(Peer):
-    title = "wengert"
+    title = "wengert, interpreted"
     package = "wengert"
 
     def __init__(self) -> None:

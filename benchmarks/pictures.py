@@ -185,7 +185,10 @@ def _draw_latency(results: dict[str, Any], path: Path) -> None:
     least = min(value for values in bars.values() for value in values if value) / 2
     names = [row["title"] for row in rows]
     figure, axes = _bars(results, names, bars, least, duration, titles)
-    axes.set_xlabel("seconds of the first call, compilation included (less is better)")
+    axes.set_xlabel(
+        "seconds of the first call, compilation included (logarithmic; less is better)\n"
+        "no bar: not compiled, or not within the time that it was given"
+    )
     _finish(figure, path)
 
 
@@ -199,7 +202,7 @@ def _draw_footprint(results: dict[str, Any], path: Path) -> None:
     }
     names = [row["title"] for row in rows]
     figure, axes = _bars(results, names, bars, 1.0, lambda value: f"{value:,.0f}")
-    axes.set_xlabel("peak memory of a gradient once compiled, MB (less is better)")
+    axes.set_xlabel("peak memory of a gradient once compiled, MB (logarithmic; less is better)")
     _finish(figure, path)
 
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
 from agreement import same_bits
+
 from wengert.compile import Native, build
 from wengert.program import Program
 
@@ -76,7 +76,7 @@ def check(program: Program, values: Sequence[Any]) -> None:
 
 def main(first: int, last: int) -> None:
     """Check the compiled form of random functions and of their gradients."""
-    import native_programs as programs  # noqa: PLC0415
+    import native_programs as programs
 
     for seed in range(first, last):
         print(seed, flush=True)  # noqa: T201 - the last line says where a crash was

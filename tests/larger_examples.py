@@ -1,7 +1,7 @@
 """Larger operands for every primitive: so large that loops run over them.
 
-An elementwise primitive is tried on shapes with long, short and broadcast axes; for the others there
-are examples by name, or by a family of primitives with the same parameters.
+An elementwise primitive is tried on shapes with long, short and broadcast axes; for the others
+there are examples by name.
 """
 
 from __future__ import annotations

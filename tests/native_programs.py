@@ -37,7 +37,7 @@ def loop(f: Step) -> Step:
     return f
 
 
-class Impossible(Exception):
+class Impossible(Exception):  # noqa: N818 - a choice that is taken back, not a fault
     """There is no value that this step could be taken with."""
 
 
@@ -243,9 +243,7 @@ def joined(s: Steps) -> Any:
     x = s.floats(lambda x: x.ndim >= 1)
     axis = s.axis(x)
     rest = x.shape[:axis] + x.shape[axis + 1 :]
-    y = s.floats(
-        lambda y: y.ndim == x.ndim and y.shape[:axis] + y.shape[axis + 1 :] == rest
-    )
+    y = s.floats(lambda y: y.ndim == x.ndim and y.shape[:axis] + y.shape[axis + 1 :] == rest)
     return limited(np.concatenate(s.of([x, y], [x, y, x], [y, s.constant(x.shape)]), axis=axis))
 
 
@@ -273,8 +271,10 @@ def gathered(s: Steps) -> Any:
     x = s.arrays()
     axis = s.axis(x)
     i = s.indices(x.shape[axis], s.of((5,), (60,), (3, 4), ()))
-    return limited(np.take(x, i, axis=axis)) if s.integer(2) else limited(
-        x[(slice(None),) * axis + (i,)]
+    return (
+        limited(np.take(x, i, axis=axis))
+        if s.integer(2)
+        else limited(x[(slice(None),) * axis + (i,)])
     )
 
 
@@ -341,10 +341,12 @@ def multiplied(s: Steps) -> Any:
     if x.size > 3000:
         raise Impossible
     y = s.floats(
-        lambda y: y.ndim >= 1
-        and 0 < y.size <= 3000
-        and y.shape[max(0, y.ndim - 2)] == x.shape[-1]
-        and meets(np.empty(x.shape[:-2]), np.empty(y.shape[:-2]))
+        lambda y: (
+            y.ndim >= 1
+            and 0 < y.size <= 3000
+            and y.shape[max(0, y.ndim - 2)] == x.shape[-1]
+            and meets(np.empty(x.shape[:-2]), np.empty(y.shape[:-2]))
+        )
     )
     return limited(tamed(x) @ y)
 
@@ -398,9 +400,11 @@ def outer(s: Steps) -> Any:
 def running(s: Steps) -> Any:
     x = tamed(s.arrays())
     axis = s.axis(x)
-    return s.of(np.cumsum(x, axis=axis), np.cumsum(x[::-1], axis=axis)[::-1], np.cumprod(
-        np.cos(0.1 * x), axis=axis
-    ))
+    return s.of(
+        np.cumsum(x, axis=axis),
+        np.cumsum(x[::-1], axis=axis)[::-1],
+        np.cumprod(np.cos(0.1 * x), axis=axis),
+    )
 
 
 @step
@@ -550,9 +554,11 @@ def scanned(s: Steps) -> Any:
     (c, d, k), (y, half, ks) = wg.scan(
         body, (a, b, np.int64(0)), xs, length=length, reverse=reverse
     )
-    return s.of(c, d, y, np.sum(c) + np.sum(d) + np.sum(half), ks if out else k) if np.size(
-        y
-    ) <= LARGEST else c
+    return (
+        s.of(c, d, y, np.sum(c) + np.sum(d) + np.sum(half), ks if out else k)
+        if np.size(y) <= LARGEST
+        else c
+    )
 
 
 @loop

@@ -105,7 +105,19 @@ class ExpressionError(WengertError, ValueError):
 
 
 class CompileError(WengertError, RuntimeError):
-    """A Program could not be made native code. It can still be evaluated."""
+    """A Program could not be made native code. It can still be evaluated.
+
+    ``equation`` is the one that was met, as text; empty where it was none in particular. The user's
+    line is not looked for: compiling happens long after it, and in a thread of its own.
+    """
+
+    def __init__(self, what: str, *, remedy: str = "", equation: str = "") -> None:
+        self.line = None
+        self.equation = equation
+        parts = [f"{what}, in the equation `{equation}`" if equation else what]
+        if remedy:
+            parts.append(f"Write instead: {remedy}")
+        Exception.__init__(self, "\n".join(parts))
 
 
 class GuardFailed(WengertError, RuntimeError):  # noqa: N818

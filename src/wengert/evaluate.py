@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from .errors import ShapeError
+from .errors import GuardFailed, ShapeError
 from .program import Array, Atom, Literal, Program, Var
 
-__all__ = ["evaluate"]
+__all__ = ["Evaluator", "evaluate"]
 
 
 def last_uses(program: Program) -> list[tuple[Var, ...]]:
@@ -41,3 +42,33 @@ def evaluate(program: Program, values: Sequence[Array]) -> list[Array]:
         for var in ending:
             del memory[var]
     return [read(atom) for atom in program.outputs]
+
+
+class Evaluator:
+    """Runs a Program on arrays again and again, and knows the number of a guard that fails."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.steps: list[tuple[Any, ...]] = []
+        guards = 0
+        for equation, ending in zip(program.equations, last_uses(program), strict=True):
+            number = guards if equation.primitive.effect else -1
+            guards += equation.primitive.effect
+            self.steps.append((equation, ending, number))
+
+    def run(self, values: Sequence[Array]) -> list[Array]:
+        """The outputs; GuardFailed where a guard does not hold."""
+        memory: dict[Var, Array] = dict(zip(self.program.inputs, values, strict=True))
+        for equation, ending, number in self.steps:
+            operands = [a.value if isinstance(a, Literal) else memory[a] for a in equation.inputs]
+            try:
+                result = equation.primitive.evaluate(*operands, **equation.params)
+            except GuardFailed as failure:
+                raise GuardFailed(number, failure.value) from None
+            if equation.primitive.multiple:
+                memory.update(zip(equation.outputs, result, strict=True))
+            else:
+                memory[equation.outputs[0]] = result
+            for var in ending:
+                memory.pop(var, None)
+        return [a.value if isinstance(a, Literal) else memory[a] for a in self.program.outputs]

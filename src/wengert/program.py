@@ -213,6 +213,9 @@ class Program:
     outputs: tuple[Atom, ...]
     _key: list[Hashable] = field(default_factory=list[Hashable], repr=False)
 
+    def __reduce__(self) -> Any:
+        return Program, (self.inputs, self.equations, self.outputs)
+
     @property
     def input_types(self) -> tuple[Type, ...]:
         """Types of the inputs, in order."""

@@ -112,8 +112,21 @@ class Trace:
         """The same to look at its memory layout only, which the trace need not answer for."""
         return None
 
-    def missing(self, value: Tracer, name: str) -> None:
-        """Note that a tracer was asked for an attribute that it does not have."""
+    def missing(self, value: Tracer, name: str) -> Any:
+        """What to give for an attribute that a tracer does not have; NotImplemented: an error."""
+        return NotImplemented
+
+    def rescue(
+        self, error: Exception, call: Callable[..., Any], args: Any, kwargs: dict[str, Any]
+    ) -> Any:
+        """What a call of NumPy gives for which there is no rule: here the error."""
+        raise error
+
+    def checked(
+        self, result: Any, call: Callable[..., Any], args: Any, kwargs: dict[str, Any]
+    ) -> Any:
+        """The result of a call of NumPy, which the trace may compare with what NumPy gives."""
+        return result
 
     def stands_for(self, value: Tracer, found: type) -> type:
         """The class that ``isinstance`` is to find."""
@@ -206,6 +219,9 @@ class Tracer(Traced):
         return self.dtype.itemsize
 
     def __repr__(self) -> str:
+        value = self._trace.force(self) if self._trace.open else None
+        if value is not None:
+            return repr(value)
         value = concrete(self)
         kind = str(Type(self.shape, self.dtype))
         return f"Traced({kind})" if value is None else f"Traced({kind}, {value})"
@@ -283,42 +299,27 @@ class Tracer(Traced):
 
     def tolist(self) -> Any:
         """Nested lists of traced numbers."""
+        value = None if self.dtype.char in "dD" else self._trace.force(self)
+        if value is not None:
+            return value.tolist()
         return self if not self.shape else [row.tolist() for row in self]
 
     # -- NumPy's protocols -----------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Array, **kwargs: Any) -> Any:
-        if method == "__call__":
+        if method == "__call__" and not kwargs:
             primitive = UFUNCS.get(ufunc)
-            if primitive is not None and not kwargs:
+            if primitive is not None:
                 if len(inputs) == 1:
                     return self._trace.process(primitive, inputs, {})
                 return primitive.bind(*inputs)
-            call = primitive.bind if primitive is not None else FUNCTIONS.get(ufunc)
-        else:
-            call = UFUNC_METHODS.get((ufunc, method))
-        name = _ufunc_name(ufunc) + ("" if method == "__call__" else f".{method}")
-        if call is None:
-            raise no_rule(name)
-        out = kwargs.pop("out", None)
-        mask = kwargs.pop("where", True) if method == "__call__" else True
-        dtype = kwargs.pop("dtype", None) if method == "__call__" else None
-        if kwargs and method == "__call__":
-            raise UnsupportedError(f"{name} with {', '.join(kwargs)} is not differentiated")
-        if dtype is not None:
-            inputs = tuple(FUNCTIONS[np.astype](x, dtype) for x in inputs)
-        if mask is not True:
-            inputs = _unasked(inputs, mask)
-        result = call(*inputs, **kwargs)
-        if out is None:
-            if mask is not True:
-                raise UnsupportedError(
-                    f"{name} with where= and without out= leaves elements undefined",
-                    remedy="np.where(mask, f(x), y)",
-                )
-            return result
-        (target,) = out
-        return store(target, result, mask)
+        try:
+            result = _ufunc(ufunc, method, inputs, dict(kwargs))
+            if "out" in kwargs:
+                return result
+            return self._trace.checked(result, getattr(ufunc, method), inputs, kwargs)
+        except (UnsupportedError, TracedArrayError) as error:
+            return self._trace.rescue(error, getattr(ufunc, method), inputs, kwargs)
 
     def __array_function__(
         self, func: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]
@@ -327,12 +328,17 @@ class Tracer(Traced):
         if creation is not None:
             return creation(self, *args, **kwargs)
         implementation = FUNCTIONS.get(func)
-        if implementation is None:
-            module = getattr(func, "__module__", "numpy") or "numpy"
-            raise no_rule(f"{module.replace('numpy', 'np', 1)}.{func.__name__}")
-        out = kwargs.pop("out", None)
-        result = implementation(*args, **kwargs)
-        return result if out is None else store(out, result, True)
+        try:
+            if implementation is None:
+                module = getattr(func, "__module__", "numpy") or "numpy"
+                raise no_rule(f"{module.replace('numpy', 'np', 1)}.{func.__name__}")
+            if "out" not in kwargs:
+                return self._trace.checked(implementation(*args, **kwargs), func, args, kwargs)
+            others = {name: value for name, value in kwargs.items() if name != "out"}
+            result = implementation(*args, **others)
+            return result if kwargs["out"] is None else store(kwargs["out"], result, True)
+        except (UnsupportedError, TracedArrayError) as error:
+            return self._trace.rescue(error, func, args, kwargs)
 
     # -- operators: NumPy's ufuncs ---------------------------------------------------------------
 
@@ -349,9 +355,13 @@ class Tracer(Traced):
         return _operate_right(np.subtract, other, self)
 
     def __mul__(self, other: Array) -> Any:
+        if isinstance(other, _SEQUENCES) and _counts(self):
+            return int(self) * other
         return _operate(np.multiply, self, other)
 
     def __rmul__(self, other: Array) -> Any:
+        if isinstance(other, _SEQUENCES) and _counts(self):
+            return other * int(self)
         return _operate_right(np.multiply, other, self)
 
     def __truediv__(self, other: Array) -> Any:
@@ -520,10 +530,14 @@ class Tracer(Traced):
         if function is not None:
             implementation = FUNCTIONS.get(function)
             if implementation is not None:
-                return lambda *args, **kwargs: implementation(self, *args, **kwargs)
+                return lambda *args, **kwargs: self._trace.checked(
+                    implementation(self, *args, **kwargs), function, (self, *args), kwargs
+                )
             if function in UFUNCS:
                 return lambda: UFUNCS[function].bind(self)
-        self._trace.missing(self, name)
+        found = self._trace.missing(self, name)
+        if found is not NotImplemented:
+            return found
         hint = f"; try np.{name}(x)" if callable(getattr(np, name, None)) else ""
         raise AttributeError(f"a traced array has no attribute {name!r}{hint}")
 
@@ -538,6 +552,14 @@ _METHODS: dict[str, Any] = {
         *"sign deg2rad rad2deg radians degrees fabs logical_not isnan isfinite isinf".split(),
     )
 }
+
+
+_SEQUENCES = (list, tuple, str, bytes)
+
+
+def _counts(value: Tracer) -> bool:
+    """Whether a value is an integer scalar, which repeats a list that it is multiplied with."""
+    return value.dtype.kind in "iu" and not isinstance(value, ArrayTracer)
 
 
 def _plain_wanted(what: str) -> TracedArrayError:
@@ -570,6 +592,37 @@ def no_rule(name: str) -> UnsupportedError:
     )
 
 
+def _ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Array], kwargs: dict[str, Any]) -> Any:
+    """A ufunc's call or method with any of its options."""
+    if method == "__call__":
+        primitive = UFUNCS.get(ufunc)
+        call = primitive.bind if primitive is not None else FUNCTIONS.get(ufunc)
+    else:
+        call = UFUNC_METHODS.get((ufunc, method))
+    name = _ufunc_name(ufunc) + ("" if method == "__call__" else f".{method}")
+    if call is None:
+        raise no_rule(name)
+    out = kwargs.pop("out", None)
+    mask = kwargs.pop("where", True) if method == "__call__" else True
+    dtype = kwargs.pop("dtype", None) if method == "__call__" else None
+    if kwargs and method == "__call__":
+        raise UnsupportedError(f"{name} with {', '.join(kwargs)} is not differentiated")
+    if dtype is not None:
+        inputs = tuple(FUNCTIONS[np.astype](x, dtype) for x in inputs)
+    if mask is not True:
+        inputs = _unasked(inputs, mask)
+    result = call(*inputs, **kwargs)
+    if out is None:
+        if mask is not True:
+            raise UnsupportedError(
+                f"{name} with where= and without out= leaves elements undefined",
+                remedy="np.where(mask, f(x), y)",
+            )
+        return result
+    (target,) = out
+    return store(target, result, mask)
+
+
 def _unasked(inputs: Sequence[Array], mask: Array) -> tuple[Array, ...]:
     """The operands with NaN where ``where=`` is False: as in NumPy, nothing there may warn."""
     operands = [plain(x) for x in inputs]
@@ -589,7 +642,9 @@ def _operate(ufunc: np.ufunc, left: Tracer, right: Array) -> Any:
 
 
 def _operate_right(ufunc: np.ufunc, left: Array, right: Tracer) -> Any:
-    """The same where only the right operand is traced."""
+    """The same where the left operand is not traced, or by a trace of which less is known."""
+    if isinstance(left, Traced):  # The right one is of a subclass: Python asks that first.
+        return UFUNCS[ufunc].bind(left, right)
     return right._trace.process(UFUNCS[ufunc], (left, right), {})
 
 

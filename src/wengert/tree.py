@@ -18,7 +18,15 @@ import optree
 from .errors import ShapeError
 from .primitive import Traced
 
-__all__ = ["Spec", "broadcast_prefix", "flatten", "flatten_like", "map_leaves", "unflatten"]
+__all__ = [
+    "Spec",
+    "broadcast_prefix",
+    "flatten",
+    "flatten_again",
+    "flatten_like",
+    "map_leaves",
+    "unflatten",
+]
 
 NAMESPACE = "wengert"
 Spec = Any
@@ -70,6 +78,11 @@ def flatten(tree: Any) -> tuple[list[Any], Spec]:
             return leaves, spec
         for kind in new:
             _register(kind)
+
+
+def flatten_again(tree: Any) -> tuple[list[Any], Spec]:
+    """``flatten``, but quicker, where a dataclass that was never met may count as a leaf."""
+    return optree.tree_flatten(tree, namespace=NAMESPACE)
 
 
 def unflatten(spec: Spec, leaves: Sequence[Any]) -> Any:

@@ -6,6 +6,7 @@ import copy
 import multiprocessing
 import os
 import pickle
+import subprocess
 import sys
 import threading
 import warnings
@@ -17,6 +18,7 @@ from jitted_calls import agree, same
 
 import wengert as wg
 import wengert.compile
+from wengert.compile import lower
 from wengert.errors import CompileError, DtypeError, JitWarning
 
 X = np.array([1.0, -2.0, 3.0])
@@ -163,6 +165,34 @@ def test_a_fault_of_the_compiler_is_one_warning(monkeypatch: pytest.MonkeyPatch)
     with pytest.warns(JitWarning, match="equation 2") as caught:
         repeatedly(function, X)
     assert len(caught) == 1
+
+
+def test_the_warning_names_the_equation(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise KeyError("moon")
+
+    monkeypatch.setattr(lower.Lowering, "_step", broken)
+    function = wg.jit(lambda x: np.sort(np.sin(x)) * 2, wait=True)
+    function(X)
+    with pytest.warns(JitWarning, match=r"KeyError.*f64\[3\] = sort.*lower") as caught:
+        repeatedly(function, X)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+
+
+def test_without_llvmlite_there_is_one_notice() -> None:
+    program = (
+        "import sys; sys.modules['llvmlite'] = None\n"
+        "import numpy as np, wengert as wg, warnings\n"
+        "warnings.simplefilter('always')\n"
+        "for f in (wg.jit(np.sin, wait=True), wg.jit(wg.grad(np.sin))):\n"
+        "    print([float(f(0.0)) for _ in range(20)] == [float(f(0.0))] * 20, f.wait() is f)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "True True\nTrue True\n"
+    assert ran.stderr.count("JitWarning") == ran.stderr.count("llvmlite`") == 1
 
 
 def test_without_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Native code for Programs. ``build(program)`` makes it; LLVM is imported when it is first needed."""
+"""Native code for Programs: ``build(program)``. LLVM is imported when it is first needed."""
 
 from .native import Native, build
 

@@ -12,7 +12,7 @@ __all__ = ["combine", "identity"]
 
 
 def identity(kind: str, dtype: np.dtype[Any]) -> str:
-    """What leaves every other value as it is. The sum of nothing but -0.0 stays -0.0, as in NumPy."""
+    """What leaves every other value as it is. A sum of nothing but -0.0 stays -0.0, as in NumPy."""
     if kind in ("max", "min"):
         if dtype.kind == "f":
             return constant(-np.inf if kind == "max" else np.inf, dtype)

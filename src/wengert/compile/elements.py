@@ -11,7 +11,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -79,14 +79,19 @@ class Scope:
             if atom is var:
                 return True
             if isinstance(atom, Literal) or id(atom) in seen or atom in self.stored:
-                if isinstance(atom, Var) and atom in self.stored and var in self.stored:
-                    if self.stored[atom].buffer is self.stored[var].buffer:
-                        return True
+                if self._share(atom, var):
+                    return True
                 continue
             seen.add(id(atom))
             if atom in self.makers and atom not in self.registers:
                 pending.extend(self.makers[atom].inputs)
         return False
+
+    def _share(self, atom: Atom, var: Var) -> bool:
+        """Whether two values lie in the same memory."""
+        if not isinstance(atom, Var) or atom not in self.stored or var not in self.stored:
+            return False
+        return self.stored[atom].buffer is self.stored[var].buffer
 
     # -- values in memory ------------------------------------------------------------------------
 
@@ -145,7 +150,7 @@ class Scope:
         if value.size == 1 or _uniform(literal):
             return constant(value.reshape(-1)[0], value.dtype)
         if all(not isinstance(place, Index) for place in places):
-            return constant(value[places], value.dtype)
+            return constant(value[cast(Any, places)], value.dtype)
         stored = self.constants(literal)
         return self.load(stored, places)
 
@@ -163,35 +168,43 @@ def _uniform(literal: Literal) -> bool:
 
 def virtual(equation: Equation, tails: dict[Var, int], lowerable: Callable[..., bool]) -> bool:
     """Whether elements of the result can be written out where they are needed."""
-    primitive, params = equation.primitive, equation.params
     if len(equation.outputs) != 1 or not native(equation):
         return False
-    out = equation.outputs[0]
-    rank = len(out.type.shape)
-    tail = tails.get(out, rank if out.type.size <= SHORT else 0)
     if is_elementwise(equation):
         return lowerable(equation)
-    if primitive in _VIEWS or primitive is shape.pad:
-        return True
-    if primitive is index.gather:
-        return gathers(equation)
-    if primitive is shape.concatenate:
-        return params["axis"] >= rank - tail
-    if primitive in (index.scatter_add, index.update):
-        if not static_index(equation):
-            return False
-        first = next((i for i, item in enumerate(params["index"]) if item != slice(None)), 0)
-        return first >= rank - tail
-    if primitive in REDUCTIONS:
-        x = equation.inputs[0]
-        size = math.prod(x.type.shape[axis] for axis in params["axes"])
-        inner = len(x.type.shape) - (tails.get(x, 0) if isinstance(x, Var) else 0)
-        return size <= SHORT and all(axis >= inner for axis in params["axes"])
-    if primitive is contract.matmul:
-        return _short_matmul(equation, tails)
-    if primitive is contract.einsum:
-        return _short_einsum(equation, tails)
-    return False
+    rule = _VIRTUAL.get(equation.primitive)
+    return equation.primitive in _VIEWS or (rule is not None and rule(equation, tails))
+
+
+def _always(equation: Equation, tails: dict[Var, int]) -> bool:
+    return True
+
+
+def _tail(atom: Atom, tails: dict[Var, int]) -> int:
+    """How many trailing axes of a value are written out."""
+    return tails.get(atom, 0) if isinstance(atom, Var) else 0
+
+
+def _joins_short(equation: Equation, tails: dict[Var, int]) -> bool:
+    out = equation.outputs[0]
+    return equation.params["axis"] >= len(out.type.shape) - _tail(out, tails)
+
+
+def _updates_short(equation: Equation, tails: dict[Var, int]) -> bool:
+    if not static_index(equation):
+        return False
+    out = equation.outputs[0]
+    items = equation.params["index"]
+    first = next((i for i, item in enumerate(items) if item != slice(None)), 0)
+    return first >= len(out.type.shape) - _tail(out, tails)
+
+
+def _reduces_short(equation: Equation, tails: dict[Var, int]) -> bool:
+    x = equation.inputs[0]
+    axes = equation.params["axes"]
+    inner = len(x.type.shape) - _tail(x, tails)
+    size = math.prod(x.type.shape[axis] for axis in axes)
+    return size <= SHORT and all(axis >= inner for axis in axes)
 
 
 TERMS = 16
@@ -221,6 +234,18 @@ def _short_einsum(equation: Equation, tails: dict[Var, int]) -> bool:
     return tails.get(out, 0) >= 1 or out.type.size <= SHORT
 
 
+_VIRTUAL: dict[Primitive, Callable[[Equation, dict[Var, int]], bool]] = {
+    shape.pad: _always,
+    shape.concatenate: _joins_short,
+    index.gather: lambda equation, tails: gathers(equation),
+    index.scatter_add: _updates_short,
+    index.update: _updates_short,
+    contract.matmul: _short_matmul,
+    contract.einsum: _short_einsum,
+    **dict.fromkeys(REDUCTIONS, _reduces_short),
+}
+
+
 def lengths_of(equation: Equation) -> dict[str, int]:
     """The length of the axis behind each letter of an einsum."""
     found: dict[str, int] = {}
@@ -230,14 +255,9 @@ def lengths_of(equation: Equation) -> dict[str, int]:
 
 
 def gathers(equation: Equation) -> bool:
-    items = equation.params["index"]
-    places = [
-        i for i, item in enumerate(items) if isinstance(item, (str, int)) and item is not True
-    ]
-    split = bool(places) and places[-1] - places[0] + 1 != len(places)
+    """Whether index arrays are of integers."""
     first = 1 if equation.primitive is index.gather else 2
-    dtypes = {atom.type.dtype.kind for atom in equation.inputs[first:]}
-    return not split and dtypes <= {"i", "u"}
+    return {atom.type.dtype.kind for atom in equation.inputs[first:]} <= {"i", "u"}
 
 
 # -- the element of each kind of equation ----------------------------------------------------------
@@ -463,7 +483,7 @@ def index_place(scope: Scope, atom: Atom, places: Places, length: int) -> Place:
     """
     code = scope.code
     if isinstance(atom, Literal) and all(not isinstance(p, Index) for p in places):
-        return int(np.asarray(atom.value)[places]) % length
+        return int(np.asarray(atom.value)[cast(Any, places)]) % length
     name = scope.element(atom, places)
     kind = register(atom.type.dtype)
     if kind != "i64":
@@ -485,8 +505,11 @@ def gather_places(
     items = equation.params["index"]
     width = max(len(a.type.shape) for a in arrays)
     stacked = np.broadcast_shapes(*(a.type.shape for a in arrays))
-    first = next(i for i, item in enumerate(items) if isinstance(item, (str, int)))
+    by_number = [i for i, item in enumerate(items) if isinstance(item, (str, int))]
+    first, last = by_number[0], by_number[-1]
     before = sum(1 for item in items[:first] if item is None or isinstance(item, slice))
+    if last - first + 1 != len(by_number):
+        before = 0  # of places that are apart, the axes that they choose come first
     chosen = places[before : before + width]
     rest = [*places[:before], *places[before + width :]]
     given = iter(arrays)
@@ -623,7 +646,7 @@ def _matmul(scope: Scope, equation: Equation, places: Places) -> str:
         return tuple(0 if n == 1 else stack[skip + i] for i, n in enumerate(lengths))
 
     total: str | None = None
-    for k in range(a[-1]):
+    for k in range(x.type.shape[-1]):
         left = scope.element(x, (*lead(a[:-2]), *row, k))
         right = scope.element(y, (*lead(b[:-2]), k, *column))
         total = _accumulated(scope.code, total, left, right, equation, out.dtype)

@@ -9,7 +9,7 @@ truth value is an ``i1`` in a register and a byte in memory.
 from __future__ import annotations
 
 import struct
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -41,6 +41,9 @@ REGISTER = {
 PARALLEL = "wengert_parallel"
 """The function that calls a part for each chunk, see ``threads``."""
 
+
+INTERLEAVE = '!{!"llvm.loop.interleave.count", i32 4}'
+"""Asks for several sums at once, so that none waits for the one before: for short loop bodies."""
 
 COMPILED = frozenset(np.dtype(name).num for name in REGISTER) | {
     np.dtype(name).num for name in ("longlong", "ulonglong", "long", "ulong")
@@ -136,7 +139,7 @@ class Module:
 
     @property
     def level(self) -> int:
-        """How hard LLVM is to optimise. There is little to find in straight code, and it takes long."""
+        """How hard LLVM is to optimise: there is little to find in long straight code."""
         lines = sum(function.count("\n") for function in self.functions)
         return 1 if 2 * self.straight > lines else 2
 
@@ -311,6 +314,8 @@ class Code:
         self.statement(f"store i64 {after}, ptr {counter}")
         more = self.here(f"icmp slt i64 {after}, {extent}")
         notes = [*hints]
+        if isinstance(extent, int) and isinstance(start, int) and _short(frame, extent - start):
+            notes.append('!{!"llvm.loop.unroll.full"}')
         if isinstance(extent, int) and extent < 64 and len(frame.lines) > 200:
             notes.append('!{!"llvm.loop.vectorize.enable", i1 false}')
         if parallel:
@@ -471,9 +476,16 @@ class Code:
     # -- the end ---------------------------------------------------------------------------------
 
     def finish(
-        self, statuses: Sequence[int], attributes: str = "", last: Sequence[str] = ()
+        self,
+        statuses: Sequence[int],
+        attributes: str = "",
+        last: Sequence[str] = (),
+        room: Callable[[int], str] = "alloca i8, i64 {}".format,
     ) -> None:
-        """Close the function, with the ways out that ``leave_if`` took; each does ``last`` first."""
+        """Close the function, with the ways out that ``leave_if`` took; each does ``last`` first.
+
+        ``room`` gives memory for what the pieces of long code hand to each other.
+        """
         top = self.frames[0].lines
         before = "".join(f"  {line}\n" for line in last)
         ways = [
@@ -489,10 +501,17 @@ class Code:
             lines += inner
             straight += [not isinstance(line, Frame)] * len(inner)
         lines, parts, slots = outlined(lines, straight, self.name)
-        env = [f"  %env = alloca [{slots} x i64], align 8"] if slots else []
+        env = [f"  %env = {room(8 * slots)}"] if slots else []
         text = [f"{self.head} {attributes} {{", "entry:", *env, *lines, *ways, "}"]
         self.module.functions += [*parts, "\n".join(text)]
         self.module.straight += sum(part.count("\n") for part in parts)
+
+
+def _short(frame: Frame, extent: int) -> bool:
+    """Whether an innermost loop is so short that its iterations are better written out."""
+    if any(isinstance(line, Frame) for line in frame.lines):
+        return False
+    return extent <= 8 and extent * len(frame.lines) <= 200
 
 
 def _flattened(frame: Frame) -> list[str]:

@@ -120,7 +120,7 @@ def _floor_divide(n: Numbers, x: str, y: str) -> str:
 
 # -- powers ----------------------------------------------------------------------------------------
 
-_LARGEST, _SMALLEST = 8, -4
+_LARGEST, _SMALLEST = 4, -4
 """The whole exponents for which products are as accurate as the library, to a few units."""
 
 

@@ -15,12 +15,15 @@ from ..primitives import shape
 from ..program import Atom, Equation, Literal, Var
 from .combine import combine, identity
 from .elements import Scope, Stored, converted
-from .emit import Buffer, Index, Place, constant, register
+from .emit import INTERLEAVE, Buffer, Index, Place, constant, register
 from .emit import memory as element_kind
 from .plan import Kernel
 from .shapes import REDUCTIONS, is_elementwise
 
 __all__ = ["emit_kernel", "fill"]
+
+FEW = 3
+"""Up to this many sums are interleaved."""
 
 BLOCK = 1024
 """A long sum is a sum of sums of this many: for accuracy, as NumPy's pairwise summation is."""
@@ -202,7 +205,9 @@ def _nest(
             elif length == 1:
                 places.append(0)
             else:
-                loop = code.loop(end, start=first, parallel=innermost)
+                few = innermost and 0 < sum(bool(total.slots) for total in sums) <= FEW
+                hints = [INTERLEAVE] if few else []
+                loop = code.loop(end, start=first, parallel=innermost, hints=hints)
                 places.append(stack.enter_context(loop))
         if not domain:
             for total in sums:
@@ -238,7 +243,8 @@ class _blocks:  # noqa: N801 - used as a context
         last = code.here(f"add nuw nsw i64 {first}, {BLOCK}")
         end = code.here(f"call i64 @llvm.smin.i64(i64 {last}, i64 {self.stop})")
         code.module.declare("llvm.smin.i64", "declare i64 @llvm.smin.i64(i64, i64)")
-        self.inner = code.loop(end, start=first, parallel=True)
+        hints = [INTERLEAVE] if len(self.sums) <= FEW else []
+        self.inner = code.loop(end, start=first, parallel=True, hints=hints)
         return self.inner.__enter__()
 
     def __exit__(self, *error: Any) -> None:

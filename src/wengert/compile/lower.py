@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,10 @@ from .report import Report
 from .scalars import lowerable, operand_dtypes
 from .shapes import native
 
-__all__ = ["STEPS", "Lowering", "Value", "step"]
+__all__ = ["EVALUATE", "STEPS", "Lowering", "Value", "step"]
+
+EVALUATE = -3
+"""The status of code that leaves a call to the evaluator: what is wrong there, it says better."""
 
 Value = Stored | str
 """A value at the edge of a Program's code: in memory, or a number in a register."""
@@ -33,6 +37,7 @@ STEPS: dict[Primitive, Rule] = {}
 
 STACK = 1 << 10
 """Values of up to this many bytes lie on the stack."""
+
 STACKED = 1 << 17
 """Up to this many bytes in all: threads may have small stacks."""
 
@@ -111,6 +116,31 @@ class Targets:
         part = self.parts.pop(var, None)
         if part is not None:
             self.lowering.arena.give(part)
+
+
+@contextmanager
+def _named(equations: Sequence[Equation]) -> Generator[None, None, None]:
+    """Name the equations in what goes wrong with them; the innermost ones of nested Programs."""
+    try:
+        yield
+    except CompileError as error:
+        if error.equation:
+            raise
+        raise CompileError(str(error), equation=_text(equations)) from error
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        raise CompileError(what, equation=_text(equations)) from error
+
+
+def _text(equations: Sequence[Equation]) -> str:
+    """Equations on one line each, without names: ``f64[3] = sin(f64[3])``."""
+    lines: list[str] = []
+    for each in equations[:3]:
+        left = ", ".join(str(var.type) for var in each.outputs)
+        operands = [str(atom.type) for atom in each.inputs]
+        right = each.primitive.formula(operands, each.params).splitlines()
+        lines.append(f"{left} = {right[0]}" if left else right[0])
+    return "; ".join(lines)
 
 
 class Lowering:
@@ -209,9 +239,14 @@ class Lowering:
             self.deliver(result, output)
         self.statuses.add(0)
         self.code.statement("br label %leave0")
-        self.code.finish(sorted(self.statuses), "#0", self.cleanups)
+        self.code.finish(sorted(self.statuses), "#0", self.cleanups, self._room)
         self._ways_in()
         return self.module.text()
+
+    def _room(self, nbytes: int) -> str:
+        """Room in the workspace for the whole call, as an operand."""
+        offset = self.arena.keep(nbytes)
+        return f"getelementptr i8, ptr %work, i64 {offset}"
 
     def _ways_in(self) -> None:
         size = self.arena.size
@@ -299,10 +334,11 @@ define void @release() #0 {{
         for number, unit in enumerate(made.units):
             numbers(number)
             self.report.unit(unit)
-            if isinstance(unit, Kernel):
-                self._kernel(scope, unit, targets)
-            else:
-                self._step(scope, unit.equation, targets)
+            with _named(unit.roots if isinstance(unit, Kernel) else [unit.equation]):
+                if isinstance(unit, Kernel):
+                    self._kernel(scope, unit, targets)
+                else:
+                    self._step(scope, unit.equation, targets)
             for var in ends.get(number, ()):
                 targets.end(var)
         numbers(len(made.units))
@@ -478,6 +514,7 @@ define void @release() #0 {{
         if x in scope.owned:
             scope.owned.add(out)
         targets.hand_over(x, out)
+        targets.given[out] = found
         return found
 
     def deliver(self, value: Value, target: Stored) -> None:

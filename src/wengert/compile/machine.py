@@ -133,8 +133,9 @@ def _run_passes(llvm: Any, module: Any, target: Any, level: int) -> None:
     with llvm.create_pipeline_tuning_options(level) as options:
         options.loop_vectorization = level > 1
         options.slp_vectorization = level > 1
-        options.loop_interleaving = level > 1
-        options.loop_unrolling = level > 1
+        # Only where the code asks for it: it makes for much more code, which takes long to compile.
+        options.loop_interleaving = False
+        options.loop_unrolling = False
         with llvm.create_pass_builder(target, options) as builder:
             passes = builder.getModulePassManager()
             try:

@@ -34,6 +34,12 @@ class Arena:
         self.size += size
         return offset, size
 
+    def keep(self, size: int) -> int:
+        """Offset of a part that no other shares, before it or after it."""
+        offset = self.size
+        self.size += -(-max(size, 1) // ALIGN) * ALIGN
+        return offset
+
     def give(self, part: tuple[int, int]) -> None:
         """Take a part back, and join it with the holes beside it."""
         start, length = part

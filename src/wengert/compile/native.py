@@ -5,20 +5,21 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 
 from ..errors import CompileError, GuardFailed, ShapeError
+from ..evaluate import Evaluator
 from ..program import Array, Equation, Program, Type
-from . import control, products, steps, threads
-from .blas import addresses
-from .emit import PARALLEL
-from .lower import Lowering
+from . import composed, control, convolutions, lapack, products, sorting, steps
+from .artefact import Artefact, kept, made
+from .lower import EVALUATE, Lowering
 from .machine import link
 from .mathlib import used
+from .report import Report
 from .rewrite import rewritten
-from .store import store
 from .work import operations
 
 __all__ = ["Native", "build", "lowered"]
@@ -38,35 +39,42 @@ class Native:
     tables hold data pointers: of the Program's inputs and then of ``constants``; of its outputs and
     then of a slot for the value of a guard that does not hold. It returns 0, or the number of that
     guard (from 1), or -1 after an exception in Python, which ``take_error`` gives, -2 for want of
-    memory, -3 for an index that is out of bounds.
+    memory, -3 where it leaves the call to the evaluator: an index is out of bounds, a matrix has no
+    inverse, ... ``run`` then evaluates the Program, which raises the exception that belongs there.
     """
 
-    def __init__(self, program: Program, lowering: Lowering, ir: str, code: bytes) -> None:
+    def __init__(self, program: Program, artefact: Artefact) -> None:
         self.program = program
-        self.ir = ir
-        self.object = code
-        self.constants = lowering.constants
-        self.report = lowering.report
-        self.callouts = len(lowering.callouts)
-        self.work = lowering.work
-        self._equations = lowering.callouts
+        self.object = artefact.code
+        self.constants = artefact.constants
+        self.callouts = len(artefact.equations)
+        self.work = artefact.work
+        self._equations = artefact.equations
         self._errors = threading.local()
         self._callback = _CALLBACK(self._call_out)
-        imports: dict[str, int] = {}
+        imports = artefact.imports()
         if self.callouts:
             address = ctypes.cast(self._callback, ctypes.c_void_p).value
             assert address is not None
             imports["wengert_callout"] = address
-        for function in lowering.module.math.values():
-            imports.update(function.imports)
-        imports.update(addresses(lowering.module.declarations))
-        if PARALLEL in lowering.module.declarations:
-            imports[PARALLEL] = threads.address()
-        self._library = link(code, imports, ["kernel", "release"])
+        self._library = link(self.object, imports, ["kernel", "release"])
         self.address = self._library["kernel"]
         self._kernel = _KERNEL(self.address)
         self._release: Callable[[], None] = _RELEASE(self._library["release"])
-        self._tables = threading.local()
+
+    @cached_property
+    def _lowered(self) -> tuple[Lowering, str]:
+        return lowered(self.program)
+
+    @property
+    def ir(self) -> str:
+        """The text that LLVM was given."""
+        return self._lowered[1]
+
+    @property
+    def report(self) -> Report:
+        """What became of each equation."""
+        return self._lowered[0].report
 
     def __del__(self) -> None:
         if hasattr(self, "_release"):
@@ -84,7 +92,7 @@ class Native:
                 for i, atom in enumerate((*equation.inputs, *equation.outputs))
             ]
             _run_equation(equation, views[:count], views[count:])
-        except BaseException as error:  # noqa: BLE001 - it crosses compiled code and is raised after
+        except BaseException as error:
             self._errors.error = error
             return 1
         return 0
@@ -101,7 +109,7 @@ class Native:
         """The outputs at ``values``, of the Program's input types.
 
         Raises ``GuardFailed`` where a guard does not hold, ``ShapeError`` for values that do not
-        fit, and what a callout raised.
+        fit, and what an equation raises.
         """
         arrays = [
             _fitting(value, var.type)
@@ -112,19 +120,20 @@ class Native:
         inputs = _table([*arrays, *self.constants])
         outputs = _table([*results, slot])
         status = self._kernel(ctypes.addressof(inputs), ctypes.addressof(outputs))
-        if status:
+        if status == EVALUATE:
+            for result, value in zip(results, Evaluator(self.program).run(arrays), strict=True):
+                result[...] = value
+        elif status:
             self.fail(status, slot)
         return [result[()] if not result.shape else result for result in results]
 
     def fail(self, status: int, slot: np.ndarray[Any, Any]) -> None:
-        """Raise what a status other than 0 stands for."""
+        """Raise what a status other than 0 and -3 stands for."""
         if status > 0:
             raise GuardFailed(status - 1, slot)
         if status == -1:
             raise self.take_error()
-        if status == -2:
-            raise MemoryError("there is not enough memory for the compiled function's workspace")
-        raise IndexError("an index is out of bounds")
+        raise MemoryError("there is not enough memory for the compiled function's workspace")
 
 
 def _table(arrays: Sequence[np.ndarray[Any, Any]]) -> Any:
@@ -170,8 +179,10 @@ def build(program: Program) -> Native:
         >>> native.run([np.array([1.0, 2.0, 3.0])])
         [np.float64(14.0)]
     """
-    lowering, ir = lowered(program)
-    return Native(lowering.program, lowering, ir, store().compile(ir, lowering.module.level))
+    name, artefact = kept(program)
+    if artefact is None:
+        artefact = made(name, *lowered(program))
+    return Native(program, artefact)
 
 
 def lowered(program: Program) -> tuple[Lowering, str]:
@@ -184,4 +195,4 @@ def lowered(program: Program) -> tuple[Lowering, str]:
     return lowering, f"{keep}\n{text}" if keep else text
 
 
-_ = control, products, steps
+_ = composed, control, convolutions, lapack, products, sorting, steps

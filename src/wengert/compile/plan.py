@@ -9,7 +9,7 @@ needs what another has not finished.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..primitives import contract, index, reduce, shape
@@ -164,17 +164,12 @@ class _Planner:
                 self.needs[atom] = 0
         self.needs[out] = max([own_need(equation), *(need for need in needs if need <= room)])
 
-    def _must_be_stored(self, equation: Equation) -> list[Atom]:
-        primitive = equation.primitive
+    def _must_be_stored(self, equation: Equation) -> Sequence[Atom]:
+        """The operands that the code of an equation reads from memory."""
         out = equation.outputs[0] if equation.outputs else None
         if out is None or out not in self.virtual:
-            if primitive in REDUCTIONS and native(equation):
-                return []
-            if primitive in _INLINE_STEPS:
-                return [atom for atom in equation.inputs[2:]]
-            if primitive in _PLACES and self.cost(equation.inputs[0]) <= CHEAP:
-                return []
-            return list(equation.inputs)
+            return self._stored_for_step(equation)
+        primitive = equation.primitive
         if primitive is index.gather:
             x, *arrays = equation.inputs
             return arrays if self._seldom_read(x) else [x, *arrays]
@@ -183,14 +178,22 @@ class _Planner:
         if primitive is shape.reshape and self._merges(equation):
             return [equation.inputs[0]]
         if primitive is shape.broadcast or is_elementwise(equation):
-            return [
-                atom
-                for atom in equation.inputs
-                if atom.type.size < out.type.size
-                and atom.type.size > SHORT
-                and not self._spreads_short(atom, out)
-            ]
+            return [atom for atom in equation.inputs if self._repeated(atom, out)]
         return []
+
+    def _stored_for_step(self, equation: Equation) -> Sequence[Atom]:
+        primitive = equation.primitive
+        if primitive in REDUCTIONS and native(equation):
+            return []
+        if primitive in _INLINE_STEPS:
+            return equation.inputs[2:]
+        if primitive in _PLACES and self.cost(equation.inputs[0]) <= CHEAP:
+            return []
+        return equation.inputs
+
+    def _repeated(self, atom: Atom, out: Var) -> bool:
+        """Whether a value's elements would be computed again and again along a loop."""
+        return SHORT < atom.type.size < out.type.size and not self._spreads_short(atom, out)
 
     def _seldom_read(self, atom: Atom) -> bool:
         """Whether no more than a few elements of a value are read, all by index arrays."""
@@ -281,7 +284,7 @@ class _Planner:
         """
         if not isinstance(atom, Var):
             return 0
-        if not atom.type.shape:
+        if not self.domain(atom):
             k, domain = 0, None
         key = (atom, k, domain is not None)
         found = self._ready.get(key)

@@ -1,9 +1,10 @@
-"""Products that sum over axes: loops over the letters of an einsum, or BLAS where that is faster."""
+"""Products that sum over axes: loops over an einsum's letters, or BLAS where that is faster."""
 
 from __future__ import annotations
 
 import math
 import string
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..primitives import contract
 from ..program import Atom, Equation
 from .combine import combine, identity
 from .elements import Scope, Stored, converted, row_major
-from .emit import Code, Place, constant, register
+from .emit import INTERLEAVE, Code, Place, constant, register
 from .kernels import fill
 from .lower import Lowering, Targets, step
 
@@ -68,7 +69,7 @@ def _product(lowering: Lowering, scope: Scope, equation: Equation, targets: Targ
         else:
             fill(scope, target, constant(0, dtype))
     elif target is None or not _by_blas(lowering, scope, equation, product, target):
-        _by_loops(scope, equation, product, target)
+        _Loops(scope, equation, product, target).write()
         lowering.report.note(equation, "loop", domain=tuple(product.lengths.values()))
     else:
         lowering.report.note(equation, "library", f"BLAS {_LETTER[dtype.name]}gemm")
@@ -107,80 +108,97 @@ def _order(scope: Scope, product: _Product) -> str:
     return product.out[:-1] + summed + last_out
 
 
-def _by_loops(scope: Scope, equation: Equation, product: _Product, target: Stored | None) -> None:
-    code = scope.code
-    out = equation.outputs[0]
-    dtype = out.type.dtype
-    order = _order(scope, product)
-    summed = product.summed
-    suffix = len(order)
-    while suffix and order[suffix - 1] in summed:
-        suffix -= 1
-    in_memory = any(letter in summed for letter in order[:suffix])
-    kind = register(dtype)
-    zero = identity("sum", dtype)
-    if in_memory:
-        assert target is not None
-        fill(scope, target, zero)
-    slot = code.slot(kind)
-    at: dict[str, Place] = {}
+class _Loops:
+    """Loops over all letters of a product; sums are kept in a slot, or in the result's memory."""
 
-    def element() -> str:
-        found: str | None = None
-        for atom, letters in product.operands:
+    def __init__(
+        self, scope: Scope, equation: Equation, product: _Product, target: Stored | None
+    ) -> None:
+        self.scope = scope
+        self.out = equation.outputs[0]
+        self.dtype = self.out.type.dtype
+        self.kind = register(self.dtype)
+        self.product = product
+        self.target = target
+        self.order = _order(scope, product)
+        self.suffix = len(self.order)
+        while self.suffix and self.order[self.suffix - 1] in product.summed:
+            self.suffix -= 1
+        before = self.order[: self.suffix]
+        self.in_memory = any(letter in product.summed for letter in before)
+        self.slot = scope.code.slot(self.kind)
+        self.at: dict[str, Place] = {}
+
+    def write(self) -> None:
+        """Write the loops."""
+        if self.in_memory:
+            assert self.target is not None
+            fill(self.scope, self.target, identity("sum", self.dtype))
+        self._outer(0)
+
+    def _element(self) -> str:
+        """One product."""
+        code, found = self.scope.code, ""
+        for atom, letters in self.product.operands:
             places = tuple(
-                0 if n == 1 else at[c] for c, n in zip(letters, atom.type.shape, strict=True)
+                0 if n == 1 else self.at[c] for c, n in zip(letters, atom.type.shape, strict=True)
             )
-            value = converted(code, scope.element(atom, places), atom.type.dtype, dtype)
-            found = value if found is None else combine("prod", code, found, value, dtype)
-        assert found is not None
+            value = self.scope.element(atom, places)
+            value = converted(code, value, atom.type.dtype, self.dtype)
+            found = combine("prod", code, found, value, self.dtype) if found else value
         return found
 
-    def add_to_memory(value: str) -> None:
-        assert target is not None
-        place = code.flat(tuple(at[c] for c in product.out), target.strides) + target.offset
-        if in_memory:
+    def _deliver(self, value: str) -> None:
+        """Put a sum where it belongs."""
+        code, target = self.scope.code, self.target
+        if target is None:
+            self.scope.registers[self.out] = value
+            return
+        places = tuple(self.at[c] for c in self.product.out)
+        place = code.flat(places, target.strides) + target.offset
+        if self.in_memory:
             pointer = code.address(target.buffer, place)
             group = code.frames[-1].group
             tail = f", !llvm.access.group {group}" if group else ""
-            before = code.here(f"load {kind}, ptr {pointer}, align {dtype.itemsize}{tail}")
-            value = _added(code, before, value, dtype)
+            text = f"load {self.kind}, ptr {pointer}, align {self.dtype.itemsize}{tail}"
+            value = _added(code, code.here(text), value, self.dtype)
         code.store(target.buffer, place, value)
 
-    def level(depth: int) -> None:
-        if depth == suffix:
-            if suffix == len(order):
-                add_to_memory(element())
-                return
-            code.statement(f"store {kind} {zero}, ptr {slot}")
-            inner(depth)
-            total = code.here(f"load {kind}, ptr {slot}")
-            if target is None:
-                scope.registers[out] = total
-            else:
-                add_to_memory(total)
-            return
-        _loop(depth, level)
+    def _outer(self, depth: int) -> None:
+        """The loops before those that are all summed over."""
+        if depth < self.suffix:
+            self._loop(depth, self._outer)
+        elif depth == len(self.order):
+            self._deliver(self._element())
+        else:
+            code = self.scope.code
+            zero = identity("sum", self.dtype)
+            code.statement(f"store {self.kind} {zero}, ptr {self.slot}")
+            self._inner(depth)
+            self._deliver(code.here(f"load {self.kind}, ptr {self.slot}"))
 
-    def inner(depth: int) -> None:
-        if depth == len(order):
-            before = code.here(f"load {kind}, ptr {slot}")
-            value = _added(code, before, element(), dtype)
-            code.statement(f"store {kind} {value}, ptr {slot}")
+    def _inner(self, depth: int) -> None:
+        """The loops that are summed over, into the slot."""
+        if depth < len(self.order):
+            self._loop(depth, self._inner)
             return
-        _loop(depth, inner)
+        code = self.scope.code
+        before = code.here(f"load {self.kind}, ptr {self.slot}")
+        value = _added(code, before, self._element(), self.dtype)
+        code.statement(f"store {self.kind} {value}, ptr {self.slot}")
 
-    def _loop(depth: int, then: Any) -> None:
-        letter = order[depth]
-        if product.lengths[letter] == 1:
-            at[letter] = 0
+    def _loop(self, depth: int, then: Callable[[int], None]) -> None:
+        letter = self.order[depth]
+        length = self.product.lengths[letter]
+        if length == 1:
+            self.at[letter] = 0
             then(depth + 1)
             return
-        with code.loop(product.lengths[letter], parallel=depth == len(order) - 1) as i:
-            at[letter] = i
+        innermost = depth == len(self.order) - 1
+        hints = [INTERLEAVE] if innermost and letter in self.product.summed else []
+        with self.scope.code.loop(length, parallel=innermost, hints=hints) as i:
+            self.at[letter] = i
             then(depth + 1)
-
-    level(0)
 
 
 def _added(code: Code, total: str, term: str, dtype: np.dtype[Any]) -> str:
@@ -197,7 +215,7 @@ _LETTER = {"float64": "d", "float32": "s"}
 
 @dataclass(frozen=True, slots=True)
 class _Matrix:
-    """A stack of matrices as BLAS takes them: leading dimension, and whether rows are contiguous."""
+    """A stack of matrices as BLAS takes them: the leading dimension, and which way they lie."""
 
     stored: Stored
     leading: int
@@ -240,7 +258,7 @@ def _by_blas(
     function = f"blas_{name}gemm"
     lowering.module.declare(
         function,
-        f"declare void @{function}(ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr)",
+        f"declare void @{function}({', '.join(['ptr'] * 13)})",
     )
 
     def number(kind: str, value: Any) -> str:

@@ -8,10 +8,11 @@ so short, and taken apart so much, that they are written out element by element.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..kinds import Elementwise
+from ..primitive import Primitive
 from ..primitives import arithmetic, contract, index, logic, reduce, shape
 from ..primitives.index import ARRAY
 from ..program import Atom, Equation, Program, Var
@@ -34,7 +35,7 @@ __all__ = [
 SHORT = 32
 """Up to this many elements are written out instead of looped over."""
 
-ELEMENTWISE = {
+ELEMENTWISE: set[Primitive] = {
     logic.select,
     shape.convert,
     arithmetic.real,
@@ -44,7 +45,7 @@ ELEMENTWISE = {
 }
 """Primitives of other kinds that work element by element as well."""
 
-REDUCTIONS = {
+REDUCTIONS: dict[Primitive, str] = {
     reduce.sum_: "sum",
     reduce.prod: "prod",
     reduce.maximum_along: "max",
@@ -91,31 +92,36 @@ def aligned(equation: Equation, place: int, k: int) -> bool:
         return True
     if len(x) < k or x[:k] != out[:k]:
         return False
-    primitive, params = equation.primitive, equation.params
-    if is_elementwise(equation) or primitive is shape.broadcast:
+    if is_elementwise(equation):
         return len(x) == len(out)
-    if primitive is shape.reshape:
-        return True
-    if primitive is shape.transpose:
-        return tuple(params["axes"][:k]) == tuple(range(k))
-    if primitive is shape.pad:
-        return all(widths == (0, 0) for widths in params["widths"][:k])
-    if primitive is shape.concatenate:
-        return params["axis"] >= k
-    if primitive is index.slice_:
-        return _aligned_slice(params["index"], k)
-    if primitive in (index.scatter_add, index.update):
-        return place < 2 and static_index(equation) and _aligned_slice(params["index"], k)
-    if primitive is index.gather:
-        items = params["index"]
-        return place > 0 and bool(items) and items[0] == ARRAY and _together(items)
-    if primitive in REDUCTIONS:
-        return all(axis >= k for axis in params["axes"])
-    if primitive is contract.matmul:
-        return len(x) - (2 if place else 1) >= k
-    if primitive is contract.einsum:
-        return params["labels"][place][:k] == params["out"][:k]
-    return False
+    rule = _ALIGNED.get(equation.primitive)
+    return rule is not None and rule(equation, place, k)
+
+
+def _aligned_update(equation: Equation, place: int, k: int) -> bool:
+    whole = static_index(equation) and _aligned_slice(equation.params["index"], k)
+    return place < 2 and whole
+
+
+def _aligned_gather(equation: Equation, place: int, k: int) -> bool:
+    items = equation.params["index"]
+    return place > 0 and bool(items) and items[0] == ARRAY and _together(items)
+
+
+_ALIGNED: dict[Primitive, Callable[[Equation, int, int], bool]] = {
+    shape.broadcast: lambda e, i, k: len(e.inputs[0].type.shape) == len(e.outputs[0].type.shape),
+    shape.reshape: lambda e, i, k: True,
+    shape.transpose: lambda e, i, k: tuple(e.params["axes"][:k]) == tuple(range(k)),
+    shape.pad: lambda e, i, k: all(widths == (0, 0) for widths in e.params["widths"][:k]),
+    shape.concatenate: lambda e, i, k: e.params["axis"] >= k,
+    index.slice_: lambda e, i, k: _aligned_slice(e.params["index"], k),
+    index.scatter_add: _aligned_update,
+    index.update: _aligned_update,
+    index.gather: _aligned_gather,
+    contract.matmul: lambda e, i, k: len(e.inputs[i].type.shape) - (2 if i else 1) >= k,
+    contract.einsum: lambda e, i, k: e.params["labels"][i][:k] == e.params["out"][:k],
+    **dict.fromkeys(REDUCTIONS, lambda e, i, k: all(axis >= k for axis in e.params["axes"])),
+}
 
 
 def _together(items: Sequence[Any]) -> bool:
@@ -138,37 +144,54 @@ def own_need(equation: Equation) -> int:
 
 
 def passed_need(equation: Equation, place: int, need: int) -> int:
-    """How many trailing axes of a result have to be written out so that ``need`` of an operand are."""
-    x = equation.inputs[place].type.shape
-    out = equation.outputs[0].type.shape
-    first = len(x) - need
+    """How many trailing axes of a result to write out so that ``need`` of an operand's are."""
     if not need:
         return 0
-    primitive, params = equation.primitive, equation.params
+    primitive = equation.primitive
     if is_elementwise(equation) or primitive in (shape.broadcast, shape.pad, shape.concatenate):
         return need
-    if primitive is shape.transpose:
-        return len(out) - min(i for i, axis in enumerate(params["axes"]) if axis >= first)
-    if primitive is shape.reshape:
-        before, axis, product = math.prod(x[:first]), 0, 1
-        while axis < len(out) and product * out[axis] <= before:
-            product *= out[axis]
-            axis += 1
-        return len(out) - axis
-    if primitive is index.slice_:
-        taken = made = 0
-        for item in params["index"]:
-            if taken >= first:
-                break
-            taken += item is not None
-            made += item is None or isinstance(item, slice)
-        made += max(0, first - taken)
-        return len(out) - made
-    if primitive in REDUCTIONS:
-        return sum(1 for axis in range(first, len(x)) if axis not in params["axes"])
     if primitive in (index.scatter_add, index.update) and place == 0:
         return need
-    return len(out)
+    out = len(equation.outputs[0].type.shape)
+    first = len(equation.inputs[place].type.shape) - need
+    rule = _FIRST.get(primitive)
+    return out if rule is None else out - rule(equation, first)
+
+
+def _first_transposed(equation: Equation, first: int) -> int:
+    return min(i for i, axis in enumerate(equation.params["axes"]) if axis >= first)
+
+
+def _first_reshaped(equation: Equation, first: int) -> int:
+    out = equation.outputs[0].type.shape
+    before, axis, product = math.prod(equation.inputs[0].type.shape[:first]), 0, 1
+    while axis < len(out) and product * out[axis] <= before:
+        product *= out[axis]
+        axis += 1
+    return axis
+
+
+def _first_sliced(equation: Equation, first: int) -> int:
+    taken = made = 0
+    for item in equation.params["index"]:
+        if taken >= first:
+            break
+        taken += item is not None
+        made += item is None or isinstance(item, slice)
+    return made + max(0, first - taken)
+
+
+def _first_reduced(equation: Equation, first: int) -> int:
+    return sum(axis not in equation.params["axes"] for axis in range(first))
+
+
+_FIRST: dict[Primitive, Callable[[Equation, int], int]] = {
+    shape.transpose: _first_transposed,
+    shape.reshape: _first_reshaped,
+    index.slice_: _first_sliced,
+    **dict.fromkeys(REDUCTIONS, _first_reduced),
+}
+"""The first axis of the result that runs along axis ``first`` of the operand, or one after it."""
 
 
 # -- short trailing axes ---------------------------------------------------------------------------
@@ -182,50 +205,83 @@ def _first_change(x: Sequence[int], out: Sequence[int]) -> int:
     return min(len(x), len(out))
 
 
-def _taken_apart(equation: Equation) -> list[tuple[Atom, int]]:
-    """The values of an equation that are taken apart, each with the first axis where that is so."""
-    primitive, params = equation.primitive, equation.params
-    out = equation.outputs[0] if equation.outputs else None
-    if out is None:
+Apart = list[tuple[Atom, int]]
+"""Values that are taken apart, each with the first axis where that is so."""
+
+
+def _apart_joined(equation: Equation) -> Apart:
+    axis = equation.params["axis"]
+    return [(atom, axis) for atom in (*equation.inputs, *equation.outputs)]
+
+
+def _apart_indexed(equation: Equation) -> Apart:
+    if not static_index(equation):
         return []
-    x = equation.inputs[0] if equation.inputs else None
-    if primitive is shape.concatenate:
-        return [(atom, params["axis"]) for atom in (*equation.inputs, out)]
-    assert x is not None
-    rank = len(x.type.shape)
-    if primitive in (index.slice_, index.scatter_add, index.update):
-        if not static_index(equation):
-            return []
-        axis = next((i for i, item in enumerate(params["index"]) if not full(item)), rank)
-        found: list[tuple[Atom, int]] = [(x, axis), (out, axis)]
-        if primitive is not index.slice_:
-            found.append((equation.inputs[1], axis))
-        return found
-    if primitive is shape.pad:
-        axis = next((i for i, w in enumerate(params["widths"]) if w != (0, 0)), rank)
-        return [(x, axis), (out, axis)]
-    if primitive is shape.reshape:
-        axis = _first_change(x.type.shape, out.type.shape)
-        return [(x, axis), (out, axis)]
-    if primitive is shape.transpose:
-        axis = next((i for i, a in enumerate(params["axes"]) if a != i), rank)
-        last = [(out, rank - 1)] if axis < rank and out.type.shape[-1] <= 8 else []
-        return [(x, axis), (out, axis), *last]
-    if primitive in REDUCTIONS and params["axes"]:
-        return [(x, min(params["axes"]))]
-    if primitive is contract.matmul:
-        parts = (*equation.inputs, out)
-        ranks = [len(atom.type.shape) for atom in parts]
-        return [(atom, max(0, n - i)) for i in (1, 2) for atom, n in zip(parts, ranks, strict=True)]
-    if primitive is contract.einsum:
-        labels, letters = params["labels"], params["out"]
-        batch = 0
-        while batch < len(letters) and all(
-            text[batch : batch + 1] == letters[batch] for text in labels
-        ):
-            batch += 1
-        return [(atom, batch) for atom in (*equation.inputs, out)]
-    return []
+    x = equation.inputs[0]
+    items = equation.params["index"]
+    axis = next((i for i, item in enumerate(items) if not full(item)), len(x.type.shape))
+    return [(atom, axis) for atom in (*equation.inputs[:2], *equation.outputs)]
+
+
+def _apart_padded(equation: Equation) -> Apart:
+    (x,), (out,) = equation.inputs, equation.outputs
+    widths = equation.params["widths"]
+    axis = next((i for i, width in enumerate(widths) if width != (0, 0)), len(widths))
+    return [(x, axis), (out, axis)]
+
+
+def _apart_reshaped(equation: Equation) -> Apart:
+    (x,), (out,) = equation.inputs, equation.outputs
+    axis = _first_change(x.type.shape, out.type.shape)
+    return [(x, axis), (out, axis)]
+
+
+def _apart_transposed(equation: Equation) -> Apart:
+    (x,), (out,) = equation.inputs, equation.outputs
+    rank = len(out.type.shape)
+    axis = next((i for i, a in enumerate(equation.params["axes"]) if a != i), rank)
+    last: Apart = [(out, rank - 1)] if axis < rank and out.type.shape[-1] <= 8 else []
+    return [(x, axis), (out, axis), *last]
+
+
+def _apart_multiplied(equation: Equation) -> Apart:
+    parts = (*equation.inputs, *equation.outputs)
+    ranks = [len(atom.type.shape) for atom in parts]
+    return [(atom, max(0, n - i)) for i in (1, 2) for atom, n in zip(parts, ranks, strict=True)]
+
+
+def _apart_contracted(equation: Equation) -> Apart:
+    labels, letters = equation.params["labels"], equation.params["out"]
+    batch = 0
+    while batch < len(letters) and all(
+        text[batch : batch + 1] == letters[batch] for text in labels
+    ):
+        batch += 1
+    return [(atom, batch) for atom in (*equation.inputs, *equation.outputs)]
+
+
+def _apart_reduced(equation: Equation) -> Apart:
+    axes = equation.params["axes"]
+    return [(equation.inputs[0], min(axes))] if axes else []
+
+
+_APART: dict[Primitive, Callable[[Equation], Apart]] = {
+    shape.concatenate: _apart_joined,
+    shape.pad: _apart_padded,
+    shape.reshape: _apart_reshaped,
+    shape.transpose: _apart_transposed,
+    index.slice_: _apart_indexed,
+    index.scatter_add: _apart_indexed,
+    index.update: _apart_indexed,
+    contract.matmul: _apart_multiplied,
+    contract.einsum: _apart_contracted,
+    **dict.fromkeys(REDUCTIONS, _apart_reduced),
+}
+
+
+def _taken_apart(equation: Equation) -> Apart:
+    rule = _APART.get(equation.primitive)
+    return [] if rule is None else rule(equation)
 
 
 def tails(program: Program) -> dict[Var, int]:

@@ -23,7 +23,7 @@ from .elements import (
     operand_places_of,
     source_places,
 )
-from .emit import Place, constant, register
+from .emit import INTERLEAVE, Place, constant, register
 from .kernels import fill
 from .lower import Lowering, Targets, call_out, step
 
@@ -52,8 +52,8 @@ def loops(
 
     def level(axis: int, places: Places) -> None:
         if axis == split:
-            for tail in itertools.product(*(range(n) for n in lengths[split:])):
-                body((*places, *tail))
+            for last in itertools.product(*(range(n) for n in lengths[split:])):
+                body((*places, *last))
         elif lengths[axis] == 1:
             level(axis + 1, (*places, 0))
         else:
@@ -336,7 +336,7 @@ def _place(lowering: Lowering, scope: Scope, equation: Equation, targets: Target
     length = x.type.shape[axis]
 
     def along(places: Places, body: Callable[[str, Place], None]) -> None:
-        with code.loop(length, parallel=True) as i:
+        with code.loop(length, parallel=True, hints=[INTERLEAVE]) as i:
             body(scope.element(x, (*places[:axis], i, *places[axis:])), i)
 
     def row(places: Places) -> None:

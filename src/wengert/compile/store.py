@@ -28,6 +28,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
+from . import blas
 from .machine import compile_object, host
 from .mathlib import mathlib
 
@@ -64,6 +65,7 @@ def _environment() -> tuple[str, ...]:
         machine.cpu,
         machine.features,
         mathlib().identity,
+        blas.identity(),
     )
 
 

@@ -5,16 +5,25 @@ from __future__ import annotations
 import math
 
 from ..control.scan import scan_primitive
-from ..primitives import contract, index, shape
+from ..primitives import contract, index, linalg, shape, sorting, spectra
 from ..program import Equation, Program
 
 __all__ = ["operations"]
+
+_MATRICES = {
+    *(linalg.solve, linalg.inv, linalg.det, linalg.slogdet, linalg.cholesky, linalg.qr),
+    *(linalg.cofactor, linalg.cofactor_tangent, linalg.pinv, linalg.matrix_rank),
+    *(spectra.eigh, spectra.eigvalsh, spectra.eig, spectra.svd, spectra.svdvals),
+}
+"""Operations of which each element takes about as many as a matrix has rows."""
+
+_SORTING = {sorting.sort, sorting.argsort}
 
 _FREE = {shape.transpose, shape.reshape, shape.broadcast, index.slice_, shape.convert}
 
 
 def operations(program: Program, unknown: int = 1) -> int:
-    """Operations on numbers that one run takes, one for each element that an equation makes or adds.
+    """Operations on numbers that one run takes: one for each element that is made or added up.
 
     A product of matrices counts its products and its sums, a ``scan`` all of its steps; of branches
     the longest counts, of a loop whose steps nobody knows beforehand ``unknown`` steps.
@@ -46,4 +55,8 @@ def _of(equation: Equation, unknown: int) -> int:
             for letter, length in zip(letters, atom.type.shape, strict=True):
                 lengths[letter] = max(length, lengths.get(letter, 1))
         return len(equation.inputs) * math.prod(lengths.values())
+    if primitive in _MATRICES:
+        return max(sizes) * equation.inputs[0].type.shape[-1]
+    if primitive in _SORTING:
+        return max(sizes) * equation.inputs[0].type.shape[params["axis"]].bit_length()
     return max(sizes)

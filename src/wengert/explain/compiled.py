@@ -54,12 +54,12 @@ class Compilation:
     """What the compiler made of a function at some arguments. Prints as a table.
 
     ``program`` is the Program as it was compiled, ``results`` are the names of what it returns,
-    ``state`` is ``native``, or ``failed`` for the
-    ``reason``; then the rows say what would have been made, as far as it is known. ``loops`` are
-    the lengths of the axes of each loop, ``chunks`` the number of parts of those loops that threads
-    share, ``callouts`` the equations that the evaluator runs,
-    ``workspace`` the bytes of memory beside arguments and results, ``operations`` an estimate
-    of the operations on numbers that a call takes, ``seconds`` the time that compiling took.
+    ``state`` is ``native``, or ``failed`` for the ``reason``; then the rows say what would have
+    been made, as far as it is known. ``loops`` are the lengths of the axes of each loop, ``chunks``
+    the number of parts of those loops that threads share, ``callouts`` the equations that the
+    evaluator runs, ``workspace`` the bytes of memory beside arguments and results, ``operations``
+    an estimate of the operations on numbers that a call takes, ``seconds`` the time that compiling
+    took, and ``ir`` the code as text for LLVM.
     """
 
     title: str
@@ -201,7 +201,7 @@ def _of(made: Executable, head: _Head) -> Compilation:
             tuple(table.whole(None)),
             table.returned(),
             "failed",
-            reason or f"{type(error).__name__}: {error}",
+            reason or (str(error) if isinstance(error, CompileError) else repr(error)),
             operations=operations(made.program),
         )
     root = lowering.report.root

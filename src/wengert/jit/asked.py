@@ -12,7 +12,7 @@ from ..primitive import Traced
 from ..program import Array
 from ..recorder import Recorder
 from ..trace import snapshot
-from .keys import dynamic_key, token
+from .keys import dynamic_key, order, token
 from .tracing import InlinedError
 
 __all__ = ["Asked", "Static"]
@@ -111,7 +111,8 @@ class Asked:
                 keys.append(key)
                 self.places.append(place)
                 self.inputs.append(leaf)
-        self.key = (self.spec, tuple(keys), static.key(self.static), outside)
+        ordered = order((moving, named))
+        self.key = (self.spec, ordered, tuple(keys), static.key(self.static), outside)
 
     def rebuilt(self, handles: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with other values in the place of the inputs."""

@@ -18,8 +18,8 @@ import numpy as np
 
 from .. import transforms
 from ..errors import CompileError, GuardFailed
-from ..evaluate import last_uses
-from ..program import Array, Literal, Program, Var
+from ..evaluate import Evaluator
+from ..program import Array, Program
 from ..transforms.simplify import eliminate_dead_code, simplify
 from . import worker
 
@@ -29,36 +29,6 @@ __all__ = ["Executable", "executable", "wait_by_default"]
 def wait_by_default() -> bool:
     """Whether the environment (``WENGERT_JIT_WAIT``) asks that compilations are waited for."""
     return os.environ.get("WENGERT_JIT_WAIT", "0") not in ("", "0")
-
-
-class _Evaluator:
-    """Runs a Program equation by equation, and knows the number of a guard that fails."""
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.steps: list[tuple[Any, ...]] = []
-        guards = 0
-        for equation, ending in zip(program.equations, last_uses(program), strict=True):
-            number = guards if equation.primitive.effect else -1
-            guards += equation.primitive.effect
-            self.steps.append((equation, ending, number))
-
-    def run(self, values: Sequence[Array]) -> list[Array]:
-        """The outputs; GuardFailed where a guard does not hold."""
-        memory: dict[Var, Array] = dict(zip(self.program.inputs, values, strict=True))
-        for equation, ending, number in self.steps:
-            operands = [a.value if isinstance(a, Literal) else memory[a] for a in equation.inputs]
-            try:
-                result = equation.primitive.evaluate(*operands, **equation.params)
-            except GuardFailed as failure:
-                raise GuardFailed(number, failure.value) from None
-            if equation.primitive.multiple:
-                memory.update(zip(equation.outputs, result, strict=True))
-            else:
-                memory[equation.outputs[0]] = result
-            for var in ending:
-                memory.pop(var, None)
-        return [a.value if isinstance(a, Literal) else memory[a] for a in self.program.outputs]
 
 
 class Executable:
@@ -72,7 +42,7 @@ class Executable:
         self.missing = False
         self.seconds = 0.0
         self.done = threading.Event()
-        self._evaluator: _Evaluator | None = None
+        self._evaluator: Evaluator | None = None
         self._entry: Any = None
         self._derived: dict[Any, Executable] = {}
         self._lock = threading.Lock()
@@ -87,7 +57,7 @@ class Executable:
             return self._run_native(native, values)
         evaluator = self._evaluator
         if evaluator is None:
-            evaluator = self._evaluator = _Evaluator(self.program)
+            evaluator = self._evaluator = Evaluator(self.program)
         return evaluator.run(values)
 
     def _run_native(self, native: Any, values: Sequence[Array]) -> list[Array]:
@@ -113,7 +83,7 @@ class Executable:
         if not type.shape and type.dtype.itemsize <= len(slot):
             return GuardFailed(index, np.frombuffer(slot, type.dtype, 1)[0])
         try:
-            _Evaluator(self.program).run(values)
+            Evaluator(self.program).run(values)
         except GuardFailed as failure:
             return failure
         return GuardFailed(None, None)

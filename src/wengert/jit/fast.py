@@ -17,12 +17,13 @@ from .. import tree
 from ..errors import WengertError
 from ..program import Type
 from .asked import Asked
-from .keys import Environment, token
+from .environment import Environment
+from .keys import order, outer
 from .paths import Path
 
 __all__ = ["shortcut"]
 
-_NAMED = (types.FunctionType, types.BuiltinFunctionType, types.ModuleType, np.ufunc)
+_NAMED = (types.FunctionType, type, types.ModuleType, np.ufunc, property, staticmethod, classmethod)
 _STEADY = (int, float, complex, bool, str, bytes, type(None), np.generic, *_NAMED)
 """Values that cannot change: if a variable still holds the same object, nothing has changed."""
 
@@ -37,28 +38,28 @@ def shortcut(
     """
     arguments = _arguments(asked)
     watched = _watched(environment)
-    simple = not path.mutated and all(
-        output.place == i and not output.boxed for i, output in enumerate(path.outputs)
-    )
-    if arguments is None or watched is None or not simple:
+    if arguments is None or watched is None or path.mutated:
         return None
+    simple = all(out.place == i and not out.boxed for i, out in enumerate(path.outputs))
     try:
         from ..compile.entry import MISS, Argument, entry
 
         made = [getattr(Argument, kind)(what) for kind, what in arguments]
         outputs = path.program.output_types
-        plan = tree.unflatten(path.spec, list(range(len(outputs))))
+        plan = tree.unflatten(path.spec, list(range(len(path.outputs))))
         single = type(plan) is int
         flat = not asked.kwargs and len(asked.args) == len(asked.leaves)
         flat = flat and all(map(_is, asked.args, asked.leaves))
-        if flat and not watched and (single or plan == tuple(range(len(outputs)))):
+        if simple and flat and not watched and (single or plan == tuple(range(len(outputs)))):
             return entry(path.executable.native, made, outputs, single=single, fallback=general)
         raw = entry(path.executable.native, made, outputs)
     except (ImportError, WengertError):
         return None
     if raw is None:
         return None
-    return _checked(raw, MISS, None if flat else asked.spec, path.spec, watched, general)
+    given = None if flat else (asked.spec, order((asked.args, asked.kwargs)))
+    build = path.spec.unflatten if simple and not single else _builder(path)
+    return _checked(raw, MISS, given, build, watched, general)
 
 
 def _is(one: Any, other: Any) -> bool:
@@ -69,24 +70,41 @@ def _checked(
     raw: Callable[..., Any],
     miss: Any,
     given: Any,
-    spec: Any,
+    build: Callable[[Any], Any],
     watched: Sequence[Callable[[], bool]],
     general: Callable[..., Any],
 ) -> Callable[..., Any]:
-    """The entry behind a look at the watched variables, with trees of arguments and results."""
+    """The entry behind a look at the watched variables, for any arguments and results."""
+    structure, ordered = (None, None) if given is None else given
 
     def checked(*args: Any, **kwargs: Any) -> Any:
         for steady in watched:
             if not steady():
                 return general(*args, **kwargs)
-        if given is None:
+        if structure is None:
             found = miss if kwargs else raw(*args)
         else:
-            leaves, structure = tree.flatten((args, kwargs))
-            found = raw(*leaves) if structure == given else miss
-        return general(*args, **kwargs) if found is miss else tree.unflatten(spec, found)
+            leaves, found = tree.flatten_again((args, kwargs))
+            fits = found == structure and (ordered is None or order((args, kwargs)) == ordered)
+            found = raw(*leaves) if fits else miss
+        return general(*args, **kwargs) if found is miss else build(found)
 
     return checked
+
+
+def _builder(path: Path) -> Callable[[Any], Any]:
+    """The result from the values of the outputs, of which some leaves are constant."""
+    spec, outputs = path.spec, path.outputs
+    parts = [(output.place, output.constant, output.boxed) for output in outputs]
+
+    def build(found: Any) -> Any:
+        leaves = [
+            constant if place is None else np.asarray(found[place]) if boxed else found[place]
+            for place, constant, boxed in parts
+        ]
+        return tree.unflatten(spec, leaves)
+
+    return build
 
 
 def _arguments(asked: Asked) -> list[tuple[str, Any]] | None:
@@ -117,7 +135,7 @@ def _watched(environment: Environment | None) -> list[Callable[[], bool]] | None
     found: list[Callable[[], bool]] = []
     for read, value in () if environment is None else environment.readers():
         if type(value) is np.ndarray:
-            found.append(_equal(read, token(value)))
+            found.append(_equal(read, outer(value)))
         elif isinstance(value, _STEADY):
             found.append(_steady(read, value))
         else:
@@ -126,7 +144,7 @@ def _watched(environment: Environment | None) -> list[Callable[[], bool]] | None
 
 
 def _equal(read: Callable[[], Any], key: Hashable) -> Callable[[], bool]:
-    return lambda: type(value := read()) is np.ndarray and token(value) == key
+    return lambda: type(value := read()) is np.ndarray and outer(value) == key
 
 
 def _steady(read: Callable[[], Any], value: Any) -> Callable[[], bool]:

@@ -24,13 +24,17 @@ from ..program import Array, Program
 from ..trace import concrete
 from .asked import Asked, Static
 from .call import call
+from .environment import Environment
 from .execute import unbox
 from .fast import shortcut
-from .keys import Environment, Same, UnkeyableError
+from .generators import Draws
+from .keys import Same, UnkeyableError
+from .leaks import settle
+from .node import users_level
 from .paths import TRACES, Path, Paths
 from .report import count, report_text
-from .run import Run, finish, generators_state, traced_run
-from .tracing import InlinedError
+from .run import Run, finish, traced_run
+from .tracing import InlinedError, reason
 
 __all__ = ["Jitted", "jit"]
 
@@ -39,6 +43,9 @@ MOST = 256
 
 FIRST = 4
 """So many paths of a signature are compiled at once."""
+
+CHANGES = 3
+"""So many runs may change what is outside of the function, to fill a cache for example."""
 
 AGAIN = 2
 """The others are compiled at their second use."""
@@ -77,6 +84,7 @@ class Jitted:
     __slots__ = (
         "__dict__",
         "__weakref__",
+        "_changes",
         "_environment",
         "_fast",
         "_hits",
@@ -107,6 +115,7 @@ class Jitted:
         self._warned = False
         self._plain = ""
         self._traces = 0
+        self._changes = 0
         self._hits = 0
         functools.update_wrapper(self, function, updated=())
         self._name: str = getattr(function, "__qualname__", type(function).__name__)
@@ -124,14 +133,13 @@ class Jitted:
         if self._plain or not enabled():
             return self.function(*args, **kwargs)
         try:
-            asked = self._ask(args, kwargs)
+            asked, paths = self._met(args, kwargs)
         except InlinedError:
             return self.function(*args, **kwargs)
         except UnkeyableError as error:
-            self._warn(f"an argument is no input and no constant: a {error}")
+            self._warn(str(error))
             return self.function(*args, **kwargs)
-        paths = self._paths(asked.key)
-        if paths.plain is not None:
+        if paths.plain is not None or self._plain:
             return self.function(*args, **kwargs)
         values = [_native(value) for value in asked.inputs]
         if asked.traced:
@@ -158,9 +166,8 @@ class Jitted:
                     self._complain(path)
                 if path.calls == AGAIN:
                     path.executable.start(self.waits)
-                if path.calls % OFTEN == 1 and path.executable.native is not None:
-                    made = shortcut(path, asked, self._environment, self._general)
-                    self._fast = made or self._general
+                if path.calls % OFTEN == 1:
+                    self._shorten(path, asked)
                 return finish(path, outputs, values, asked.inputs)
         return self._first(asked, paths, values)
 
@@ -172,7 +179,14 @@ class Jitted:
             if refusal:
                 self._give_up(paths, refusal)
             return result
+        self._shorten(found.path, asked)
         return finish(found.path, found.values, values, asked.inputs)
+
+    def _shorten(self, path: Path, asked: Asked) -> None:
+        """Let later calls go to the native code of a path directly, if it is there."""
+        if path.executable.native is not None:
+            made = shortcut(path, asked, self._environment, self._general)
+            self._fast = made or self._general
 
     def _differentiated(self, asked: Asked, paths: Paths, values: Sequence[Array]) -> Any:
         """A call inside of a derivative: one equation, the call of the path's Program."""
@@ -196,56 +210,74 @@ class Jitted:
 
     def _path_below(self, asked: Asked, paths: Paths, values: Sequence[Array]) -> Path | None:
         """A new path, traced with the values under all traces; None where there can be none."""
+        assert self._environment is not None
+        draws = Draws(self._environment.generators.values())
         found, refusal = self._trace(asked, paths, [concrete(value) for value in values])
         if refusal:
             paths.give_up(refusal)
+        draws.undo()
         return found.path if found is not None and found.path in paths.paths else None
 
     # -- tracing ---------------------------------------------------------------------------------
 
     def _trace(self, asked: Asked, paths: Paths, values: Sequence[Array]) -> tuple[Run | None, str]:
         """Trace the function; without a run, why it cannot be traced (nothing if for once)."""
-        generators = () if self._environment is None else self._environment.generators()
-        before = generators_state(generators)
+        assert self._environment is not None
+        draws = Draws(self._environment.generators.values())
         try:
             run = traced_run(self.function, values, asked.rebuilt, self._name)
-        except InlinedError:
-            return None, ""
         except Exception as error:  # whether it is the user's own will be seen
-            return None, _reason(error)
-        try:
-            after = self._ask(asked.args, asked.kwargs).key
-        except (InlinedError, UnkeyableError):
-            return None, "it keeps a traced value in a variable or an object outside of itself"
-        if after != asked.key:
-            self._give_up_all("it changes variables or objects outside of itself")
-        elif generators_state(generators) != before:
+            draws.undo()
+            return None, "" if isinstance(error, InlinedError) else reason(error)
+        self._traces += 1
+        if run.refusal:
+            settle(self._environment, [output.constant for output in run.path.outputs])
+        if self._key_after(asked) != asked.key:
+            self._changes += 1
+            if self._changes > CHANGES:
+                self._give_up_all("it changes variables or objects outside of itself")
+        elif draws.happened():
             self._give_up_all("it draws random numbers")
+        elif self._environment.survey((asked.args, asked.kwargs)):
+            self._forget()
+        elif run.refusal:
+            self._give_up(paths, run.refusal)
         else:
-            self._keep(paths, run.path)
+            self._keep(paths, run)
         return run, ""
 
-    def _keep(self, paths: Paths, path: Path) -> None:
+    def _key_after(self, asked: Asked) -> Any:
+        """The key that the same call has after a run; None if that cannot be said."""
+        assert self._environment is not None
+        try:
+            return self._ask(asked.args, asked.kwargs).key
+        except (InlinedError, UnkeyableError):
+            settle(self._environment, (asked.args, asked.kwargs))
+            return None
+
+    def _keep(self, paths: Paths, run: Run) -> None:
         """Keep a new path, and compile it: the first ones at once, others when they are met again.
 
         Gives up where paths are traced again and again and hardly used.
         """
         paths.traces += 1
-        self._traces += 1
         if paths.hopeless:
             self._give_up(paths, "its control flow takes a new path at nearly every call")
         elif self._traces > TRACES and self._hits < self._traces:
             self._give_up_all("nearly every call has other shapes, constants or variables")
-        else:
+        elif not run.exceptional:
             if len(paths.paths) < FIRST or self.waits:
-                path.executable.start(self.waits)
-            paths.add(path)
+                run.path.executable.start(self.waits)
+            paths.add(run.path)
 
     def _give_up_all(self, reason: str) -> None:
         self._plain = reason
+        self._forget()
+        self._warn(reason)
+
+    def _forget(self) -> None:
         self._signatures = {}
         self._fast = self._general
-        self._warn(reason)
 
     def _give_up(self, paths: Paths, reason: str) -> None:
         paths.give_up(reason)
@@ -268,7 +300,7 @@ class Jitted:
                 f"{self._name} could not be compiled and is evaluated instead, with the same "
                 f"results: {failure}. Please report this with the text of f.lower(*args)."
             )
-        warnings.warn(text, JitWarning, stacklevel=4)
+        warnings.warn(text, JitWarning, stacklevel=users_level())
 
     def _warn(self, reason: str) -> None:
         """Say once why the function is not compiled for some arguments."""
@@ -278,7 +310,7 @@ class Jitted:
         warnings.warn(
             f"{self._name} is run as it would be without wg.jit: {reason}",
             JitWarning,
-            stacklevel=2,
+            stacklevel=users_level(),
         )
 
     # -- keys ------------------------------------------------------------------------------------
@@ -287,6 +319,26 @@ class Jitted:
         if self._environment is None:
             self._environment = Environment(self.function)
         return Asked(args, kwargs, self._static, self._environment.key())
+
+    def _met(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Asked, Paths]:
+        """A call taken apart, and the paths for it.
+
+        New arguments may bring classes along whose methods read further variables.
+        """
+        asked = self._ask(args, kwargs)
+        if asked.key not in self._signatures:
+            assert self._environment is not None
+            with self._lock:
+                grown = self._environment.survey((args, kwargs))
+            if grown:
+                self._forget()
+                asked = self._ask(args, kwargs)
+            if self._environment.compares_types:
+                self._give_up_all(
+                    f"{self._environment.compares_types} compares type(x), which is another while "
+                    "tracing; isinstance(x, ...) is the same"
+                )
+        return asked, self._paths(asked.key)
 
     def _paths(self, key: Any) -> Paths:
         """The paths for a key, new ones if it has not been met."""
@@ -337,7 +389,7 @@ class Jitted:
             self._signatures = {}
             self._environment = None
             self._warned, self._plain = False, ""
-            self._traces = self._hits = 0
+            self._traces = self._hits = self._changes = 0
 
     def __repr__(self) -> str:
         paths = self.paths()
@@ -367,13 +419,6 @@ def _again(
     function: Callable[..., Any], argnums: Sequence[int], argnames: Sequence[str], wait: bool
 ) -> Jitted:
     return Jitted(function, argnums, argnames, wait)
-
-
-def _reason(error: Exception) -> str:
-    """The first line of an error, and the user's line where it is known."""
-    text = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-    line = getattr(error, "line", None)
-    return f"{text}\n  {line}" if line else text
 
 
 def _may_write(path: Path, inputs: Sequence[Any]) -> bool:
@@ -423,8 +468,10 @@ def jit(
     that are no numbers or arrays, and those named by ``static_argnums`` or ``static_argnames``,
     count by value and must be hashable. With ``wait`` the first call returns when all is compiled.
 
-    Where ``f`` would return a Python float, an ``np.float64`` comes back. Printing and other
-    effects happen only while recording. What cannot be recorded runs as without ``jit``, with one
+    Where ``f`` would return a Python float, an ``np.float64`` comes back, and arrays that share no
+    memory. Printing and other effects happen only while recording; what ``f`` reads from variables
+    and objects outside of it is compared at each call. Compiled code gives no floating-point
+    warnings. What cannot be recorded runs as without ``jit``, with one
     ``wengert.errors.JitWarning``. Derivatives go inside (``jit(grad(f))``, the fastest) or around.
 
     ``f.lower(*args)`` is the Program, ``f.report()`` what is compiled, ``f.wait()`` waits for it,

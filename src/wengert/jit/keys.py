@@ -1,43 +1,65 @@
 """Keys: what must be the same for two calls to share a compiled path.
 
 Arrays count by dtype, shape and layout, Python's numbers by their class. All else counts by value:
-arguments, and also the variables that the function finds outside of itself (its closure and its
-globals, as far as plain code can see), so that a change of one is noticed. An object without an
-equality of its own counts by the values of its attributes.
+arguments, and also the variables outside of the function (``environment``), so that a change of one
+is noticed. An object without an equality of its own counts by the values of its attributes.
 """
 
 from __future__ import annotations
 
-import builtins
-import dataclasses
+import array
+import collections
+import contextlib
+import contextvars
+import enum
 import functools
+import io
+import logging
 import random
+import sys
 import types
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import is_dataclass
 from typing import Any
 
 import numpy as np
 
-from ..errors import WengertError, is_ours
+from ..errors import WengertError
 from ..primitive import Traced
 from .tracing import InlinedError
 
-__all__ = ["Environment", "Same", "UnkeyableError", "dynamic_key", "token"]
+__all__ = [
+    "GENERATORS",
+    "Same",
+    "UnkeyableError",
+    "attributes",
+    "dynamic_key",
+    "order",
+    "outer",
+    "token",
+]
 
 SMALL = 1 << 16
 """Arrays of up to this many bytes are compared by their elements, larger ones by identity."""
 
-DEPTH = 6
+LARGE = 1 << 24
+"""Of arrays of more bytes than this a change of few elements is not noticed."""
+
+_BLOCK = 509
+"""A prime: equal sums mean equal arrays, but for changes that cancel at such distances."""
+
+DEPTH = 32
 """How deep a value is looked into."""
 
-PARTS = 1000
-"""How many parts of a value are looked at."""
+PARTS = 2000
+"""How many parts of a value are looked at; numbers, strings and arrays do not count."""
 
 INT64 = range(-(1 << 63), 1 << 63)
 
-_GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
-_UNKEYABLE = (*_GENERATORS, Iterator, np.ndarray)
-_FIXED = (types.ModuleType, types.BuiltinFunctionType, np.ufunc, type, types.CodeType, np.dtype)
+GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
+"""Whose state is compared while tracing."""
+
+_FIXED = (types.ModuleType, np.ufunc, type, types.CodeType, np.dtype, logging.Logger, io.IOBase)
 
 
 class UnkeyableError(WengertError):
@@ -45,7 +67,10 @@ class UnkeyableError(WengertError):
 
     def __init__(self, value: Any) -> None:
         Exception.__init__(
-            self, f"{type(value).__name__} is neither a number, an array, nor hashable by value"
+            self,
+            "later calls could not notice a change of one of its arguments, or of a variable that "
+            f"it reads, as a {type(value).__name__} is neither a number, an array, nor hashable by "
+            "value",
         )
         self.line = None
 
@@ -82,16 +107,78 @@ def dynamic_key(leaf: Any) -> Hashable:
     return None
 
 
+_LEAVES = frozenset({np.ndarray, float, int, bool, complex, str, type(None), np.float64})
+
+
+def order(tree: Any) -> Hashable:
+    """The order of the keys of all dicts in nested arguments, which their structure leaves open."""
+    kind = type(tree)
+    if kind in _LEAVES:
+        return None
+    names: tuple[Any, ...] = ()
+    if isinstance(tree, dict):
+        names = tuple(tree) if len(tree) > 1 else ()
+        parts: Any = tree.values()
+    elif isinstance(tree, (tuple, list)):
+        parts = tree
+    elif is_dataclass(kind):
+        parts = (attributes(tree) or {}).values()
+    else:
+        return None
+    inner = [order(part) for part in parts if type(part) not in _LEAVES]
+    return (names, *inner) if names or any(inner) else None
+
+
 def token(value: Any) -> Hashable:
     """A hashable stand-in that is equal for equal values; UnkeyableError where there is none."""
-    return _Tokens().of(value, DEPTH)
+    return _Tokens(inside=True).of(value, DEPTH)
+
+
+def outer(value: Any) -> Hashable:
+    """The token of a variable from outside.
+
+    A function there counts as itself, as its own variables are looked at too, and so does a
+    generator of random numbers, whose state is compared while tracing.
+    """
+    if isinstance(value, types.FunctionType):
+        return Same(value)
+    return _Tokens(inside=False).of(value, DEPTH)
+
+
+def attributes(value: Any) -> dict[str, Any] | None:
+    """The attributes of an object, those in slots too; None if it can have none."""
+    try:
+        state = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        state = None
+    names = _slots(type(value))
+    if not names:
+        return state
+    slots: dict[str, Any] = {}
+    for name in names:
+        with contextlib.suppress(AttributeError):
+            slots[name] = object.__getattribute__(value, name)
+    return slots | (state or {})
+
+
+@functools.lru_cache(maxsize=1024)
+def _slots(kind: type) -> tuple[str, ...]:
+    """The names of the slots of a class."""
+    return tuple(
+        name
+        for base in kind.__mro__
+        for name, slot in vars(base).items()
+        if isinstance(slot, types.MemberDescriptorType)
+    )
 
 
 class _Tokens:
     """Looks into one value, down to a depth and up to a number of parts."""
 
-    def __init__(self) -> None:
+    def __init__(self, inside: bool) -> None:
+        self.inside = inside
         self.left = PARTS
+        self.seen: dict[int, int] = {}
 
     def of(self, value: Any, depth: int) -> Hashable:
         """The token of a part."""
@@ -106,150 +193,115 @@ class _Tokens:
             return kind, value.tobytes()
         if isinstance(value, _FIXED):
             return Same(value)
-        if kind is np.ndarray and value.dtype.kind != "O":
+        if kind is np.ndarray and value.dtype.kind in "fciubSU":
             return value.dtype, value.shape, value.strides, _elements(value)
+        if id(value) in self.seen:
+            return "again", self.seen[id(value)]
+        self.seen[id(value)] = len(self.seen)
         self.left -= 1
-        if depth <= 0 or self.left <= 0 or isinstance(value, _UNKEYABLE):
+        if depth <= 0 or self.left <= 0:
             raise UnkeyableError(value)
         return self._compound(value, kind, depth - 1)
 
-    def _compound(  # noqa: PLR0911
-        self, value: Any, kind: type, depth: int
-    ) -> Hashable:
-        if isinstance(value, types.FunctionType):
-            cells = [_contents(cell) for cell in value.__closure__ or ()]
-            found = [Same(c) if c is value else self.of(c, depth) for c in cells]
-            return Same(value.__code__), tuple(found)
-        if isinstance(value, (tuple, list)):
-            return kind, tuple([self.of(item, depth) for item in value])
-        if isinstance(value, dict):
-            items = [(self.of(k, depth), self.of(v, depth)) for k, v in value.items()]
-            return kind, tuple(items)
-        if isinstance(value, functools.partial):
-            parts = (value.func, value.args, value.keywords)
-            return kind, tuple([self.of(part, depth) for part in parts])
-        if isinstance(value, types.MethodType):
-            return Same(value.__func__), self.of(value.__self__, depth)
+    def _all(self, values: Any, depth: int) -> tuple[Hashable, ...]:
+        return tuple([self.of(value, depth) for value in values])
+
+    def _items(self, values: Mapping[Any, Any], depth: int) -> tuple[Hashable, ...]:
+        return tuple([(self.of(k, depth), self.of(v, depth)) for k, v in values.items()])
+
+    def _compound(self, value: Any, kind: type, depth: int) -> Hashable:
+        known = _PARTS.get(kind)
+        if known is not None:
+            return kind, self._all(known(value), depth)
+        if isinstance(value, GENERATORS):
+            if self.inside:
+                raise UnkeyableError(value)
+            return Same(value)
+        if isinstance(value, Iterator):
+            raise UnkeyableError(value)
+        if isinstance(value, (tuple, list, collections.deque, set, frozenset, dict, np.ndarray)):
+            return self._container(value, kind, depth)
         if hasattr(kind, "__jit_token__"):
             return value.__jit_token__()
         hashes = kind.__hash__
-        state = getattr(value, "__dict__", None)
-        if hashes is None and state is None:
-            raise UnkeyableError(value)
-        if hashes not in (None, object.__hash__) and not dataclasses.is_dataclass(kind):
-            return kind, value
+        state = attributes(value)
+        if hashes not in (None, object.__hash__) and not is_dataclass(kind):
+            if not state or isinstance(value, enum.Enum):
+                return kind, value
+            return kind, value, self._items(state, depth)
         if state is None:
+            if hashes is None or not _standard(kind):
+                raise UnkeyableError(value)
             return Same(value)
-        return Same(value), tuple([(name, self.of(v, depth)) for name, v in state.items()])
+        return Same(value), self._items(state, depth)
+
+    def _container(self, value: Any, kind: type, depth: int) -> Hashable:
+        if isinstance(value, np.ndarray):
+            if value.dtype.hasobject or self.inside:
+                raise UnkeyableError(value)
+            plain = value.view(np.ndarray)
+            found: Hashable = plain.dtype, plain.shape, plain.strides, _elements(plain, value)
+        elif isinstance(value, dict):
+            found = self._items(value, depth)
+        elif isinstance(value, (set, frozenset)):
+            found = frozenset(self._all(value, depth))
+        else:
+            found = self._all(value, depth)
+        state = attributes(value)
+        return (kind, found, self._items(state, depth)) if state else (kind, found)
 
 
-def _elements(array: np.ndarray[Any, Any]) -> Hashable:
-    """The elements of an array; of a large one its identity and some hundred elements."""
-    if array.nbytes <= SMALL:
-        return array.tobytes()
-    step = tuple(slice(None, None, max(1, n // 16)) for n in array.shape)
-    if array.ndim == 1:
-        step = (slice(None, None, max(1, array.size // 256)),)
-    return Same(array), array[step].tobytes()
+def _function(value: types.FunctionType) -> tuple[Any, ...]:
+    cells = tuple([contents(cell) for cell in value.__closure__ or ()])
+    return value.__code__, cells, value.__defaults__, value.__kwdefaults__, value.__dict__ or None
 
 
-# -- what a function reads from outside of itself --------------------------------------------------
+def _builtin(value: Any) -> tuple[Any, ...]:
+    """Of a builtin function its name, and what it is a method of."""
+    home = value.__self__
+    return (value.__name__, home) if not isinstance(home, types.ModuleType) else (value.__name__,)
 
 
-class Environment:
-    """The variables outside of a function that its code names: closure cells and globals.
+_PARTS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
+    types.FunctionType: _function,
+    types.BuiltinFunctionType: _builtin,
+    types.MethodType: lambda method: (method.__func__, method.__self__),
+    functools.partial: lambda partial: (partial.func, partial.args, partial.keywords),
+    types.MappingProxyType: lambda mapping: (dict(mapping),),
+    bytearray: lambda value: (bytes(value),),
+    array.array: lambda value: (value.typecode, value.tobytes()),
+    contextvars.ContextVar: lambda variable: (variable.name, variable.get(None)),
+}
+"""What counts of values of these classes."""
 
-    Functions of the same modules that it calls by name are looked into as well. What is reached in
-    other ways (attributes of modules, objects of C) is taken to be constant.
+
+def _standard(kind: type) -> bool:
+    """Whether a class is of Python's own library: what has no attributes there has no state."""
+    return kind.__module__.partition(".")[0] in sys.stdlib_module_names
+
+
+def _elements(values: np.ndarray[Any, Any], owner: Any = None) -> Hashable:
+    """The elements of an array; of a large one its identity and a sum of its bits.
+
+    Of a very large one the sum is over some hundred elements only.
     """
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.cells: list[Any] = []
-        self.objects: list[Any] = []
-        self.globals: list[tuple[dict[str, Any], str]] = []
-        self._seen: set[int] = set()
-        self._visit(function, DEPTH)
-
-    def _visit(self, function: Any, depth: int) -> None:
-        if id(function) in self._seen or depth == 0:
-            return
-        self._seen.add(id(function))
-        if not isinstance(function, types.FunctionType):
-            self._visit_object(function, depth)
-            return
-        ours = is_ours(function.__code__.co_filename)
-        for cell in function.__closure__ or ():
-            if not ours:
-                self.cells.append(cell)
-            self._visit(_contents(cell), depth - 1)
-        if ours:
-            return
-        for name in sorted(_names(function.__code__)):
-            space = function.__globals__
-            if name not in space:
-                continue
-            value = space[name]
-            if isinstance(value, _FIXED) or hasattr(builtins, name):
-                continue
-            self.globals.append((space, name))
-            self._visit(value, depth - 1)
-
-    def _visit_object(self, value: Any, depth: int) -> None:
-        """What an object that is called brings along, and the functions that it stands for."""
-        if isinstance(value, _FIXED) or not callable(value):
-            return
-        kind: Any = type(value)
-        inner = getattr(value, "__wrapped__", None) or getattr(value, "func", None)
-        inner = inner or getattr(value, "__func__", None) or kind.__call__
-        if not hasattr(type(value), "__jit_token__"):
-            self.objects.append(value)
-        self._visit(inner, depth - 1)
-
-    def readers(self) -> list[tuple[Callable[[], Any], Any]]:
-        """For each variable, how it is read, and what it holds now."""
-        cells = [functools.partial(_contents, cell) for cell in self.cells]
-        names = [functools.partial(space.get, name) for space, name in self.globals]
-        objects = [functools.partial(_itself, value) for value in self.objects]
-        return [(read, read()) for read in (*cells, *names, *objects)]
-
-    def generators(self) -> list[Any]:
-        """The generators of random numbers among these variables."""
-        return [value for _, value in self.readers() if isinstance(value, _GENERATORS)]
-
-    def key(self) -> Hashable:
-        """The values of all these variables, as a key."""
-        return (
-            tuple([outer(_contents(cell)) for cell in self.cells]),
-            tuple([outer(space.get(name)) for space, name in self.globals]),
-            tuple([outer(value) for value in self.objects]),
-        )
+    if values.nbytes <= SMALL:
+        return values.tobytes()
+    same = Same(values if owner is None else owner)
+    if values.nbytes > LARGE:
+        step = tuple(slice(None, None, max(1, n // 16)) for n in values.shape)
+        if values.ndim == 1:
+            step = (slice(None, None, max(1, values.size // 256)),)
+        return same, values[step].tobytes()
+    flat = (values.T if values.flags.f_contiguous else values).reshape(-1).view(np.uint8)
+    many = flat.size // (8 * _BLOCK) * _BLOCK
+    words = flat[: 8 * many].view(np.uint64).reshape(-1, _BLOCK)
+    return same, np.bitwise_xor.reduce(words, axis=0).tobytes(), flat[8 * many :].tobytes()
 
 
-def outer(value: Any) -> Hashable:
-    """The token of a variable from outside; the object itself where it has none."""
-    if isinstance(value, types.FunctionType):
-        return Same(value.__code__)
-    try:
-        return token(value)
-    except UnkeyableError:
-        return Same(value)
-
-
-def _itself(value: Any) -> Any:
-    return value
-
-
-def _contents(cell: Any) -> Any:
+def contents(cell: Any) -> Any:
+    """What a cell of a closure holds; None if that is nothing yet."""
     try:
         return cell.cell_contents
     except ValueError:
         return None
-
-
-def _names(code: types.CodeType) -> set[str]:
-    """The names that code, and functions defined inside of it, look up."""
-    found = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            found |= _names(constant)
-    return found

@@ -7,7 +7,7 @@ import sys
 from ..errors import is_ours
 from ..program import Array, Atom, Type
 
-__all__ = ["Node", "user_asks"]
+__all__ = ["Node", "user_asks", "users_level"]
 
 
 class Node:
@@ -24,11 +24,20 @@ class Node:
 def user_asks(depth: int) -> bool:
     """Whether the code ``depth`` calls above this one is neither ours nor NumPy's.
 
-    ``__getattribute__`` and Python's own frozen modules (``abc``) are passed over.
+    ``np.isscalar`` asks for the user. ``__getattribute__`` and Python's own frozen modules
+    (``abc``) are passed over.
     """
     frame = sys._getframe(depth)
     while frame.f_back is not None and (
         frame.f_code.co_name == "__getattribute__" or frame.f_code.co_filename.startswith("<frozen")
     ):
         frame = frame.f_back
-    return not is_ours(frame.f_code.co_filename)
+    return frame.f_code.co_name == "isscalar" or not is_ours(frame.f_code.co_filename)
+
+
+def users_level() -> int:
+    """The ``stacklevel`` with which a warning shows the user's line."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and is_ours(frame.f_code.co_filename):
+        frame, level = frame.f_back, level + 1
+    return level

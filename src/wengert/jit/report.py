@@ -71,7 +71,7 @@ def report(jitted: Jitted) -> tuple[SignatureReport, ...]:
 
 def _arguments(jitted: Jitted, key: Any) -> list[tuple[str, str, bool]]:
     """Name, type and whether it is an input, of each leaf of the arguments."""
-    spec, leaves, static, _ = key
+    spec, *_, leaves, static, _ = key
     parameters = _parameters(jitted.function)
     taken = {place for place, *_ in static}
     positions = [place for place in range(len(parameters) + len(leaves)) if place not in taken]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
+import enum
+import functools
+import types
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,24 +15,33 @@ from ..calls import annotate, result_leaf
 from ..errors import UnsupportedError
 from ..primitive import Traced
 from ..program import Array, Literal, Program
-from ..trace import ArrayTracer, check_kind, plain, snapshot
+from ..trace import ArrayTracer, plain, snapshot
 from ..transforms import simplify
 from .execute import executable
 from .paths import Output, Path, value_token
 from .tracing import JitRecorder
 from .weak import WeakTracer
 
-__all__ = ["Run", "finish", "generators_state", "traced_run"]
+__all__ = ["Run", "finish", "traced_run"]
 
 _CONSTANT = (int, float, complex, bool, str, bytes, type(None))
+_FIXED = (enum.Enum, type, np.dtype, range)
 
 
 class Run:
-    """A path with the values that its first run gave."""
+    """A path with the values that its first run gave.
 
-    def __init__(self, path: Path, values: Sequence[Array]) -> None:
+    ``refusal`` says why these values are not those of the path, if they are not. ``exceptional``
+    says that the run met an exception on its way, of which the path knows nothing.
+    """
+
+    def __init__(
+        self, path: Path, values: Sequence[Array], refusal: str, exceptional: bool
+    ) -> None:
         self.path = path
         self.values = values
+        self.refusal = refusal
+        self.exceptional = exceptional
 
 
 def traced_run(
@@ -71,7 +82,7 @@ def traced_run(
         (var.type.dtype, value_token(expected, var.type.dtype)) for var, expected in recorder.guards
     ]
     path = Path(program, executable(program, name), guards, outputs, spec, mutated, recorder.cuts)
-    return Run(path, found)
+    return Run(path, found, recorder.refusal, recorder.exceptional)
 
 
 def _check_containers(before: Any, after: Any) -> None:
@@ -86,22 +97,20 @@ def _check_containers(before: Any, after: Any) -> None:
 def _output(leaf: Any, recorder: JitRecorder, atoms: list[Any], found: list[Array]) -> Output:
     boxed = False
     if isinstance(leaf, np.ndarray) and not isinstance(leaf, Traced):
-        if type(leaf) is not np.ndarray:
-            check_kind(leaf)
-            if type(leaf) is not np.ndarray:
-                raise UnsupportedError(f"the function returned a {type(leaf).__name__}")
+        if type(leaf) is not np.ndarray or leaf.dtype.kind not in "fciubO":
+            return _as_it_is(leaf, recorder)
         boxed = leaf.ndim == 0
         leaf = plain(leaf)
     if not isinstance(leaf, Traced):
         if isinstance(leaf, np.ndarray):
             if leaf.dtype.kind not in "fciub":
-                raise UnsupportedError(f"the function returned an array of {leaf.dtype}")
+                return _as_it_is(leaf, recorder)
             atoms.append(Literal(leaf))
             found.append(leaf)
             return Output(len(atoms) - 1, boxed=boxed)
-        if type(leaf) in _CONSTANT or isinstance(leaf, np.generic):
+        if type(leaf) in _CONSTANT or isinstance(leaf, (np.generic, *_FIXED)):
             return Output(None, leaf)
-        raise UnsupportedError(f"the function returned a {type(leaf).__name__}")
+        return _as_it_is(leaf, recorder)
     if type(leaf) is WeakTracer and leaf._trace is recorder:
         if type(leaf._node.value) in (int, bool):
             return Output(None, recorder.force(leaf))
@@ -114,6 +123,16 @@ def _output(leaf: Any, recorder: JitRecorder, atoms: list[Any], found: list[Arra
     atoms.append(recorder.atom(leaf))
     found.append(value)
     return Output(len(atoms) - 1, boxed=boxed)
+
+
+def _as_it_is(leaf: Any, recorder: JitRecorder) -> Output:
+    """A result that no path can give: the run is none, unless it is one that hides its parts."""
+    why = f"the function returned a {type(leaf).__name__}"
+    hides = isinstance(leaf, (Iterator, types.FunctionType, types.MethodType, functools.partial))
+    if hides or (isinstance(leaf, np.ndarray) and leaf.dtype.hasobject):
+        raise UnsupportedError(why)
+    recorder.refuse(why)
+    return Output(None, leaf)
 
 
 def finish(
@@ -149,24 +168,3 @@ def _fresh(value: Array, taken: set[int]) -> Array:
         value = value.copy()
     taken.add(id(value))
     return value
-
-
-def generators_state(more: Sequence[Any]) -> Any:
-    """The state of the global generators of random numbers, and of ``more``.
-
-    To notice that they were used.
-    """
-    state: Any = np.random.get_state(legacy=False)
-    return (
-        state["state"]["pos"],
-        state["state"]["key"][:8].tobytes(),
-        random.getstate(),
-        *(_generator_state(generator) for generator in more),
-    )
-
-
-def _generator_state(generator: Any) -> Any:
-    if isinstance(generator, random.Random):
-        return generator.getstate()
-    bits = getattr(generator, "bit_generator", None) or getattr(generator, "_bit_generator", None)
-    return repr((generator if bits is None else bits).state)

@@ -45,6 +45,13 @@ class WeakTracer(Tracer):
             return self
         return getattr(self._trace.force(self), name)
 
+    def __getattr__(self, name: str) -> Any:
+        if not hasattr(self._node.value, name) and user_asks(2):
+            raise AttributeError(
+                f"{type(self._node.value).__name__!r} object has no attribute {name!r}"
+            )
+        return super().__getattr__(name)
+
     def strong(self) -> Tracer:
         """The same number as NumPy's, of a strong dtype."""
         node = self._node
@@ -68,7 +75,7 @@ class WeakTracer(Tracer):
         return int(np.ceil(self))
 
     def __pos__(self) -> Any:
-        return self
+        return +self._trace.force(self) if type(self._node.value) is bool else self
 
     def __neg__(self) -> Any:
         return _computed(self._trace, arithmetic.negative, operator.neg, (self,))
@@ -99,7 +106,11 @@ def _computed(
     """A weak result of weak operands: floats and complex numbers; others are forced."""
     values = [arg._node.value if type(arg) is WeakTracer else arg for arg in args]
     kinds = set(map(type, values))
-    result = function(*values)
+    try:
+        result = function(*values)
+    except Exception:  # The function may catch it.
+        recorder.exceptional = True
+        raise
     simple = kinds == {float} or (kinds == {complex} and primitive is not arithmetic.absolute)
     if not simple or type(result) not in (float, complex, bool):
         return function(*(_plain(arg) for arg in args))
@@ -119,12 +130,32 @@ def _binary(ufunc: np.ufunc, function: Callable[..., Any], left: Array, right: A
     recorder = traced._trace
     if ufunc is np.divide and type(right) is WeakTracer and type(right._node.value) is float:
         bool(right != 0.0)  # Python raises where NumPy gives an infinity.
+    elif ufunc is np.power and _plain_power(left, right):
+        right = float(right)
     elif ufunc not in _DIRECT and ufunc not in _COMPARISONS and ufunc is not np.divide:
         return function(_plain(left), _plain(right))
     numbers = [_as_float(arg, (left, right)) for arg in (left, right)]
     if ufunc is np.divide and any(_kind(arg) is complex for arg in numbers):
         return function(_plain(left), _plain(right))
-    return _computed(recorder, UFUNCS[ufunc], function, numbers)
+    found = _computed(recorder, UFUNCS[ufunc], function, numbers)
+    # Python raises where NumPy gives an infinity.
+    if ufunc is np.power and type(found) is WeakTracer and not np.isfinite(found):
+        bool(np.isfinite(left))
+    return found
+
+
+def _plain_power(base: Array, exponent: Array) -> bool:
+    """Whether a power with a constant exponent is a float, as NumPy computes it.
+
+    Python raises for 0 to a negative power, and gives complex roots of negative numbers.
+    """
+    if type(base) is not WeakTracer or _kind(base) is not float:
+        return False
+    if type(exponent) not in (int, float) or not abs(exponent) < 1 << 53:
+        return False
+    if exponent < 0:
+        bool(base != 0.0)
+    return exponent == int(exponent) or bool(base >= 0.0)
 
 
 def _kind(arg: Array) -> type:
@@ -146,6 +177,8 @@ def _operator(name: str, ufunc: np.ufunc, function: Callable[..., Any]) -> None:
     def forward(self: WeakTracer, other: Array) -> Any:
         if type(other) is WeakTracer or type(other) in NUMBERS:
             return _binary(ufunc, function, self, other)
+        if isinstance(other, (list, tuple, str, bytes)):
+            return function(self._trace.force(self), other)
         return above(self, other)
 
     setattr(WeakTracer, f"__{name}__", forward)
@@ -156,6 +189,8 @@ def _operator(name: str, ufunc: np.ufunc, function: Callable[..., Any]) -> None:
     def backward(self: WeakTracer, other: Array) -> Any:
         if type(other) in NUMBERS:
             return _binary(ufunc, function, other, self)
+        if isinstance(other, (list, tuple, str, bytes)):
+            return function(other, self._trace.force(self))
         return above_right(self, other)
 
     setattr(WeakTracer, f"__r{name}__", backward)

@@ -197,9 +197,8 @@ def eigvalsh(a: Array, UPLO: str = "L") -> Array:
 def eig(a: Array) -> Any:
     """Real where the matrix is and all eigenvalues are; complex where their values are unknown."""
     w, v = spectra.eig.bind(a)
-    if a.dtype.kind != "c":
-        if perhaps(np.all(np.imag(w) == 0)):
-            w, v = np.real(w), np.real(v)
+    if a.dtype.kind != "c" and perhaps(np.all(np.imag(w) == 0)):
+        w, v = np.real(w), np.real(v)
     return _named("EigResult", (w, v))
 
 

@@ -19,8 +19,8 @@ from ..trace import (
     Tracer,
     View,
     as_view,
-    layout,
     implements,
+    layout,
     plain,
     snapshot,
 )

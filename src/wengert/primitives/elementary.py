@@ -41,6 +41,7 @@ __all__ = [
     "sin",
     "sinc",
     "sinc_derivative",
+    "sinc_slope",
     "sinh",
     "sqrt",
     "tan",
@@ -197,12 +198,17 @@ def _family(name: str, evaluate: Any, jvp: Any, orders: tuple[int, ...], doc: st
 
 
 def _sinc_derivative(x: Array, order: int) -> Array:
-    """The derivatives of sin(t)/t at t = pi x, times pi^order.
+    """In float64, and rounded to the dtype of x."""
+    found = sinc_slope(np.pi * np.asarray(x, np.float64), order)
+    return found.astype(np.result_type(x, np.float16))[()]
+
+
+def sinc_slope(t: Array, order: int) -> Array:
+    """The derivatives of sin(t)/t at t = pi x, times pi^order. The function can be traced.
 
     Far from 0 by t f_n + n f_(n-1) = sin(t + n pi/2), which follows from t f = sin t and is stable
     for t > n; near 0 by the series sum_k (-1)^k t^(2k-n) / ((2k+1) (2k-n)!).
     """
-    t = np.pi * np.asarray(x, np.float64)
     near = np.abs(t) < 1 + order / 2
     far = np.where(near, 1.0, t)
     f = np.sin(far) / far
@@ -212,10 +218,9 @@ def _sinc_derivative(x: Array, order: int) -> Array:
     first = (order + 1) // 2
     series = np.zeros_like(t)
     for k in range(first + 14 + order, first - 1, -1):
-        term = small ** (2 * k - order) / (math.factorial(2 * k - order) * (2 * k + 1))
+        term = small ** (2 * k - order) / float(math.factorial(2 * k - order) * (2 * k + 1))
         series = series + (-1) ** k * term
-    found = np.where(near, series, f) * np.pi**order
-    return found.astype(np.result_type(x, np.float16))[()]
+    return np.where(near, series, f) * np.pi**order
 
 
 sinc_derivative = _family(

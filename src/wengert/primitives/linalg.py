@@ -27,9 +27,13 @@ from .contract import matmul
 from .shape import aligned, transpose
 
 __all__ = [
+    "SMALL",
     "adjoint",
     "cholesky",
     "cofactor",
+    "cofactor_by_rotations",
+    "cofactor_tangent",
+    "cofactor_tangent_by_rotations",
     "constant",
     "det",
     "diagonals",
@@ -43,6 +47,8 @@ __all__ = [
     "real_kind_of",
     "real_part",
     "slogdet",
+    "small_cofactor",
+    "small_cofactor_tangent",
     "solve",
     "square_type",
     "stack_batch",
@@ -196,6 +202,9 @@ solve = Solve(
 
 # -- determinants ----------------------------------------------------------------------------------
 
+SMALL = 3
+"""The cofactors of matrices of up to this many rows are written out."""
+
 
 def _well_conditioned(a: Array) -> tuple[Array, Array] | None:
     """Inverse and determinant, if dividing by the determinant does no harm; None otherwise."""
@@ -213,7 +222,49 @@ def _well_conditioned(a: Array) -> tuple[Array, Array] | None:
 def _rotations(a: Array) -> tuple[Array, Array, Array, Array]:
     """U, s and V^H of A, and the product of the determinants of U and V^H."""
     u, s, vh = np.linalg.svd(a)
-    return u, s, vh, (np.linalg.det(u) * np.linalg.det(vh))[..., None, None]
+    phase = np.linalg.det(u) * np.linalg.det(vh)
+    return u, s, vh, np.reshape(phase, (*phase.shape, 1, 1))
+
+
+def _of_two_rows(a: Array) -> Array:
+    """The cofactors of matrices of two rows: exchanged across, with signs."""
+    signs = np.asarray([[1, -1], [-1, 1]], np.finfo(a.dtype).dtype)
+    return a[..., ::-1, ::-1] * signs
+
+
+def _shifted(x: Array, rows: int, columns: int) -> Array:
+    """The matrices with their first rows and columns behind the others."""
+    x = np.concatenate([x[..., rows:, :], x[..., :rows, :]], axis=-2)
+    return np.concatenate([x[..., columns:], x[..., :columns]], axis=-1)
+
+
+def _of_three_rows(a: Array, e: Array) -> Array:
+    """The change of the cofactors of matrices of three rows along E; of A itself it is twice these.
+
+    An element's cofactor has the rows and columns that follow its own, the last being followed by
+    the first.
+    """
+    one, other = (_shifted(a, 1, 1), _shifted(a, 2, 2)), (_shifted(a, 1, 2), _shifted(a, 2, 1))
+    return (one[0] * _shifted(e, 2, 2) + _shifted(e, 1, 1) * one[1]) - (
+        other[0] * _shifted(e, 2, 1) + _shifted(e, 1, 2) * other[1]
+    )
+
+
+def small_cofactor(a: Array) -> Array:
+    """The cofactors of matrices of up to ``SMALL`` rows. The function can be traced."""
+    n = a.shape[-1]
+    if n < 2:
+        return np.ones_like(a)
+    return _of_two_rows(a) if n == 2 else _of_three_rows(a, a) / 2
+
+
+def small_cofactor_tangent(a: Array, e: Array) -> Array:
+    """Their change along E. The function can be traced."""
+    n = a.shape[-1]
+    if n < 3:
+        zero = np.zeros_like(a)
+        return zero * e if n < 2 else _of_two_rows(zero + e)
+    return _of_three_rows(a, e)
 
 
 def _cofactor(a: Array) -> Array:
@@ -221,10 +272,17 @@ def _cofactor(a: Array) -> Array:
 
     cof(U S V^H) = det(U) det(V^H) conj(U) cof(S) conj(V^H).
     """
+    if a.shape[-1] <= SMALL:
+        return small_cofactor(a if a.dtype.kind in "fc" else a.astype(np.float64))
     good = _well_conditioned(a)
     if good is not None:
         inverse, value = good
         return value[..., None, None] * np.swapaxes(inverse, -1, -2)
+    return cofactor_by_rotations(a)
+
+
+def cofactor_by_rotations(a: Array) -> Array:
+    """The cofactors of any matrices. The function is one that can be traced."""
     u, s, vh, phase = _rotations(a)
     eye = np.eye(s.shape[-1], dtype=bool)
     others = np.prod(np.where(eye, 1, s[..., None, :]), axis=-1)
@@ -233,12 +291,19 @@ def _cofactor(a: Array) -> Array:
 
 def _cofactor_tangent(a: Array, e: Array) -> Array:
     """d cof(A) along E: in the bases of the singular vectors a sum of products of n - 2 of them."""
+    if a.shape[-1] <= SMALL:
+        return small_cofactor_tangent(a if a.dtype.kind in "fc" else a.astype(np.float64), e)
     good = _well_conditioned(a)
     if good is not None:
         inverse, value = good
         b = np.swapaxes(inverse, -1, -2)
         trace = np.sum(b * e, axis=(-2, -1))[..., None, None]
         return value[..., None, None] * (trace * b - b @ np.swapaxes(e, -1, -2) @ b)
+    return cofactor_tangent_by_rotations(a, e)
+
+
+def cofactor_tangent_by_rotations(a: Array, e: Array) -> Array:
+    """The same for any matrices. The function is one that can be traced."""
     u, s, vh, phase = _rotations(a)
     n = s.shape[-1]
     inner = np.swapaxes(np.conjugate(u), -1, -2) @ e @ np.swapaxes(np.conjugate(vh), -1, -2)

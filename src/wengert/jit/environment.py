@@ -1,0 +1,251 @@
+"""The variables outside of a function on which its result can depend.
+
+They are found by the names that its code looks up: in its closure and its globals, and in the
+modules and classes that it reaches. The functions that it can call by these names are looked into
+as well, those of its arguments' classes too. Python's own library, NumPy and installed packages
+other than the function's own are taken to be constant.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import functools
+import os
+import sys
+import types
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import is_ours
+from .keys import GENERATORS, PARTS, attributes, contents, outer
+
+__all__ = ["Environment"]
+
+Read = Callable[[], Any]
+
+_PLAIN = (type(None), int, float, complex, str, bytes, np.generic, np.ufunc, np.dtype)
+_SLOTS = (types.MemberDescriptorType, types.GetSetDescriptorType)
+_IMPORT = dis.opmap["IMPORT_NAME"]
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
+
+
+class Environment:
+    """What a function reads from outside, so far as it has been found.
+
+    ``survey`` looks for more: in the function itself, and in arguments that it is given.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.generators: dict[int, Any] = {}
+        self.compares_types = ""
+        self._home = (getattr(function, "__module__", None) or "").partition(".")[0]
+        self._names: set[str] = set()
+        self._codes: set[types.CodeType] = set()
+        self._spaces: dict[int, tuple[Any, Mapping[str, Any]]] = {}
+        self._found: dict[Hashable, tuple[Any, Read]] = {}
+        self._readers: tuple[Read, ...] = ()
+        self._visited: dict[int, Any] = {}
+        self.survey()
+
+    def survey(self, arguments: Any = ()) -> bool:
+        """Look for variables once more, those of the arguments too; whether there are new ones."""
+        before = len(self._found)
+        self._visited = {}
+        self._visit(self.function, outside=True)
+        self._visit(arguments, outside=False)
+        while self._resolve():
+            pass
+        self._visited = {}
+        self._readers = tuple([read for _, read in self._found.values()])
+        return len(self._found) > before
+
+    def key(self) -> Hashable:
+        """The values of all these variables, as a key. UnkeyableError if one has no key."""
+        return tuple([outer(read()) for read in self._readers])
+
+    def readers(self) -> list[tuple[Read, Any]]:
+        """For each variable, how it is read, and what it holds now."""
+        return [(read, read()) for read in self._readers]
+
+    def writers(self) -> list[tuple[Callable[[Any], None], Any]]:
+        """For each variable, how another value is given to it, and what it holds now."""
+        return [(_writer(keep, read), read()) for keep, read in list(self._found.values())]
+
+    # -- the search ------------------------------------------------------------------------------
+
+    def _watch(self, key: Hashable, keep: Any, read: Read) -> None:
+        """Watch a variable. ``keep`` keeps that alive whose ``id`` is in the key."""
+        self._found.setdefault(key, (keep, read))
+
+    def _resolve(self) -> bool:
+        """Look the names up in the modules and classes that were reached; whether one was new."""
+        before = len(self._found), len(self._names), len(self._spaces)
+        for keep, space in list(self._spaces.values()):
+            for name in sorted(self._names & space.keys()):
+                self._variable(keep, space, name)
+        return before != (len(self._found), len(self._names), len(self._spaces))
+
+    def _variable(self, keep: Any, space: Mapping[str, Any], name: str) -> None:
+        value = space[name]
+        if not isinstance(value, (types.ModuleType, *_SLOTS)):
+            self._watch((id(keep), name), keep, functools.partial(space.get, name))
+        self._visit(value, outside=True)
+
+    def _visit(self, value: Any, outside: bool) -> None:
+        if isinstance(value, _PLAIN) or id(value) in self._visited:
+            return
+        if len(self._visited) > PARTS:
+            return
+        self._visited[id(value)] = value
+        if isinstance(value, types.FunctionType):
+            self._function(value)
+        elif isinstance(value, (type, types.ModuleType)):
+            self._space(value)
+        elif isinstance(value, GENERATORS):
+            if outside:
+                self.generators[id(value)] = value
+        else:
+            if not hasattr(type(value), "__jit_token__"):
+                if value is self.function:
+                    self._watch(id(value), value, functools.partial(_itself, value))
+                self._space(type(value))
+            for part in _parts(value):
+                self._visit(part, outside)
+
+    def _function(self, function: types.FunctionType) -> None:
+        code = function.__code__
+        foreign = self._foreign(function.__module__, code.co_filename)
+        for cell in function.__closure__ or ():
+            if not foreign:
+                self._watch(id(cell), cell, functools.partial(contents, cell))
+            self._visit(contents(cell), outside=True)
+        if foreign:
+            return
+        for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
+            if not isinstance(default, (*_PLAIN, types.FunctionType)):
+                self._watch(id(default), default, functools.partial(_itself, default))
+            self._visit(default, outside=True)
+        self._spaces.setdefault(id(function), (function, function.__dict__))
+        space = function.__globals__
+        for name in _globals(code):
+            if name in space:
+                self._variable(space, space, name)
+            elif not hasattr(builtins, name):
+                self._watch((id(space), name), space, functools.partial(space.get, name))
+        names = _names(code)
+        if code not in self._codes:
+            self._codes.add(code)
+            if "type" in names and _compares_types(code):
+                self.compares_types = function.__qualname__
+            self._names |= names
+            if names & {"environ", "getenv"}:
+                self._watch("environ", None, functools.partial(dict, os.environ))
+            package = space.get("__package__") or ""
+            for name in names if _IMPORT in code.co_code[::2] else ():
+                self._visit(sys.modules.get(name), outside=True)
+                self._visit(sys.modules.get(f"{package}.{name}"), outside=True)
+
+    def _space(self, value: Any) -> None:
+        """A module or a class of which attributes may be read."""
+        if isinstance(value, types.ModuleType):
+            if not self._foreign(value.__name__, getattr(value, "__file__", None) or ""):
+                self._spaces.setdefault(id(value), (value, vars(value)))
+            return
+        for kind in value.__mro__:
+            module = sys.modules.get(kind.__module__)
+            file = getattr(module, "__file__", None) or ""
+            if not self._foreign(kind.__module__, file):
+                self._spaces.setdefault(id(kind), (kind, vars(kind)))
+
+    def _foreign(self, module: str | None, file: str) -> bool:
+        """Whether a module is a library's, and taken to be constant."""
+        if is_ours(file):
+            return True
+        top = (module or "").partition(".")[0]
+        if top == self._home:
+            return False
+        if top in sys.stdlib_module_names and top != "__main__":
+            return not file or file.startswith(_LIBRARY)
+        return "site-packages" in file
+
+
+def _parts(value: Any) -> list[Any]:
+    """What an object consists of, and the functions that it stands for."""
+    if isinstance(value, types.MethodType):
+        return [value.__func__, value.__self__]
+    if isinstance(value, functools.partial):
+        return [value.func, value.args, value.keywords]
+    if isinstance(value, property):
+        return [value.fget]
+    if isinstance(value, (staticmethod, classmethod)):
+        return [value.__func__]
+    if hasattr(type(value), "__jit_token__"):
+        return [value.function]
+    found: list[Any] = []
+    if isinstance(value, types.BuiltinFunctionType):
+        found.append(value.__self__ if not isinstance(value.__self__, types.ModuleType) else None)
+    if isinstance(value, Mapping):
+        found += value.values()
+    elif isinstance(value, (tuple, list, set, frozenset)):
+        found += value
+    if callable(value):
+        kind: Any = type(value)
+        found.append(kind.__call__)
+    return [*found, *(attributes(value) or {}).values()]
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _writer(keep: Any, read: Any) -> Callable[[Any], None]:
+    """The counterpart of a reader: for a cell, a variable of a module, an attribute of a class."""
+    if read.func is contents:
+        return functools.partial(setattr, keep, "cell_contents")
+    if read.func in (_itself, dict):
+        return _itself
+    if isinstance(keep, dict):
+        return functools.partial(keep.__setitem__, *read.args)
+    return functools.partial(setattr, keep, *read.args)
+
+
+def _compares_types(code: types.CodeType) -> bool:
+    """Whether code compares ``type(x)``, which is another for a traced value."""
+    steps = [step for step in dis.get_instructions(code) if step.opname != "CACHE"]
+    for i, step in enumerate(steps):
+        if step.argval == "type" and step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            calls = [k for k in range(i, min(i + 8, len(steps))) if steps[k].opname == "CALL"]
+            for after in steps[calls[0] : calls[0] + 8] if calls else ():
+                if after.opname in ("IS_OP", "COMPARE_OP", "CONTAINS_OP"):
+                    return True
+                if after.opname.startswith(("STORE", "POP_JUMP", "RETURN", "CALL_FUNCTION")):
+                    break
+    inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
+    return any(map(_compares_types, inner))
+
+
+@functools.cache
+def _globals(code: types.CodeType) -> tuple[str, ...]:
+    """The global variables that code, and functions defined inside of it, read."""
+    found = {
+        step.argval
+        for step in dis.get_instructions(code)
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+    }
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found.update(_globals(constant))
+    return tuple(sorted(found))
+
+
+def _names(code: types.CodeType) -> set[str]:
+    """The names that code, and functions defined inside of it, look up."""
+    found = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found |= _names(constant)
+    return found

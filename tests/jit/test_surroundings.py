@@ -1,0 +1,490 @@
+"""What a function's result can depend on besides its arguments, and changes between calls."""
+
+from __future__ import annotations
+
+import collections
+import contextvars
+import dataclasses
+import functools
+import itertools
+import os
+import random
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from jitted_calls import same
+
+import wengert as wg
+
+pytestmark = pytest.mark.filterwarnings("ignore::wengert.errors.JitWarning")
+
+X = np.array([1.0, -2.0, 3.0])
+
+Made = tuple[Callable[..., Any], Callable[[int], Any]]
+"""A function of one array, and what changes its surroundings before a call."""
+
+
+class Thing:
+    """An object with attributes."""
+
+    scale = 1.0
+
+    def __init__(self, **attributes: Any) -> None:
+        vars(self).update(attributes)
+
+    def scaled(self, x: Any) -> Any:
+        return x * self.scale
+
+
+class Slotted:
+    __slots__ = ("scale",)
+
+
+class Equal(Thing):
+    """Equal to all of its kind, whatever its attributes are."""
+
+    def __hash__(self) -> int:
+        return 1
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Equal)
+
+
+class Proxy:
+    def __init__(self, target: Any) -> None:
+        object.__setattr__(self, "_target", target)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target, name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    parts: list[float]
+
+
+def module(text: str, **names: Any) -> types.ModuleType:
+    """A module of the user's own."""
+    made = types.ModuleType("written_here")
+    vars(made).update(names)
+    exec(text, vars(made))
+    return made
+
+
+def default_argument() -> Made:
+    weights = np.ones(3)
+
+    def f(x: Any, w: Any = weights) -> Any:
+        return x * w
+
+    return f, lambda n: weights.__setitem__(0, n)
+
+
+def keyword_default_of_a_helper() -> Made:
+    weights = np.ones(3)
+
+    def helper(x: Any, *, w: Any = weights) -> Any:
+        return x * w
+
+    return lambda x: helper(x), lambda n: weights.__setitem__(0, n)
+
+
+def attribute_of_a_function() -> Made:
+    def helper(x: Any) -> Any:
+        return x * helper.scale
+
+    helper.scale = 1.0
+    return lambda x: helper(x), lambda n: setattr(helper, "scale", float(n))
+
+
+def attribute_of_a_class() -> Made:
+    class Settings:
+        scale = 1.0
+
+    return lambda x: x * Settings.scale, lambda n: setattr(Settings, "scale", float(n))
+
+
+def attribute_of_an_instances_class() -> Made:
+    class Model(Thing):
+        pass
+
+    model = Model()
+    return lambda x: model.scaled(x), lambda n: setattr(Model, "scale", float(n))
+
+
+def variable_of_a_module() -> Made:
+    settings = module("scale = 1.0")
+    return lambda x: x * settings.scale, lambda n: setattr(settings, "scale", float(n))
+
+
+def global_of_a_function_of_a_module() -> Made:
+    home = module("scale = 1.0\ndef f(x): return x * scale")
+    return lambda x: home.f(x), lambda n: setattr(home, "scale", float(n))
+
+
+def variable_of_a_module_in_a_module() -> Made:
+    home = module("", inner=module("scale = 1.0"))
+    return lambda x: x * home.inner.scale, lambda n: setattr(home.inner, "scale", float(n))
+
+
+def global_of_a_method() -> Made:
+    home = module("scale = 1.0\nclass Model:\n  def f(self, x): return x * scale\nmodel = Model()")
+    model = home.model
+    return lambda x: model.f(x), lambda n: setattr(home, "scale", float(n))
+
+
+def global_of_a_method_of_the_object() -> Made:
+    home = module(
+        "scale = 1.0\nclass Model:\n  def f(self, x): return self.g(x)\n"
+        "  def g(self, x): return x * scale\n"
+    )
+    return home.Model().f, lambda n: setattr(home, "scale", float(n))
+
+
+def global_that_comes_later() -> Made:
+    home = module("def f(x):\n  try: return x * late\n  except NameError: return x")
+    return home.f, lambda n: n and setattr(home, "late", float(n))
+
+
+def global_with_a_builtins_name() -> Made:
+    home = module("pow = 1.0\ndef f(x): return x * pow")
+    return home.f, lambda n: setattr(home, "pow", float(n))
+
+
+def another_ufunc() -> Made:
+    home = module("def f(x): return act(x)", act=np.sin)
+    return home.f, lambda n: setattr(home, "act", [np.sin, np.cos, np.tan][n % 3])
+
+
+def another_closure_of_the_same_code() -> Made:
+    def times(k: float) -> Any:
+        return lambda x: x * k
+
+    home = module("def f(x): return act(x)", act=times(1.0))
+    return home.f, lambda n: setattr(home, "act", times(float(n)))
+
+
+def another_class() -> Made:
+    kinds = [type(f"Kind{k}", (), {"scale": float(k)}) for k in range(3)]
+    home = module("def f(x): return x * Kind.scale", Kind=kinds[0])
+    return home.f, lambda n: setattr(home, "Kind", kinds[n % 3])
+
+
+def property_of_an_object() -> Made:
+    class Model:
+        def __init__(self) -> None:
+            self._scale = 1.0
+
+        @property
+        def scale(self) -> float:
+            return self._scale * 2
+
+    model = Model()
+    return lambda x: x * model.scale, lambda n: setattr(model, "_scale", float(n))
+
+
+def slot() -> Made:
+    slotted = Slotted()
+    slotted.scale = 1.0
+    return lambda x: x * slotted.scale, lambda n: setattr(slotted, "scale", float(n))
+
+
+def deep_in_lists() -> Made:
+    inner = [1.0]
+    nested: Any = functools.reduce(lambda inside, _: [inside], range(9), inner)
+
+    def f(x: Any) -> Any:
+        found = nested
+        while isinstance(found, list):
+            found = found[0]
+        return x * found
+
+    return f, lambda n: inner.__setitem__(0, float(n))
+
+
+def one_of_thousands() -> Made:
+    things = [Thing(k=1.0) for _ in range(3000)]
+    return lambda x: x * things[-1].k, lambda n: setattr(things[-1], "k", float(n))
+
+
+def objects_in_a_ring() -> Made:
+    one, other = Thing(), Thing(v=1.0)
+    one.next, other.next = other, one
+    return lambda x: x * one.next.v, lambda n: setattr(other, "v", float(n))
+
+
+def behind_a_proxy() -> Made:
+    target = types.SimpleNamespace(k=1.0)
+    proxy = Proxy(target)
+    return lambda x: x * proxy.k, lambda n: setattr(target, "k", float(n))
+
+
+def objects_that_are_equal() -> Made:
+    thing = Equal(k=1.0)
+    return lambda x: x * thing.k, lambda n: setattr(thing, "k", float(n))
+
+
+def inside_of_something_frozen() -> Made:
+    frozen = Frozen([1.0])
+    return lambda x: x * frozen.parts[0], lambda n: frozen.parts.__setitem__(0, float(n))
+
+
+def a_set() -> Made:
+    chosen = {1}
+    return lambda x: x * len(chosen), chosen.add
+
+
+def a_deque() -> Made:
+    recent = collections.deque([1.0], maxlen=3)
+    return lambda x: x * sum(recent), lambda n: recent.append(float(n))
+
+
+def a_dict_with_attributes() -> Made:
+    class Config(dict):
+        def __getattr__(self, name: str) -> Any:
+            return self[name]
+
+    config = Config(k=1.0)
+    return lambda x: x * config.k, lambda n: config.__setitem__("k", float(n))
+
+
+def a_large_array() -> Made:
+    table = np.ones(20_000)
+    return lambda x: x * table[:10].sum() + (table * x[0]).sum(), lambda n: table.__setitem__(n, n)
+
+
+def a_masked_array() -> Made:
+    masked = np.ma.masked_array([1.0, 2.0, 3.0], [0, 1, 0])
+    return lambda x: x * masked.filled(0), lambda n: masked.__setitem__(n % 3, n)
+
+
+def a_structured_array() -> Made:
+    table = np.zeros(3, [("a", "f8"), ("b", "i4")])
+    return lambda x: x * table["a"], lambda n: table["a"].__setitem__(0, n)
+
+
+def a_context_variable() -> Made:
+    scale = contextvars.ContextVar("scale", default=1.0)
+    return lambda x: x * scale.get(), lambda n: scale.set(float(n))
+
+
+def the_environment() -> Made:
+    def f(x: Any) -> Any:
+        return x * float(os.environ.get("WENGERT_TEST_SCALE", "1"))
+
+    return f, lambda n: os.environ.__setitem__("WENGERT_TEST_SCALE", str(n))
+
+
+CHANGING = [
+    default_argument,
+    keyword_default_of_a_helper,
+    attribute_of_a_function,
+    attribute_of_a_class,
+    attribute_of_an_instances_class,
+    variable_of_a_module,
+    global_of_a_function_of_a_module,
+    variable_of_a_module_in_a_module,
+    global_of_a_method,
+    global_of_a_method_of_the_object,
+    global_that_comes_later,
+    global_with_a_builtins_name,
+    another_ufunc,
+    another_closure_of_the_same_code,
+    another_class,
+    property_of_an_object,
+    slot,
+    deep_in_lists,
+    one_of_thousands,
+    objects_in_a_ring,
+    behind_a_proxy,
+    objects_that_are_equal,
+    inside_of_something_frozen,
+    a_set,
+    a_deque,
+    a_dict_with_attributes,
+    a_large_array,
+    a_masked_array,
+    a_structured_array,
+    a_context_variable,
+    the_environment,
+]
+
+
+@pytest.mark.parametrize("make", CHANGING, ids=lambda make: make.__name__)
+def test_a_change_is_noticed(make: Callable[[], Made]) -> None:
+    f, change = make()
+    jitted = wg.jit(f, wait=True)
+    for n in (0, 0, 1, 1, 2, 1, 0):
+        change(n)
+        same(jitted(X), f(X))
+
+
+def counter() -> Any:
+    calls = 0
+
+    def f(x: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return x * calls
+
+    return f
+
+
+def counter_before_what_is_not_traced() -> Any:
+    calls: list[int] = []
+
+    def f(x: Any) -> Any:
+        calls.append(1)
+        assert x.flags.writeable
+        return np.fft.fft(x).real * len(calls)
+
+    return f
+
+
+def counter_with_an_odd_result() -> Any:
+    calls: list[int] = []
+
+    def f(x: Any) -> Any:
+        calls.append(1)
+        return Thing(x=x * len(calls)).x, np.array(["a", "b"])[len(calls) % 2 :]
+
+    return f
+
+
+def counter_in_a_default() -> Any:
+    def f(x: Any, calls: list[int] = []) -> Any:  # noqa: B006
+        calls.append(1)
+        return x * len(calls)
+
+    return types.FunctionType(f.__code__, f.__globals__, "f", ([],))
+
+
+def iterator() -> Any:
+    numbers = itertools.count(1)
+    return lambda x: x * next(numbers)
+
+
+def iterator_in_an_object() -> Any:
+    thing = Thing(numbers=itertools.count(1))
+    return lambda x: x * next(thing.numbers)
+
+
+def memory() -> Any:
+    known: dict[float, Any] = {}
+
+    def f(x: Any) -> Any:
+        key = float(x[0])
+        if key not in known:
+            known[key] = x * 2
+        return known[key]
+
+    return f
+
+
+def difference_to_the_last_call() -> Any:
+    thing = Thing(last=None)
+
+    def f(x: Any) -> Any:
+        before, thing.last = thing.last, (x * 1, "x")
+        return x if before is None else x - before[0]
+
+    return f
+
+
+def global_result() -> Any:
+    return module("last = 0\ndef f(x):\n  global last\n  y, last = last, x * 2\n  return x + y").f
+
+
+def cached_property() -> Any:
+    class Model:
+        @functools.cached_property
+        def weights(self) -> Any:
+            return np.ones(3) * 2
+
+    model = Model()
+    return lambda x: x * model.weights
+
+
+def generator_in_an_object() -> Any:
+    thing = Thing(rng=np.random.default_rng(0), w=2.0)
+    return lambda x: x * thing.w + thing.rng.normal(size=3)
+
+
+def generator_in_a_dict() -> Any:
+    parts = {"rng": np.random.default_rng(0)}
+    return lambda x: x + parts["rng"].normal(size=3)
+
+
+def bound_method_of_a_generator() -> Any:
+    draw, choose = np.random.default_rng(0).normal, random.Random(0).random
+    return lambda x: x + draw(size=3) + choose()
+
+
+def generator_before_what_is_not_traced() -> Any:
+    rng = np.random.default_rng(0)
+    return lambda x: (np.fft.fft(x).real * rng.normal(), hash(x.tobytes()) and None)
+
+
+def generator_before_an_iterator() -> Any:
+    rng = np.random.default_rng(0)
+
+    def f(x: Any) -> Any:
+        noise = rng.normal()
+        return (v * noise for v in x)
+
+    return lambda x: list(f(x)) if x[0] > 0 else f(x)
+
+
+KEEPING = [
+    counter,
+    counter_before_what_is_not_traced,
+    counter_with_an_odd_result,
+    counter_in_a_default,
+    iterator,
+    iterator_in_an_object,
+    memory,
+    difference_to_the_last_call,
+    global_result,
+    cached_property,
+    generator_in_an_object,
+    generator_in_a_dict,
+    bound_method_of_a_generator,
+    generator_before_what_is_not_traced,
+    generator_before_an_iterator,
+]
+
+
+@pytest.mark.parametrize("make", KEEPING, ids=lambda make: make.__name__)
+def test_what_a_function_keeps_is_kept_once_in_each_call(make: Callable[[], Any]) -> None:
+    f, jitted = make(), wg.jit(make(), wait=True)
+    for k in (1, 1, 2, 2, 1, 3, 1):
+        wanted, found = f(X * k), jitted(X * k)
+        if isinstance(wanted, tuple) and getattr(wanted[1], "dtype", X.dtype).kind == "U":
+            assert wanted[1].tolist() == found[1].tolist()
+            wanted, found = wanted[0], found[0]
+        same(found, wanted)
+
+
+def test_a_failed_trace_leaves_the_generators_as_they_were() -> None:
+    def f(x: Any) -> Any:
+        noise = np.random.random() + random.random()
+        return (v * noise for v in x)
+
+    jitted = wg.jit(f)
+    for _ in range(3):
+        results = []
+        for function in (f, jitted):
+            np.random.seed(1)
+            random.seed(1)
+            results.append(list(function(X)))
+        same(*results)
+
+
+def test_a_changing_cache_is_not_held_against_a_function() -> None:
+    jitted = wg.jit(cached_property(), wait=True)
+    for _ in range(5):
+        same(jitted(X), X * 2)
+    assert "native" in jitted.report()
