@@ -174,6 +174,10 @@ def address() -> int:
         return pool["wengert_parallel"]
 
 
+_pools: list[Library] = []
+"""What has been linked: a child of a fork calls into it, so it is never freed."""
+
+
 @cache
 def _pool() -> Library:
     """The helpers' code. It is never freed, as they run in it."""
@@ -185,6 +189,7 @@ def _pool() -> Library:
     else:
         text = text.replace("declare i32 @blas()", _NO_BLAS)
     pool = link(store().compile(text, 2), imports, ["wengert_parallel", "renew", "limit", "bound"])
+    _pools.append(pool)
     renew = ctypes.CFUNCTYPE(None)(pool["renew"])
     renew()
     if hasattr(os, "register_at_fork"):
