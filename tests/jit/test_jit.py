@@ -155,6 +155,23 @@ def test_the_child_of_a_fork() -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize("pause", [0.0, 0.02, 0.08])
+def test_a_fork_while_the_compiler_is_imported(pause: float) -> None:
+    program = (
+        "import os, signal, time, numpy as np, wengert as wg\n"
+        "f = wg.jit(lambda x: np.sin(x) * 2)\n"
+        "f(np.ones(3))\n"
+        f"time.sleep({pause})\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    signal.alarm(60)\n"
+        "    os._exit(0 if np.allclose(f.wait()(np.ones(3)), 2 * np.sin(1)) else 1)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=100)
+
+
 def test_a_fault_of_the_compiler_is_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(program: Any) -> Any:
         raise CompileError("equation 2 (sin) has no code")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
@@ -155,6 +156,7 @@ def test_forks_while_compiling() -> None:
         busy(np.ones(3))
         child = os.fork()
         if child == 0:
+            signal.alarm(60)  # A child that hangs is one that fails.
             good = np.allclose(busy.wait()(np.ones(3)), np.sin(np.ones(3)) * (i % 5))
             os._exit(0 if good else 1)
         assert os.waitpid(child, 0)[1] == 0

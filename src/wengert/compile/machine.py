@@ -33,6 +33,7 @@ __all__ = [
     "compile_object",
     "host",
     "link",
+    "load",
     "optimised",
 ]
 
@@ -81,6 +82,11 @@ def _llvm() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm
+
+
+def load() -> None:
+    """Import llvmlite, which takes no lock. Raises ``CompileError`` where there is none."""
+    _llvm()
 
 
 def available() -> bool:

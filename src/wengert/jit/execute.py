@@ -128,8 +128,10 @@ class Executable:
             start = time.perf_counter()
             self._compiling = True
             try:
-                from ..compile import build
+                with worker.importing:
+                    from ..compile import build, machine
 
+                    machine.load()
                 native = build(self.program)
                 self._entry = _entry(native, self.program)
                 self.native = native

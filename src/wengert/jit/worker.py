@@ -15,10 +15,13 @@ import weakref
 from collections import deque
 from typing import Any
 
-__all__ = ["compiling", "submit"]
+__all__ = ["compiling", "importing", "submit"]
 
 compiling = threading.RLock()
 """Held while LLVM works."""
+
+importing = threading.RLock()
+"""Held while the compiler is imported: in the child of a fork that would never come to an end."""
 
 
 class _Worker:
@@ -78,6 +81,7 @@ def submit(executable: Any) -> None:
 def _renew() -> None:
     """In the child of a fork only the forking thread lives on: locks and work begin anew."""
     global _worker, compiling  # noqa: PLW0603 - fresh ones for the child
+    importing.release()
     left = [reference() for reference in (*_worker.current, *_worker.waiting)]
     _worker = _Worker()
     compiling = threading.RLock()
@@ -92,4 +96,6 @@ def _stop() -> None:
 
 atexit.register(_stop)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)
+    os.register_at_fork(
+        before=importing.acquire, after_in_parent=importing.release, after_in_child=_renew
+    )
