@@ -280,6 +280,11 @@ class Library:
     def __getitem__(self, name: str) -> int:
         return self._addresses[name]
 
+    @property
+    def alive(self) -> bool:
+        """Whether the code is still there, which a finaliser has to ask."""
+        return int(self._owner) in _linked
+
 
 def link(code: bytes, imports: Mapping[str, int], exports: Iterable[str]) -> Library:
     """Put object code into memory, ready to be called.

@@ -77,7 +77,7 @@ class Native:
         return self._lowered[0].report
 
     def __del__(self) -> None:
-        if hasattr(self, "_release"):
+        if hasattr(self, "_release") and self._library.alive:
             self._release()
 
     # -- calls back into Python ------------------------------------------------------------------

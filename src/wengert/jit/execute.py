@@ -116,6 +116,10 @@ class Executable:
         if wait or wait_by_default():
             self.compile()
         elif not self._submitted:
+            # Imported here, not in the background: it says what is to be done at a fork, and that
+            # has to be said before a fork begins.
+            from .. import compile as _
+
             self._submitted = True
             worker.submit(self)
         return self
@@ -128,9 +132,9 @@ class Executable:
             start = time.perf_counter()
             self._compiling = True
             try:
-                with worker.importing:
-                    from ..compile import build, machine
+                from ..compile import build, machine
 
+                with worker.importing:
                     machine.load()
                 native = build(self.program)
                 self._entry = _entry(native, self.program)

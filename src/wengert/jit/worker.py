@@ -21,7 +21,7 @@ compiling = threading.RLock()
 """Held while LLVM works."""
 
 importing = threading.RLock()
-"""Held while the compiler is imported: in the child of a fork that would never come to an end."""
+"""Held while LLVM is imported: in the child of a fork that would never come to an end."""
 
 
 class _Worker:
