@@ -118,7 +118,7 @@ class Executable:
         elif not self._submitted:
             # Imported here, not in the background: it says what is to be done at a fork, and that
             # has to be said before a fork begins.
-            from .. import compile as _
+            from .. import compile as _  # noqa: F401
 
             self._submitted = True
             worker.submit(self)
