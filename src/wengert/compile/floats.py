@@ -147,7 +147,21 @@ def _special_power(n: Numbers, x: str, exponent: float) -> str | None:
         return n.choose(infinite, n.number(math.inf), _half_cubed(n, base))
     if exponent != int(exponent):
         return None
-    return product(n, base, abs(int(exponent)))
+    return _inverse(n, x, -int(exponent)) if exponent < 0 else product(n, x, int(exponent))
+
+
+def _inverse(n: Numbers, x: str, count: int) -> str:
+    """x**-count: one over the product, for one rounding less, unless that leaves the range."""
+    power = product(n, n.op("fdiv", n.number(1), x), count)
+    if count < 3:
+        return power
+    whole = product(n, x, count)
+    limits = np.finfo(n.dtype)
+    size = n.call("llvm.fabs", whole)
+    small = n.compare("oge", size, n.number(float(limits.tiny)))
+    large = n.compare("ole", size, n.number(float(limits.max)))
+    normal = n.choose(small, n.op("fdiv", n.number(1), whole), power)
+    return n.choose(large, normal, power)
 
 
 def _inverse_root(n: Numbers, x: str) -> str:
