@@ -17,7 +17,18 @@ import pytest
 from scipy import special
 
 from wengert.compile.machine import assembly, compile_object, link
-from wengert.compile.mathlib import _ARITY, LARGEST_ERROR, Mathlib, mathlib, used
+from wengert.compile.mathlib import (
+    _ARITY,
+    LARGEST_ERROR,
+    Mathlib,
+    _simd,
+    _svml,
+    _vector_abi,
+    _vector_libraries,
+    _VectorLibrary,
+    mathlib,
+    used,
+)
 
 RNG = np.random.default_rng(7)
 COUNT = 320
@@ -122,10 +133,12 @@ def values(function, *arrays):
 
 
 def variants(name, dtype):
-    """The function with one vector variant at a time."""
+    """The function with one vector variant at a time, of each library that there is."""
     whole = mathlib().function(name, np.dtype(dtype))
-    for each in whole.variants:
-        yield each.symbol, dataclasses.replace(whole, variants=(each,))
+    for library in _vector_libraries():
+        arity, size = whole.arity, np.dtype(dtype).itemsize
+        for each in library.variants(whole.name, whole.symbol, arity, size):
+            yield each.symbol, dataclasses.replace(whole, variants=(each,))
 
 
 def padded(array, dtype):
@@ -220,9 +233,45 @@ def test_a_function_that_there_is_not_is_a_key_error():
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc")
-def test_without_libmvec_loops_call_the_scalar_function(monkeypatch):
-    monkeypatch.setattr("wengert.compile.mathlib._libmvec", lambda: None)
+def test_without_a_vector_library_loops_call_the_scalar_function(monkeypatch):
+    monkeypatch.setattr("wengert.compile.mathlib._vector_libraries", lambda: ())
     function = Mathlib().function("exp", np.dtype(np.float64))
     assert used([function]) == ""
     assert re.findall(r"_ZGV\w+", module(function)) == []
     assert "vectors=none" in Mathlib().identity
+
+
+class Symbols:
+    """A shared library that has functions of certain names."""
+
+    def __init__(self, *names):
+        self.__dict__.update(dict.fromkeys(names, ctypes.CFUNCTYPE(None)(print)))
+
+
+def test_each_vector_library_spells_its_functions_in_its_own_way():
+    lanes = {}
+    for spell, widths, names in (
+        (_vector_abi, (("n", 16),), ("_ZGVnN2vv_pow", "_ZGVnN4vv_powf")),
+        (_svml, (("d", 32), ("b", 16)), ("__svml_pow4", "__svml_pow2", "__svml_powf8")),
+        (_simd, (("", 16),), ("_simd_pow_d2", "_simd_pow_f4")),
+    ):
+        library = _VectorLibrary("any", Symbols(*names), widths, spell)
+        both = [*library.variants("pow", "pow", 2, 8), *library.variants("pow", "powf", 2, 4)]
+        lanes |= {each.symbol: each.lanes for each in both}
+        assert sorted(each.symbol for each in both) == sorted(names)
+    assert lanes["_ZGVnN2vv_pow"] == lanes["__svml_pow2"] == lanes["_simd_pow_d2"] == 2
+    assert lanes["_ZGVnN4vv_powf"] == lanes["__svml_pow4"] == lanes["_simd_pow_f4"] == 4
+    assert lanes["__svml_powf8"] == 8
+
+
+def test_what_the_first_vector_library_lacks_is_taken_from_the_second(monkeypatch):
+    have_exp = _VectorLibrary("one", Symbols("_ZGVbN2v_exp"), (("b", 16),), _vector_abi)
+    have_both = _VectorLibrary("two", Symbols("__svml_exp2", "__svml_log2"), (("b", 16),), _svml)
+    monkeypatch.setattr("wengert.compile.mathlib._vector_libraries", lambda: (have_exp, have_both))
+    library = Mathlib()
+    found = [library.function(name, np.dtype(np.float64)).variants for name in ("exp", "log")]
+    assert [[each.symbol for each in each_one] for each_one in found] == [
+        ["_ZGVbN2v_exp"],
+        ["__svml_log2"],
+    ]
+    assert "vectors=one+two" in library.identity

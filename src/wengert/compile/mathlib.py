@@ -1,19 +1,25 @@
 """The mathematical functions that compiled code calls, one number or one vector at a time.
 
-One number at a time they are those of the C library. For vectors there is glibc's libmvec on
-x86-64: its functions compute 2 to 16 numbers at once. LLVM is told of them where a function is
+One number at a time they are those of the C library. For vectors, of 2 to 16 numbers at once, they
+are those of the platform's vector library, if it has one: LLVM is told of them where a function is
 declared (the attribute ``vector-function-abi-variant``), and takes them when it vectorises a loop
-around a call. Elsewhere a loop calls the scalar function for each number.
+around a call. Where there is none, a loop calls the scalar function for each number.
+
+====================  ==========================================================================
+glibc's libmvec       Linux on x86-64, since glibc 2.22, all functions since 2.35; on 64-bit ARM
+                      since 2.38
+SVML                  Linux on x86-64, if Intel's run-time library (``libsvml.so``) is installed
+                      beside Python; for the functions that libmvec lacks
+macOS                 its mathematical library, which Accelerate's users call too
+====================  ==========================================================================
 
 The vector functions are accurate to 4 units in the last place, most of them to 2, where the scalar
 ones are to 1; measured against mpmath in tests/compile/test_mathlib.py, as is that they treat
 infinities, NaN, signed zeros and subnormal numbers as the C library does. A number's place in an
 array may decide whether it goes through them, and so its last bits.
 
-The names of the variants follow the x86 vector function ABI: ``_ZGV``, the instruction set (``b``
-SSE, ``d`` AVX2, ``e`` AVX-512), ``N`` (no mask), the number of lanes, ``v`` for each operand.
-
-Known to be weak: libmvec on ARM, Intel's SVML and Apple's Accelerate are not used.
+Known to be weak: measured on x86-64 only, so that the functions of ARM and macOS are taken at their
+makers' word. SVML on Windows has a calling convention that LLVM does not know, and is not used.
 """
 
 from __future__ import annotations
@@ -23,7 +29,8 @@ import ctypes.util
 import os
 import platform
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -54,7 +61,7 @@ _ALIASES = {
 }
 """NumPy's names for what C calls otherwise."""
 
-_VECTORS = (("e", "avx512f", 64), ("d", "avx2", 32), ("b", "sse2", 16))
+_X86 = (("e", "avx512f", 64), ("d", "avx2", 32), ("b", "sse2", 16))
 """Letters of the instruction sets, the features that they need, and the bytes of a vector."""
 
 _PURE = "nounwind willreturn memory(none)"
@@ -93,7 +100,11 @@ class Function:
         """What LLVM may know of the function: that it is pure, and its vector functions."""
         if not self.variants:
             return _PURE
-        mapping = ",".join(f"{each.symbol}({each.symbol})" for each in self.variants)
+        operands = "v" * self.arity
+        mapping = ",".join(
+            f"_ZGV_LLVM_N{each.lanes}{operands}_{self.symbol}({each.symbol})"
+            for each in self.variants
+        )
         return f'{_PURE} "vector-function-abi-variant"="{mapping}"'
 
     @property
@@ -129,7 +140,7 @@ class Mathlib:
 
     def __init__(self, *, vectors: bool = True) -> None:
         self._scalar = _c_library()
-        self._vector = _libmvec() if vectors else None
+        self._vectors = _vector_libraries() if vectors else ()
         self._functions: dict[tuple[str, str], Function] = {}
 
     def function(self, name: str, dtype: np.dtype[Any]) -> Function:
@@ -150,21 +161,17 @@ class Mathlib:
         address = _address(self._scalar, symbol)
         if address is None:
             raise KeyError(name)
-        variants: list[Variant] = []
-        for letter, feature, width in _VECTORS:
-            lanes = width // size
-            vector = f"_ZGV{letter}N{lanes}{'v' * arity}_{symbol}"
-            if self._vector is None or not host().has(feature):
-                continue
-            found = _address(self._vector, vector)
-            if found is not None:
-                variants.append(Variant(vector, lanes, found))
-        return Function(base, symbol, arity, kind, address, tuple(variants))
+        for library in self._vectors:
+            variants = library.variants(base, symbol, arity, size)
+            if variants:
+                return Function(base, symbol, arity, kind, address, variants)
+        return Function(base, symbol, arity, kind, address, ())
 
     @property
     def identity(self) -> str:
         """What object code that uses these functions depends on, for the cache on disk."""
-        return f"{sys.platform} vectors={'libmvec' if self._vector else 'none'} {_c_version()}"
+        vectors = "+".join(library.name for library in self._vectors) or "none"
+        return f"{sys.platform} vectors={vectors} {_c_version()}"
 
 
 def used(functions: Iterable[Function]) -> str:
@@ -207,15 +214,77 @@ def _c_library() -> ctypes.CDLL:
     return library
 
 
+# -- libraries of vector functions -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _VectorLibrary:
+    """A library, and how it spells the functions.
+
+    ``widths`` are the bytes of its vectors, each with a word for ``spell``. That gets the word, the
+    C function without and with its suffix for the dtype, the number of lanes and that of operands.
+    ``wrong`` are functions that differ from C's at infinities, NaN or zeros.
+    """
+
+    name: str
+    library: ctypes.CDLL
+    widths: tuple[tuple[str, int], ...]
+    spell: Callable[[str, str, str, int, int], str]
+    wrong: tuple[str, ...] = ()
+
+    def variants(self, base: str, symbol: str, arity: int, size: int) -> tuple[Variant, ...]:
+        """What the library has for a function, the widest first."""
+        found: list[Variant] = []
+        for kind, width in () if base in self.wrong else self.widths:
+            lanes = width // size
+            spelt = self.spell(kind, base, symbol, lanes, arity)
+            address = _address(self.library, spelt)
+            if address is not None:
+                found.append(Variant(spelt, lanes, address))
+        return tuple(found)
+
+
 @cache
-def _libmvec() -> ctypes.CDLL | None:
-    """glibc's vector functions, or None."""
-    if not sys.platform.startswith("linux") or platform.machine() not in ("x86_64", "AMD64"):
-        return None
-    try:
-        return ctypes.CDLL("libmvec.so.1")
-    except OSError:
-        return None
+def _vector_libraries() -> tuple[_VectorLibrary, ...]:
+    """Those of this platform, the first choice first."""
+    if sys.platform == "darwin":
+        return (_VectorLibrary("macos", _c_library(), (("", 16),), _simd),)
+    if not sys.platform.startswith("linux"):
+        return ()
+    arm = platform.machine() in ("aarch64", "arm64")
+    if not arm and platform.machine() not in ("x86_64", "AMD64"):
+        return ()
+    x86 = tuple((letter, width) for letter, feature, width in _X86 if host().has(feature))
+    found: list[_VectorLibrary] = []
+    mvec = _library("libmvec.so.1")
+    if mvec is not None:
+        widths = (("n", 16),) if arm else x86
+        found.append(_VectorLibrary("libmvec", mvec, widths, _vector_abi))
+    svml = None if arm else _library("libsvml.so")
+    if svml is not None:  # its pow loses the sign of (-0.0)**3
+        found.append(_VectorLibrary("svml", svml, x86, _svml, wrong=("pow",)))
+    return tuple(found)
+
+
+def _library(file: str) -> ctypes.CDLL | None:
+    """A shared library of the system's, or one installed beside Python; None if there is none."""
+    for place in (file, os.path.join(sys.prefix, "lib", file)):
+        with suppress(OSError):
+            return ctypes.CDLL(place)
+    return None
+
+
+def _vector_abi(letter: str, _base: str, symbol: str, lanes: int, arity: int) -> str:
+    """The vector function ABI: ``_ZGV``, the instruction set, ``N`` (no mask), lanes, operands."""
+    return f"_ZGV{letter}N{lanes}{'v' * arity}_{symbol}"
+
+
+def _svml(_letter: str, _base: str, symbol: str, lanes: int, _arity: int) -> str:
+    return f"__svml_{symbol}{lanes}"
+
+
+def _simd(_letter: str, base: str, symbol: str, lanes: int, _arity: int) -> str:
+    return f"_simd_{base}_{'d' if symbol == base else 'f'}{lanes}"
 
 
 def _c_version() -> str:
