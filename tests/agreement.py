@@ -353,7 +353,7 @@ def _pruned(program: Program, values: Sequence[Any]) -> tuple[Program, list[Any]
     needed = {atom for atom in program.outputs if isinstance(atom, Var)}
     equations: list[Equation] = []
     for equation in reversed(program.equations):
-        if needed.intersection(equation.outputs) or equation.primitive.effect:
+        if needed.intersection(equation.outputs) or equation.guards:
             equations.append(equation)
             needed.update(atom for atom in equation.inputs if isinstance(atom, Var))
     kept = [(var, x) for var, x in zip(program.inputs, values, strict=True) if var in needed]

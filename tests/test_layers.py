@@ -20,6 +20,7 @@ PACKAGE = ROOT / "src" / "wengert"
 
 LAYERS = (
     "errors",
+    "forks",
     "program",
     "primitive",
     "kinds",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from wengert.kinds import Elementwise
 from wengert.primitive import REGISTRY, Example, Primitive
 from wengert.program import Literal, Type
 from wengert.recorder import record
+from wengert.trace import strong
 
 UNKNOWN: dict[tuple[str, int], str] = {}
 """Operands in which a derivative exists and is not known, by primitive and place."""
@@ -44,6 +45,7 @@ ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(("scan", "switch", "while"), "its parameters are Programs: see tests/control"),
     "call": "its parameter is a Program: see tests/jit",
     "guard": "it has no results: see tests/jit",
+    "woven_call": "its parameter is a Program: see tests/compile/test_complexes.py",
 }
 """Primitives without examples, and where they are tested."""
 
@@ -51,6 +53,11 @@ CONSTANT: dict[str, str] = {
     "stop_gradient": "its derivative is zero by definition, whatever finite differences say",
 }
 """Primitives whose declared derivative is not that of their value."""
+
+TWO_ANSWERS: dict[str, str] = {
+    "power": "of truth values, x**2 is int8 by NumPy's operator and int64 by np.power(x, 2)",
+}
+"""Primitives whose dtype for truth values depends on how NumPy is asked."""
 
 TANGENTS: dict[str, Callable[[Any], Any]] = {}
 """Primitives whose operands have to stay of a kind (symmetric, ...): the projection onto it."""
@@ -224,7 +231,7 @@ def test_a_primitive_said_to_have_no_batching_rule_has_none() -> None:
             primitive.batch(SIZE, operands, [True] * len(operands), example.params)
 
 
-@pytest.mark.parametrize("name", sorted({*TANGENTS, *NOT_HOLOMORPHIC, *ELSEWHERE}))
+@pytest.mark.parametrize("name", sorted({*TANGENTS, *NOT_HOLOMORPHIC, *ELSEWHERE, *TWO_ANSWERS}))
 def test_the_tables_of_this_file_name_primitives_that_exist(name: str) -> None:
     assert name in REGISTRY
 
@@ -241,11 +248,65 @@ def test_the_type_rule_agrees_with_the_value(case: Case, real: Any) -> None:
         assert_fits(result, kind)
 
 
+DTYPES = [
+    np.dtype(name)
+    for name in "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
+    + "float16 float32 float64 complex64 complex128".split()
+]
+NUMBERS = (True, 2, 0.5, 1j)
+"""Python numbers, which are weak in NumPy's promotion."""
+WEAK = tuple(map(type, NUMBERS))
+
+
+def in_all_dtypes(primitive: Primitive, example: Example) -> Iterator[list[Any]]:
+    """The operands of an example in every combination of dtypes, many operands all in one.
+
+    Those that have to be what they are (masks, index arrays) stay so.
+    """
+    operands = sample(primitive, example)
+    everywhere = isinstance(primitive, Elementwise)
+    changed = [i for i, x in enumerate(operands) if everywhere or x.dtype.kind in "fc"]
+    kinds = [*DTYPES, *NUMBERS] if everywhere else DTYPES
+    choices: Iterable[Sequence[Any]] = [[dtype] * len(changed) for dtype in DTYPES]
+    if len(changed) < 3:
+        choices = itertools.product(kinds, repeat=len(changed))
+    for choice in choices:
+        values = list(operands)
+        for place, kind in zip(changed, choice, strict=True):
+            x = operands[place]
+            if not isinstance(kind, np.dtype):
+                values[place] = kind
+            else:
+                values[place] = (x if kind.kind == "c" else np.real(x)).astype(kind)
+        if not all(type(value) in WEAK for value in values):
+            yield values
+
+
+@pytest.mark.parametrize("name", sorted(REGISTRY.keys() - ELSEWHERE.keys()))
+def test_the_type_rule_agrees_with_the_value_in_every_dtype_that_numpy_takes(name: str) -> None:
+    primitive = REGISTRY[name]
+    accepted = 0
+    for example in examples(primitive):
+        for operands in in_all_dtypes(primitive, example):
+            if name in TWO_ANSWERS and Type.of(operands[0]).dtype == bool:
+                continue
+            try:
+                with np.errstate(all="ignore"):
+                    found = strong(primitive.evaluate(*operands, **example.params))
+            except (TypeError, ValueError, UnknownDerivativeError, Warning):  # NumPy takes none.
+                continue
+            accepted += 1
+            results = found if primitive.multiple else [found]
+            given = [Literal(x) if type(x) in WEAK else Type.of(x) for x in operands]
+            types = primitive.types(given, example.params)
+            assert [Type.of(result) for result in results] == list(types), operands
+    assert accepted
+
+
 @each_case
 def test_the_value_is_that_of_the_ufunc_it_stands_for(case: Case) -> None:
     ufunc = getattr(case.primitive, "ufunc", None)
     if ufunc is None:
-        assert not isinstance(case.primitive, Elementwise) or case.primitive.dtype is not None
         return
     assert_lists_close(case.apply(*case.operands), [ufunc(*case.operands)], 1e-15)
 

@@ -46,6 +46,7 @@ from .transforms import simplify
 
 if TYPE_CHECKING:
     from . import optimize
+    from .compile.threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0.dev0"
 
@@ -60,6 +61,7 @@ __all__ = [
     "evaluate",
     "explain",
     "fori_loop",
+    "get_num_threads",
     "grad",
     "hessian",
     "hvp",
@@ -74,6 +76,7 @@ __all__ = [
     "optimize",
     "primitives",
     "scan",
+    "set_num_threads",
     "simplify",
     "stop_gradient",
     "switch",
@@ -87,7 +90,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """``wg.optimize`` on first use: SciPy's optimisers take longer to import than all the rest."""
+    """What is imported when it is first used, as that takes long: SciPy's optimisers, compiling."""
     if name == "optimize":
         return import_module(".optimize", __name__)
+    if name in ("get_num_threads", "set_num_threads"):
+        return getattr(import_module(".compile.threads", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,7 +13,7 @@ import sys
 import textwrap
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,7 +23,7 @@ import numpy as np
 from .derivatives import grad
 from .errors import ExpressionError, WengertError
 from .explain import Compilation, Explanation, explain
-from .explain.expression import CONSTANTS, FUNCTIONS, Expression, parse
+from .explain.expression import CONSTANTS, FUNCTIONS, parse
 
 __all__ = ["main"]
 
@@ -146,89 +146,96 @@ def _version() -> str:
     return importlib.import_module("wengert").__version__
 
 
+# -- what explain and inspect are asked about ------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A function with the values of its arguments by name; ``path`` is its file, if it has one."""
+
+    function: Callable[..., Any]
+    args: Mapping[str, Any]
+    path: Path | None
+
+    def shown(self, run: Callable[[], Any]) -> Any:
+        """The result; None if the function met an error of ours, which is shown with its line.
+
+        Whatever is wrong with an expression is wrong with the command.
+        """
+        if self.path is None:
+            try:
+                with np.errstate(all="ignore"):
+                    return run()
+            except (WengertError, ValueError, TypeError, ArithmeticError) as error:
+                raise UsageError(_message(error)) from error
+        try:
+            return run()
+        except WengertError as error:
+            if error.line is None or not error.line.startswith(f"{self.path.name}:"):
+                raise
+            print(f"wengert: {error}", file=sys.stderr)
+            return None
+
+
+def _add_asking(commands: Any, name: str, **texts: str) -> Any:
+    """A command that is given an expression, or a function in a file, with values."""
+    sub = commands.add_parser(
+        name, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **texts
+    )
+    sub.add_argument("function", help="an expression, or FILE.py:NAME")
+    sub.add_argument("values", nargs="*", metavar="NAME=VALUE", help="the value of a variable")
+    sub.add_argument("--args", metavar="FILE.npz", help="arrays for the arguments of a function")
+    return sub
+
+
+def _asked(arguments: argparse.Namespace) -> _Asked:
+    """What the command line names; a file is run."""
+    values = _assignments(arguments.values)
+    if file := _file(arguments.function):
+        path, name = file
+        function = _load(path, name)
+        return _Asked(function, _arguments(function, name, values, arguments.args), path)
+    if arguments.args is not None:
+        raise UsageError("--args is for a function in a file, such as model.py:loss")
+    expression = parse(arguments.function, list(values))
+    if unused := [name for name in values if name not in expression.steps]:
+        raise UsageError(f"{unused[0]} is given a value, and the expression does not contain it")
+    return _Asked(expression, values, None)
+
+
 # -- explain ---------------------------------------------------------------------------------------
 
 
 def _add_explain(commands: Any) -> None:
-    sub = commands.add_parser(
+    sub = _add_asking(
+        commands,
         "explain",
         help="show every intermediate value with its tangent and its adjoint",
         description="The evaluation list of an expression, or of a function in a file.",
         epilog=EXPLAIN,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    sub.add_argument("function", help="an expression, or FILE.py:NAME")
-    sub.add_argument("values", nargs="*", metavar="NAME=VALUE", help="the value of a variable")
     sub.add_argument("--along", metavar="NAME=VALUE,...", help="the direction of the forward sweep")
     sub.add_argument("--mode", choices=["forward", "reverse"], help="one of the two sweeps alone")
-    sub.add_argument("--args", metavar="FILE.npz", help="arrays for the arguments of a function")
     sub.add_argument("--digits", type=int, default=6, help="significant digits (17 for all)")
     sub.add_argument("--graph", metavar="FILE", help="draw the computation graph into a file too")
     sub.set_defaults(run=_explain)
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    values = _assignments(arguments.values)
-    along = None if arguments.along is None else _assignments(_split(arguments.along))
+    given = None if arguments.along is None else _assignments(_split(arguments.along))
     if not 1 <= arguments.digits <= 17:
         raise UsageError("--digits is a number from 1 to 17")
-    if file := _file(arguments.function):
-        path, name = file
-        function = _load(path, name)
-        args = _arguments(function, name, values, arguments.args)
-        found = _of_function(path, function, args, along, arguments.mode)
-    elif arguments.args is not None:
-        raise UsageError("--args is for a function in a file, such as model.py:loss")
-    else:
-        expression = parse(arguments.function, list(values))
-        found = _of_expression(expression, values, along, arguments.mode)
+    asked = _asked(arguments)
+    along = _along(given, asked.args)
+    found: Explanation | None = asked.shown(
+        lambda: explain(asked.function, *asked.args.values(), along=along, mode=arguments.mode)
+    )
     if found is None:
         return 1
     _show(found, arguments.digits)
     if arguments.graph is not None:
         _draw(found, arguments.graph)
     return 0
-
-
-def _of_expression(
-    expression: Expression, values: Mapping[str, Any], along: Mapping[str, Any] | None, mode: Any
-) -> Explanation:
-    """The explanation; whatever is wrong is wrong with the command."""
-    _check_used(expression, values)
-    try:
-        with np.errstate(all="ignore"):
-            return explain(expression, *values.values(), along=_along(along, values), mode=mode)
-    except (WengertError, ValueError, TypeError, ArithmeticError) as error:
-        raise UsageError(_message(error)) from error
-
-
-def _check_used(expression: Expression, values: Mapping[str, Any]) -> None:
-    if unused := [name for name in values if name not in expression.steps]:
-        raise UsageError(f"{unused[0]} is given a value, and the expression does not contain it")
-
-
-def _of_function(
-    path: Path,
-    function: Callable[..., Any],
-    args: Mapping[str, Any],
-    along: Mapping[str, Any] | None,
-    mode: Any,
-) -> Explanation | None:
-    """The explanation; None if the function met an error of ours, which is shown with its line."""
-    directions = _along(along, args)
-    return _shown(path, lambda: explain(function, *args.values(), along=directions, mode=mode))
-
-
-def _shown(path: Path, run: Callable[[], Any]) -> Any:
-    """The result; None if the function met an error of ours, which is shown with its line."""
-    try:
-        return run()
-    except WengertError as error:
-        if error.line is None or not error.line.startswith(f"{path.name}:"):
-            raise
-        print(f"wengert: {error}", file=sys.stderr)
-        return None
 
 
 def _show(explanation: Explanation, digits: int) -> None:
@@ -290,17 +297,13 @@ _PARTS = {
 
 
 def _add_inspect(commands: Any) -> None:
-    sub = commands.add_parser(
+    sub = _add_asking(
+        commands,
         "inspect",
         help="show what the compiler makes of a function",
         description="What wg.jit compiles for an expression, or for a function in a file.",
         epilog=INSPECT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    sub.add_argument("function", help="an expression, or FILE.py:NAME")
-    sub.add_argument("values", nargs="*", metavar="NAME=VALUE", help="the value of a variable")
-    sub.add_argument("--args", metavar="FILE.npz", help="arrays for the arguments of a function")
     sub.add_argument("--grad", action="store_true", help="the gradient by the first argument")
     for name, what in _PARTS.items():
         sub.add_argument(f"--{name}", action="append_const", dest="parts", const=name, help=what)
@@ -308,19 +311,16 @@ def _add_inspect(commands: Any) -> None:
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
-    values = _assignments(arguments.values)
-    asked = arguments.parts or ["compiled"]
-    parts = [name for name in _PARTS if name in asked]
-    if file := _file(arguments.function):
-        path, name = file
-        function = _load(path, name)
-        args = _arguments(function, name, values, arguments.args)
-        function = grad(function) if arguments.grad else function
-        found = _shown(path, lambda: explain(function, *args.values(), compiled=True))
-    elif arguments.args is not None:
-        raise UsageError("--args is for a function in a file, such as model.py:loss")
-    else:
-        found = _inspected(parse(arguments.function, list(values)), values, arguments.grad)
+    parts = [name for name in _PARTS if name in (arguments.parts or ["compiled"])]
+    asked = _asked(arguments)
+    function = asked.function
+    if arguments.grad:
+        if asked.path is None and not asked.args:
+            raise UsageError("--grad needs a variable to differentiate by")
+        function = grad(function)
+    found: Compilation | None = asked.shown(
+        lambda: explain(function, *asked.args.values(), compiled=True)
+    )
     if found is None:
         return 1
     if arguments.grad:
@@ -330,19 +330,6 @@ def _inspect(arguments: argparse.Namespace) -> int:
             print()
         _print_part(found, part)
     return 0
-
-
-def _inspected(expression: Expression, values: Mapping[str, Any], by_first: bool) -> Compilation:
-    """The compilation; whatever is wrong is wrong with the command."""
-    _check_used(expression, values)
-    if by_first and not values:
-        raise UsageError("--grad needs a variable to differentiate by")
-    function = grad(expression) if by_first else expression
-    try:
-        with np.errstate(all="ignore"):
-            return explain(function, *values.values(), compiled=True)
-    except (WengertError, ValueError, TypeError, ArithmeticError) as error:
-        raise UsageError(_message(error)) from error
 
 
 def _print_part(found: Compilation, part: str) -> None:

@@ -132,6 +132,10 @@ class GuardFailed(WengertError, RuntimeError):  # noqa: N818
         self.index = index
         self.value = value
 
+    def behind(self, count: int) -> GuardFailed:
+        """The same failure where ``count`` guards stand before the Program that it is one of."""
+        return GuardFailed(count + (self.index or 0), self.value)
+
 
 class JitWarning(UserWarning):
     """A function under ``wengert.jit`` runs as it would without, and why."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from .errors import GuardFailed, ShapeError
 from .program import Array, Atom, Literal, Program, Var
+from .trace import strong
 
 __all__ = ["Evaluator", "evaluate"]
 
@@ -36,7 +37,7 @@ def evaluate(program: Program, values: Sequence[Array]) -> list[Array]:
         return atom.value if isinstance(atom, Literal) else memory[atom]
 
     for equation, ending in zip(program.equations, last_uses(program), strict=True):
-        result = equation.primitive.bind(*map(read, equation.inputs), **equation.params)
+        result = strong(equation.primitive.bind(*map(read, equation.inputs), **equation.params))
         results = result if equation.primitive.multiple else (result,)
         memory.update(zip(equation.outputs, results, strict=True))
         for var in ending:
@@ -52,9 +53,8 @@ class Evaluator:
         self.steps: list[tuple[Any, ...]] = []
         guards = 0
         for equation, ending in zip(program.equations, last_uses(program), strict=True):
-            number = guards if equation.primitive.effect else -1
-            guards += equation.primitive.effect
-            self.steps.append((equation, ending, number))
+            self.steps.append((equation, ending, guards))
+            guards += equation.guards
 
     def run(self, values: Sequence[Array]) -> list[Array]:
         """The outputs; GuardFailed where a guard does not hold."""
@@ -62,9 +62,9 @@ class Evaluator:
         for equation, ending, number in self.steps:
             operands = [a.value if isinstance(a, Literal) else memory[a] for a in equation.inputs]
             try:
-                result = equation.primitive.evaluate(*operands, **equation.params)
+                result = strong(equation.primitive.evaluate(*operands, **equation.params))
             except GuardFailed as failure:
-                raise GuardFailed(number, failure.value) from None
+                raise failure.behind(number) from None
             if equation.primitive.multiple:
                 memory.update(zip(equation.outputs, result, strict=True))
             else:

@@ -112,9 +112,6 @@ class Primitive:
     """How one element is compiled: like the primitive of another name, or by a formula in simpler
     primitives. None where its own name says it."""
 
-    effect = False
-    """Whether an equation is kept though nothing reads its results (a guard)."""
-
     def __init__(
         self,
         name: str,
@@ -183,6 +180,13 @@ class Primitive:
     def programs(self, params: Params) -> Sequence[tuple[str, Program]]:
         """The Programs among the parameters (the body of a loop, branches), with their titles."""
         return ()
+
+    def guards(self, params: Params) -> int:
+        """How many guards an equation is, those in all rounds of a loop counted.
+
+        An equation with guards is kept though nothing may read its results.
+        """
+        return 0
 
     def shrink(self, equation: Equation, used: Sequence[bool]) -> Equation:
         """An equation with at least the outputs that are ``used``, its own Programs simplified."""

@@ -44,7 +44,7 @@ class Type:
         dtype = getattr(value, "dtype", None)
         if dtype is None:
             array = np.asarray(value)
-            return Type(array.shape, array.dtype)
+            return type_of_shape(array.shape, array.dtype)
         return type_of_shape(tuple(value.shape), dtype)
 
     @property
@@ -141,6 +141,11 @@ class Equation:
     def __post_init__(self) -> None:
         object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
 
+    @property
+    def guards(self) -> int:
+        """How many guards this is, those in all rounds of a loop counted."""
+        return self.primitive.guards(self.params)
+
     def __getstate__(self) -> tuple[Any, ...]:
         return self.primitive, self.inputs, dict(self.params), self.outputs
 
@@ -169,16 +174,22 @@ def variable_names() -> Iterator[str]:
 
 def freeze(value: Any) -> Hashable:
     """A hashable stand-in for a parameter of an equation."""
+    if type(value) in _HASHABLE:
+        return value
     if isinstance(value, (list, tuple)):
         return tuple(freeze(item) for item in value)
     if isinstance(value, slice):
         return ("slice", freeze(value.start), freeze(value.stop), freeze(value.step))
     if isinstance(value, np.ndarray):
         return ("array", value.shape, value.dtype.str, value.tobytes())
-    if isinstance(value, Mapping):
-        return tuple(sorted((key, freeze(item)) for key, item in value.items()))
+    if isinstance(value, (dict, MappingProxyType, Mapping)):
+        items: Mapping[str, Any] = value
+        return tuple(sorted((key, freeze(item)) for key, item in items.items())) if items else ()
     hash(value)
     return value
+
+
+_HASHABLE = frozenset({int, str, bool, type(None), float})
 
 
 def _indented(programs: Sequence[tuple[str, Program]]) -> list[str]:
@@ -226,25 +237,30 @@ class Program:
         """Types of the outputs, in order."""
         return tuple(atom.type for atom in self.outputs)
 
+    @property
+    def guards(self) -> int:
+        """How many guards a run passes, those in all rounds of its loops counted."""
+        return sum(equation.guards for equation in self.equations)
+
     def check(self) -> Program:
         """Return self if well formed; raise ``ProgramError`` naming the equation otherwise.
 
         Checked are: every variable is assigned once and before its use; every output type is the
         one that the primitive's type rule gives; parameters are hashable.
         """
-        names = self.names()
         defined: set[Var] = set()
+
+        def name(atom: Var) -> str:
+            return self.names().get(atom, "?")
 
         def define(var: Var, where: str) -> None:
             if var in defined:
-                raise ProgramError(f"{names[var]} is assigned twice, the second time in {where}")
+                raise ProgramError(f"{name(var)} is assigned twice, the second time in {where}")
             defined.add(var)
 
         def use(atom: Atom, where: str) -> None:
             if isinstance(atom, Var) and atom not in defined:
-                raise ProgramError(
-                    f"{names.get(atom, '?')} is used before it is assigned, in {where}"
-                )
+                raise ProgramError(f"{name(atom)} is used before it is assigned, in {where}")
 
         for var in self.inputs:
             define(var, "the inputs")

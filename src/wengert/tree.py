@@ -8,7 +8,6 @@ order of declaration, and it is rebuilt without running ``__init__``. A field de
 from __future__ import annotations
 
 import dataclasses
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -16,6 +15,7 @@ import numpy as np
 import optree
 
 from .errors import ShapeError
+from .forks import lock
 from .primitive import Traced
 
 __all__ = [
@@ -32,7 +32,7 @@ NAMESPACE = "wengert"
 Spec = Any
 """The structure of a tree, without its leaves (``optree.PyTreeSpec``)."""
 
-_registering = threading.Lock()
+_registering = lock()
 _registered: set[type] = set()
 _LEAF = optree.tree_structure(cast(Any, 0.0), namespace=NAMESPACE)
 

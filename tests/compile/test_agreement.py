@@ -7,6 +7,7 @@ way; the same NaN and infinities; nothing at all where nothing was rounded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from test_registry import Case, examples, random_like, sample, stacked
 from wengert.compile import build
 from wengert.control.scan import scan_primitive
 from wengert.errors import UnknownDerivativeError, UnsupportedError
+from wengert.evaluate import evaluate
 from wengert.primitive import REGISTRY, Example, Primitive
 from wengert.program import Program, Type
 from wengert.recorder import record
@@ -158,6 +160,46 @@ def large_trials(primitive: Primitive) -> Iterator[Trial]:
             yield from transformed(case, label)
         if THOROUGH or number == 4:
             yield from transformed(special, f"{label} with NaN")
+
+
+def complexed(x: Any, rng: np.random.Generator, dtype: Any = np.complex128) -> Any:
+    """An operand with an imaginary part; indices, masks and the like as they are."""
+    if x.dtype != np.float64:
+        return x
+    return np.asarray(x + 1j * rng.uniform(-1, 1, x.shape)).astype(dtype)[()]
+
+
+def is_known(trial: Trial) -> bool:
+    """Whether there is a derivative at these values."""
+    try:
+        evaluate(trial.program, trial.values)
+    except UnknownDerivativeError:
+        return False
+    return True
+
+
+def complex_trials(primitive: Primitive) -> Iterator[Trial]:
+    """Of complex numbers, also together with real ones, where NumPy has the primitive for them."""
+    rng = np.random.default_rng(9)
+    found = examples(primitive)
+    for example in found if THOROUGH else found[1:3] or found:
+        label = f"{primitive.name} {example} of complex numbers"
+        operands = sample(primitive, example)
+        whole = Case(primitive, tuple(complexed(x, rng) for x in operands), example.params)
+        some = values_of(whole, label)
+        yield from some
+        with suppress(UnknownDerivativeError, UnsupportedError):
+            yield from filter(is_known, transformed(whole, label) if some else ())
+        first, *rest = operands
+        for mixed in ((complexed(first, rng), *rest), (first, *(complexed(x, rng) for x in rest))):
+            yield from values_of(Case(primitive, mixed, example.params), f"{label} and real ones")
+        short = tuple(complexed(x, rng, np.complex64) for x in operands)
+        yield from values_of(Case(primitive, short, example.params), f"{label} in single precision")
+
+
+@pytest.mark.parametrize("name", sorted(n for n in REGISTRY if examples(REGISTRY[n])))
+def test_every_primitive_of_complex_numbers(name: str) -> None:
+    assert_all_agree(list(complex_trials(REGISTRY[name])))
 
 
 @pytest.mark.parametrize("name", sorted(n for n in REGISTRY if examples(REGISTRY[n])))

@@ -5,19 +5,32 @@ The kernels are written by hand; those of Programs are tested with ``wg.jit``.
 
 from __future__ import annotations
 
+import collections
+import contextlib
+import ctypes
 import gc
 import struct
 import sys
 import sysconfig
 import threading
 import tracemalloc
+import types
 import weakref
 
 import numpy as np
 import pytest
 
 from wengert.compile import abi
-from wengert.compile.entry import MISS, RELEASE_WORK, Argument, entry, failure
+from wengert.compile.caller import caller
+from wengert.compile.entry import (
+    MISS,
+    RELEASE_WORK,
+    Argument,
+    Constant,
+    Variable,
+    entry,
+    failure,
+)
 from wengert.compile.machine import compile_object, link
 from wengert.program import Type
 
@@ -34,9 +47,9 @@ NUMBER = Type((), F64)
 class Kernel:
     """Native code from the body of ``i32 kernel(ptr %in, ptr %out)``."""
 
-    def __init__(self, body, constants=(), work=10.0, callouts=0, head=""):
+    def __init__(self, body, constants=(), work=10.0, callouts=0, head="", exports=("kernel",)):
         text = f"{head}\ndefine i32 @kernel(ptr %in, ptr %out) {{\n{body}\n}}"
-        self.library = link(compile_object(text), {}, ["kernel"])
+        self.library = link(compile_object(text), {}, exports)
         self.address = self.library["kernel"]
         self.constants = constants
         self.work = work
@@ -60,7 +73,7 @@ def moves(size, inputs=1, status=0):
 def copier(argument, type=PAIR, **options):
     """An entry that gives its one argument back."""
     kernel = Kernel(moves(type.size * type.dtype.itemsize))
-    return entry(kernel, [argument], [type], single=True, **options)
+    return entry(kernel, [argument], [type], result=0, **options)
 
 
 def copy_pair(**options):
@@ -199,7 +212,7 @@ def test_numbers_are_taken_by_their_exact_type(argument, taken, missed):
 
 def test_an_argument_can_be_one_certain_object():
     thing = object()
-    f = entry(Kernel(moves(16)), [Argument.same(thing), Argument.array(PAIR)], [PAIR], single=True)
+    f = entry(Kernel(moves(16)), [Argument.same(thing), Argument.array(PAIR)], [PAIR], result=0)
     np.testing.assert_array_equal(f(thing, X), X)
     assert f(object(), X) is MISS
 
@@ -246,6 +259,229 @@ def test_many_arguments():
     assert f(*arrays[:-1], None) is MISS
 
 
+# -- containers ------------------------------------------------------------------------------------
+
+TRIPLE = [Argument.array(PAIR), Argument.number(float), Argument.array(PAIR)]
+TYPES = [PAIR, NUMBER, PAIR]
+TREE = Argument.group(
+    dict,
+    [
+        Argument.group(list, [TRIPLE[0].at(0)]),
+        Argument.group(tuple, [TRIPLE[2].at(2), Argument.same(None), TRIPLE[1].at(1)]),
+    ],
+    ["one", 2],
+)
+
+
+def in_containers(result=None, **options):
+    """Takes ``{"one": [array], 2: (array, None, float)}``."""
+    body = "\n".join(
+        [
+            *moves(16, inputs=3).splitlines()[:-1],
+            "store double 4.5, ptr %y1",
+            "ret i32 0",
+        ]
+    ).replace("ptr %y1, ptr %x1, i64 16", "ptr %y1, ptr %x1, i64 8")
+    return entry(Kernel(body), [TREE], TYPES, result=result, **options)
+
+
+def tree(x=X, number=0.5, y=-X):
+    return {"one": [x], 2: (y, None, number)}
+
+
+def test_arguments_are_taken_out_of_containers():
+    x, number, y = in_containers()(tree())
+    np.testing.assert_array_equal([x, y], [X, -X])
+    assert number == 4.5
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"one": [X], 2: (-X, None)},
+        {"one": [X], 2: (-X, None, 0.5, 0.5)},
+        {"one": [X], 2: (-X, 0, 0.5)},
+        {"one": [X], 2: [-X, None, 0.5]},
+        {"one": (X,), 2: (-X, None, 0.5)},
+        {"one": [], 2: (-X, None, 0.5)},
+        {"one": [X[:1]], 2: (-X, None, 0.5)},
+        {"one": [X], 3: (-X, None, 0.5)},
+        {"two": [X], 2: (-X, None, 0.5)},
+        {2: (-X, None, 0.5), "one": [X]},
+        {"one": [X]},
+        {"one": [X], 2: (-X, None, 0.5), 3: 4},
+        {},
+        collections.OrderedDict(tree()),
+        [X],
+        None,
+    ],
+)
+def test_another_container_is_a_miss(value):
+    assert in_containers()(value) is MISS
+
+
+def test_keys_may_be_other_objects_of_the_same_letters():
+    key = "".join(["o", "n", "e"])
+    assert key is not "one"  # noqa: F632
+    assert in_containers()({key: [X], 2: (-X, None, 0.5)}) is not MISS
+
+
+def test_a_result_can_be_in_containers():
+    thing = object()
+    wanted = {"a": [0, Constant(thing)], "b": ((1,), [], {}), "c": 2}
+    found = in_containers(wanted, boxed=[1])(tree())
+    assert list(found) == ["a", "b", "c"]
+    np.testing.assert_array_equal([found["a"][0], found["c"]], [X, -X])
+    assert found["a"][1] is thing
+    ((number,), empty, none) = found["b"]
+    assert type(number) is np.ndarray
+    assert number == 4.5
+    assert (empty, none) == ([], {})
+
+
+def test_what_is_in_a_container_lives_until_the_call_ends():
+    body = """
+      %function = load ptr, ptr @shrink
+      %state = call i32 @PyGILState_Ensure()
+      %none = call ptr @PyObject_CallNoArgs(ptr %function)
+      call void @PyGILState_Release(i32 %state)
+      ret i32 0
+    """
+    head = """
+      @shrink = global ptr null
+      declare ptr @PyObject_CallNoArgs(ptr)
+      declare i32 @PyGILState_Ensure()
+      declare void @PyGILState_Release(i32)
+    """
+    kernel = Kernel(body, head=head, exports=["kernel", "shrink"])
+    held, gone = [X.copy()], []
+    weak = weakref.ref(held[0])
+
+    def shrink():
+        held.clear()
+        gone.append(weak() is None)
+
+    ctypes.c_void_p.from_address(kernel.library["shrink"]).value = id(shrink)
+    takes = Argument.group(list, [Argument.array(PAIR)])
+    assert entry(kernel, [takes], [])(held) == ()
+    assert gone == [False]
+    assert weak() is None
+
+
+def test_containers_leave_nothing_behind():
+    keys = ["a", "b"]
+    f = in_containers({keys[0]: [0, (1,)], keys[1]: 2})
+    given = tree()
+    watched = [X, given, given["one"], given[2], *keys]
+    gc.collect()
+    counts = [sys.getrefcount(each) for each in watched]
+
+    def call():
+        f(given)
+        f({"one": [X], 2: (-X, None, 1)})
+
+    assert used_memory(call, 2000) < 2000
+    assert [sys.getrefcount(each) for each in watched] == counts
+
+
+# -- variables -------------------------------------------------------------------------------------
+
+
+def watching(home, name, value, arguments=()):
+    return entry(Kernel("ret i32 0"), arguments, [], variables=[Variable(home, name, value)])
+
+
+@pytest.mark.parametrize("kind", ["dict", "cell"])
+def test_a_variable_has_to_hold_the_same_object(kind):
+    one, other = object(), object()
+    cell, space = types.CellType(one), {"name": one, "another": other}
+    f = watching(space if kind == "dict" else cell, "name", Argument.same(one))
+    for value, wanted in ((one, ()), (other, MISS), (None, MISS), (one, ())):
+        cell.cell_contents = space["name"] = value
+        assert f() is wanted or f() == wanted
+    del cell.cell_contents, space["name"]
+    assert f() is MISS
+    cell.cell_contents = space["name"] = one
+    assert f() == ()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float64, np.int8, np.complex64, np.bool_])
+def test_a_variable_has_to_hold_an_equal_array(dtype, order):
+    array = np.ones((5, 3), dtype, order)
+    space = {"x": array}
+    f = watching(space, "x", Argument.equal(array))
+    assert f() == ()
+    space["x"] = array.copy(order="K")
+    assert f() == ()
+    for place in range(15):
+        array.flat[place] = 0
+        space["x"] = array
+        assert f() is MISS
+        array.flat[place] = 1
+        assert f() == ()
+    for other in (
+        array[:4],
+        array.T,
+        array.ravel(order="K"),
+        np.ones((5, 6), dtype)[:, ::2],
+        array.real.astype(np.float16),
+        array.view(Subclass),
+        array.tolist(),
+        None,
+    ):
+        space["x"] = other
+        assert f() is MISS
+    space["x"] = array
+    assert f() == ()
+    with contextlib.suppress(AttributeError, DeprecationWarning):
+        array.shape = (15,)
+        assert f() is MISS
+
+
+def test_bits_decide_whether_arrays_are_equal():
+    array = np.array([0.0, np.nan])
+    f = watching({"x": array}, "x", Argument.equal(array))
+    assert f() == ()
+    array[0] = -0.0
+    assert f() is MISS
+
+
+def test_a_variable_may_be_a_container():
+    array = np.ones(3)
+    cell = types.CellType([array, (1, "a")])
+    holds = [Argument.equal(array), Argument.group(tuple, [Argument.same(1), Argument.same("a")])]
+    f = watching(cell, "", Argument.group(list, holds), [Argument.number(float)])
+    assert f(1.0) == ()
+    array[1] = 2
+    assert f(1.0) is MISS
+    array[1] = 1
+    assert f(1.0) == ()
+    for other in ([array], [array, (1, "a"), 1], [array, (1, "b")], (array, (1, "a")), None):
+        cell.cell_contents = other
+        assert f(1.0) is MISS
+    cell.cell_contents = [np.ones(3), (1, "a")]
+    assert f(1.0) == ()
+
+
+def test_variables_keep_their_counts():
+    thing, array = object(), np.ones(3)
+    space = {"x": thing, "y": array}
+    f = entry(
+        Kernel("ret i32 0"),
+        [],
+        [],
+        variables=[
+            Variable(space, "x", Argument.same(thing)),
+            Variable(space, "y", Argument.equal(array)),
+        ],
+    )
+    counts = sys.getrefcount(thing), sys.getrefcount(array)
+    for _ in range(100):
+        assert f() == ()
+    assert (sys.getrefcount(thing), sys.getrefcount(array)) == counts
+
+
 # -- what did not succeed --------------------------------------------------------------------------
 
 GUARD = """
@@ -258,7 +494,7 @@ ret i32 3
 
 @pytest.mark.parametrize("status", [1, 7, -1, -2, -3])
 def test_a_status_is_a_miss(status):
-    f = entry(Kernel(moves(16, status=status)), [Argument.array(PAIR)], [PAIR], single=True)
+    f = entry(Kernel(moves(16, status=status)), [Argument.array(PAIR)], [PAIR], result=0)
     assert f(X) is MISS
 
 
@@ -335,6 +571,7 @@ def test_calls_leave_nothing_behind_and_keep_reference_counts():
         reported(X, number)
         general(X)
 
+    gc.collect()
     counts = [sys.getrefcount(each) for each in watched]
     assert used_memory(call, 3000) < 2000
     assert [sys.getrefcount(each) for each in watched] == counts
@@ -352,7 +589,7 @@ def test_failed_allocations_leave_nothing_behind():
 def test_an_entry_keeps_what_it_needs_and_gives_it_up():
     kernel = Kernel(moves(16))
     gone = weakref.ref(kernel)
-    f = entry(kernel, [Argument.array(PAIR)], [PAIR], single=True)
+    f = entry(kernel, [Argument.array(PAIR)], [PAIR], result=0)
     del kernel
     gc.collect()
     np.testing.assert_array_equal(f(X), X)
@@ -427,23 +664,23 @@ def test_other_threads_run_while_a_long_kernel_does():
     assert results == [()]
 
 
+HELD = """
+  %held = call i32 @PyGILState_Check()
+  ret i32 %held
+"""
+
+
 @pytest.mark.parametrize(
     ("work", "callouts", "released"),
     [(RELEASE_WORK, 0, True), (RELEASE_WORK - 1, 0, False), (RELEASE_WORK, 1, False)],
 )
 def test_the_lock_is_released_for_long_kernels_without_calls_into_python(work, callouts, released):
-    texts = []
-
-    def compiler(ir):
-        texts.append(ir)
-        return compile_object(ir)
-
-    entry(Kernel("ret i32 0", work=work, callouts=callouts), [], [], compiler=compiler)
-    assert ("call ptr @PyEval_SaveThread" in texts[0]) is released
+    kernel = Kernel(HELD, work=work, callouts=callouts, head="declare i32 @PyGILState_Check()")
+    assert (entry(kernel, [], [])() == ()) is released
 
 
 def test_threads_call_one_entry_at_once():
-    f = entry(Kernel(moves(16), work=RELEASE_WORK), [Argument.array(PAIR)], [PAIR], single=True)
+    f = entry(Kernel(moves(16), work=RELEASE_WORK), [Argument.array(PAIR)], [PAIR], result=0)
     wrong = []
 
     def work(seed):
@@ -463,22 +700,10 @@ def test_threads_call_one_entry_at_once():
 # -- where there are none --------------------------------------------------------------------------
 
 
-def test_the_code_of_one_signature_is_the_same_for_every_kernel():
-    texts = []
-
-    def compiler(ir):
-        texts.append(ir)
-        return compile_object(ir)
-
-    for status in (0, 1):
-        kernel = Kernel(moves(16, status=status), constants=[X.copy()])
-        entry(kernel, [Argument.array(PAIR)], [PAIR], compiler=compiler)
-    assert texts[0] == texts[1]
-
-
 @pytest.mark.parametrize("what", ["free-threaded", "another implementation", "another layout"])
 def test_on_other_interpreters_there_are_none(monkeypatch, what):
     abi.interface.cache_clear()
+    caller.cache_clear()
     if what == "free-threaded":
         monkeypatch.setattr(abi.sysconfig, "get_config_var", lambda name: 1)
     elif what == "another implementation":
@@ -489,3 +714,4 @@ def test_on_other_interpreters_there_are_none(monkeypatch, what):
         assert copy_pair() is None
     finally:
         abi.interface.cache_clear()
+        caller.cache_clear()

@@ -154,21 +154,64 @@ def test_a_library_outlives_the_linker_that_it_shares():
     assert function(kept)(0.0) == 0.5
 
 
-def test_in_a_cycle_of_garbage_code_outlasts_the_finalisers_that_call_it():
+@pytest.mark.parametrize("first", ["the code", "its user"])
+def test_in_a_cycle_of_garbage_code_outlasts_the_finalisers_that_call_it(first):
+    """Finalisers run in the order in which the collector knows the objects: any order."""
     found = []
 
     class User:
-        def __init__(self):
-            self.library = link(compile_object(HALF), {}, ["f"])
+        def __init__(self, library=None):
+            self.library = library or link(compile_object(HALF), {}, ["f"])
             self.itself = self
 
         def __del__(self):
             found.append(function(self.library)(0.0))
 
-    User()
+    User(link(compile_object(HALF), {}, ["f"]) if first == "the code" else None)
     gc.collect()
     assert found == [0.5]
     assert len(machine._discarded) == 0
+
+
+def test_code_that_a_finaliser_saves_stays():
+    saved = []
+
+    class User:
+        def __init__(self, library):
+            self.library, self.itself = library, self
+
+        def __del__(self):
+            saved.append(self.library)
+
+    User(link(compile_object(HALF), {}, ["f"]))
+    gc.collect()
+    assert function(saved[0])(0.0) == 0.5
+
+
+LAST = """
+@place = external global i64
+define double @f(double %x) { ret double %x }
+define void @last() {
+  %before = load i64, ptr @place
+  %after = add i64 %before, 1
+  store i64 %after, ptr @place
+  ret void
+}
+"""
+
+
+@pytest.mark.parametrize("in_a_cycle", [False, True])
+def test_the_last_function_is_called_once_before_the_code_is_freed(in_a_cycle):
+    count = ctypes.c_int64(0)
+    library = link(compile_object(LAST), {"place": ctypes.addressof(count)}, ["f"], last="last")
+    assert function(library)(2.0) == 2.0
+    if in_a_cycle:
+        cycle = [library]
+        cycle.append(cycle)
+        del cycle
+    del library
+    gc.collect()
+    assert count.value == 1
 
 
 def test_dropping_code_does_not_wait_for_a_compilation_in_another_thread():
@@ -176,7 +219,7 @@ def test_dropping_code_does_not_wait_for_a_compilation_in_another_thread():
     held, done = threading.Event(), threading.Event()
 
     def compiler():
-        with machine._lock:
+        with machine.compiling:
             held.set()
             done.wait(20)
 
@@ -258,3 +301,27 @@ def test_an_old_llvmlite_is_refused(monkeypatch):
             compile_object(HALF)
     finally:
         machine._llvm.cache_clear()
+
+
+def test_a_finaliser_may_link_while_something_is_linked(monkeypatch):
+    """Wherever Python makes an object it may collect garbage."""
+    from llvmlite.binding import JITLibraryBuilder
+
+    halves = compile_object(HALF)
+    thirds = compile_object(HALF.replace("0.5", "3.0"))
+    original = JITLibraryBuilder.link
+    between = []
+
+    def disturbed(builder, linker, name):
+        if not between:
+            between.append(None)
+            between.append(link(thirds, {}, ["f"]))
+        return original(builder, linker, name)
+
+    monkeypatch.setattr(JITLibraryBuilder, "link", disturbed)
+    for _ in range(machine._Linker.SHARE + 2):
+        library = link(halves, {}, ["f"])
+        assert function(between.pop())(0.0) == 3.0
+        between.clear()
+        gc.collect(0)
+        assert function(library)(0.0) == 0.5

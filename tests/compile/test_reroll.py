@@ -14,7 +14,7 @@ from wengert.compile.rewrite import rewritten
 from wengert.control.scan import scan_primitive
 from wengert.evaluate import evaluate
 from wengert.primitives.guard import guard
-from wengert.program import Equation, Program
+from wengert.program import Equation, Literal, Program
 
 LOOPS = {}
 
@@ -357,10 +357,12 @@ def test_guards_keep_their_number_and_their_order():
     for number, equation in enumerate(program.equations):
         equations.append(equation)
         if number in (40, 150, 250):
-            equations.append(Equation(guard, equation.outputs, {"expected": number}, ()))
+            equations.append(
+                Equation(guard, (*equation.outputs, Literal(np.float64(number))), {}, ())
+            )
     guarded = Program(program.inputs, tuple(equations), program.outputs)
     rolled = reroll(guarded)
-    found = [e.params["expected"] for e in rolled.equations if e.primitive is guard]
+    found = [e.inputs[1].value for e in rolled.equations if e.primitive is guard]
     assert found == [40, 150, 250]
     assert len(loops_of(rolled)) >= 2
     assert not any(e.primitive is guard for s in loops_of(rolled) for e in inside(s))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -168,11 +169,11 @@ def test_a_key_is_of_the_machine(monkeypatch, what):
     before = key("a")
     other = dataclasses.replace(module.host(), **{what: "another"})
     monkeypatch.setattr(module, "host", lambda: other)
-    module._environment.cache_clear()
+    module._digest_of_environment.cache_clear()
     try:
         assert key("a") != before
     finally:
-        module._environment.cache_clear()
+        module._digest_of_environment.cache_clear()
 
 
 def test_a_key_is_of_this_package_and_the_mathematical_library(monkeypatch):
@@ -182,9 +183,9 @@ def test_a_key_is_of_this_package_and_the_mathematical_library(monkeypatch):
         lambda: monkeypatch.setattr(type(module.mathlib()), "identity", "another library"),
     ):
         change()
-        module._environment.cache_clear()
+        module._digest_of_environment.cache_clear()
         keys.append(key("a"))
-    module._environment.cache_clear()
+    module._digest_of_environment.cache_clear()
     assert len(set(keys)) == 3
 
 
@@ -196,6 +197,35 @@ def test_a_changed_file_is_another_package(tmp_path):
     assert len(before) == 2
     (tmp_path / "below" / "b.py").write_text("23")
     assert sorted(module._sources(str(tmp_path))) != before
+
+
+def test_a_package_that_is_replaced_while_a_process_runs_is_not_what_that_compiles_with(tmp_path):
+    package = tmp_path / "wengert"
+    shutil.copytree(Path(module.__file__).parents[1], package)
+    code = """
+import sys
+from wengert.compile import store
+if "replace" in sys.argv:
+    with open(store.__file__, "a") as file:
+        file.write("\\n")
+print(store.__file__, store.key("a"))
+"""
+
+    def named(*arguments):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        place, name = done.stdout.split()
+        assert place.startswith(str(tmp_path))
+        return name
+
+    first = named()
+    assert named("replace") == first
+    assert named() != first
 
 
 # -- which folder ----------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import threadpoolctl
 import wengert as wg
 from wengert.compile import build, kernels, threads
 from wengert.compile.emit import PARALLEL
+from wengert.forks import compiling
 
 pytestmark = pytest.mark.skipif(not threads.SEVERAL, reason="no threads here")
 
@@ -269,10 +270,45 @@ def test_compiled_functions_in_many_threads(divided):
 
 
 def test_the_number_can_be_set():
-    threads.set_num_threads(3)
-    assert threads.get_num_threads() == 3
+    wg.set_num_threads(3)
+    assert wg.get_num_threads() == 3
+    assert len(chunks(40, 1, lambda *_: time.sleep(0.002))[1]) == 3
     with pytest.raises(ValueError, match="not 0"):
-        threads.set_num_threads(0)
+        wg.set_num_threads(0)
+
+
+def test_setting_the_number_waits_for_no_compilation():
+    with Busy():
+        begin = time.monotonic()
+        wg.set_num_threads(2)
+        assert time.monotonic() - begin < 2
+        assert threads.get_num_threads() == 2
+
+
+class Busy:
+    """Another thread makes code, for at most ten seconds."""
+
+    def __enter__(self):
+        self.begun, self.over = threading.Event(), threading.Event()
+        self.thread = threading.Thread(target=self.work)
+        self.thread.start()
+        self.begun.wait(20)
+
+    def work(self):
+        with compiling:
+            self.begun.set()
+            self.over.wait(10)
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
+def test_setting_the_number_loads_no_compiler():
+    code = (
+        "import sys\nwg.set_num_threads(2)\nprint(wg.get_num_threads(), 'llvmlite' in sys.modules)"
+    )
+    assert run(code) == ("2 False\n", "")
 
 
 knows_blas = pytest.mark.skipif(threads._blas() is None, reason="BLAS does not say how many")

@@ -19,6 +19,13 @@ from wengert.errors import (
 
 unknown = lambda f: lambda x: wg.vmap(f)(np.array([x, x]))
 
+
+def halved(x):
+    while x > 1:
+        x = x / 2
+    return x
+
+
 CASES = {
     "a carry of another structure": (
         lambda: wg.fori_loop(0, 3, lambda i, c: (c, c), 1.0),
@@ -131,7 +138,27 @@ CASES = {
     "an if on what is carried": (
         lambda: wg.fori_loop(0, 2, lambda i, c: c + 1 if c > 0 else c, 1.0),
         AbstractValueError,
-        "not known here",
+        r"not known here.*loops and branches.*wg\.cond\(condition, f, g, x\) for an if",
+    ),
+    "a while on what is carried": (
+        lambda: wg.scan(lambda c, x: (halved(c), x), 9.0, np.ones(2)),
+        AbstractValueError,
+        r"wg\.while_loop\(condition, step, x\) for a while",
+    ),
+    "a condition with an and": (
+        lambda: wg.while_loop(lambda c: c > 0 and c < 3, lambda c: c + 1, 1.0),
+        AbstractValueError,
+        "a & b for a and b",
+    ),
+    "an if in a branch": (
+        lambda: unknown(lambda x: wg.cond(x > 0, lambda x: 2 * x if x > 1 else x, np.sin, x))(1.0),
+        AbstractValueError,
+        r"wg\.cond\(condition",
+    ),
+    "a range over a counter": (
+        lambda: wg.fori_loop(0, 2, lambda i, c: c + sum(range(i)), 1.0),
+        AbstractValueError,
+        r"wg\.fori_loop\(0, n, step, x\) for a loop over range\(n\)",
     ),
     "checkpoints that are none": (
         lambda: wg.scan(lambda c, x: (c, x), 1.0, np.ones(3), checkpoints=0),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 import tracemalloc
 import warnings
@@ -219,6 +220,34 @@ def test_checkpoints_bound_the_memory_of_reverse_mode(loop, order):
     same(run(20), run(None))
     assert peak(lambda: run(None)) > 400 * order * x.nbytes
     assert peak(lambda: run(20)) < 70 * order * x.nbytes
+
+
+def test_checkpoints_bound_the_memory_of_what_reads_later_sweeps_only():
+    """A linear loop: its adjoint does not read the first sweep, but the adjoint's own does."""
+    y = np.linspace(0.0, 1.0, 4000)
+
+    def f(a: Any, y: Any, checkpoints: int | None) -> Any:
+        step = lambda s: (s[0] + 1, a * s[1])
+        return np.sum(wg.while_loop(lambda s: s[0] < 400, step, (0, y), checkpoints=checkpoints)[1])
+
+    def run(checkpoints: int | None) -> Callable[[], Any]:
+        mixed = wg.grad(lambda a: np.sum(wg.grad(f, 1)(a, y, checkpoints)))
+        program = wg.simplify(wg.trace(mixed)(0.999))
+        return lambda: wg.evaluate(program, [np.float64(0.999)])
+
+    same(run(20)(), run(None)())
+    assert peak(run(None)) > 400 * y.nbytes
+    assert peak(run(20)) < 70 * y.nbytes
+
+
+def test_checkpoints_of_a_counted_loop_keep_no_array_of_its_counters():
+    f = lambda x: wg.fori_loop(5, 4005, lambda i, y: np.sin(y) + 1e-3 * i, x, checkpoints=64)
+    in_python = lambda x: functools.reduce(lambda y, i: np.sin(y) + 1e-3 * i, range(5, 4005), x)
+    same(f(0.5), in_python(0.5))
+    same(wg.grad(f)(0.5), wg.grad(in_python)(0.5))
+    operands = [atom for e in wg.trace(f)(0.5).equations for atom in e.inputs]
+    assert max(atom.type.size for atom in operands) <= 64
+    assert wg.fori_loop(5, 2, lambda i, y: y + i, 0.5, checkpoints=3) == 0.5
 
 
 def test_reverse_mode_runs_the_body_forward_once():

@@ -170,7 +170,7 @@ def test_callouts_and_guards_are_as_many_as_the_compiler_made(f, args):
     found = explained(f, *args)
     kinds = [row.how for row in found.rows]
     assert kinds.count("callout") == native.callouts == len(found.callouts)
-    guards = sum(equation.primitive.effect for equation in native.program.equations)
+    guards = native.program.guards
     assert [row.text for row in found.rows if row.how == "guard"] == [
         f"guard {number + 1}" for number in range(guards)
     ]

@@ -173,7 +173,7 @@ def test_a_fork_while_the_compiler_is_imported(pause: float) -> None:
 
 
 def test_a_fault_of_the_compiler_is_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(program: Any) -> Any:
+    def broken(*_: Any) -> Any:
         raise CompileError("equation 2 (sin) has no code")
 
     monkeypatch.setattr(wengert.compile, "build", broken)
@@ -213,7 +213,7 @@ def test_without_llvmlite_there_is_one_notice() -> None:
 
 
 def test_without_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(program: Any) -> Any:
+    def missing(*_: Any) -> Any:
         raise ImportError("No module named 'llvmlite'")
 
     monkeypatch.setattr(wengert.compile, "build", missing)

@@ -129,7 +129,7 @@ def test_until_the_compiler_is_done_it_is_said_that_it_is_not(monkeypatch):
 
 
 def test_a_failure_is_told_with_its_reason(monkeypatch):
-    def fails(program):
+    def fails(*_):
         raise wg.errors.CompileError("the moon is in the wrong house")
 
     monkeypatch.setattr("wengert.compile.build", fails)

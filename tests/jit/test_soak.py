@@ -70,13 +70,26 @@ def test_changing_shapes() -> None:
     soak(turn)
 
 
+class User:
+    """Garbage, together with a function that it calls last."""
+
+    def __init__(self, f: Callable[[Any], Any]) -> None:
+        self.f, self.itself = f, self
+
+    def __del__(self) -> None:
+        self.f(np.ones(3))
+
+
 def test_functions_that_come_and_go() -> None:
     def turn(i: int) -> None:
         f = wg.jit(lambda x: np.sum(x * (i % 7)) if x[0] > 0 else x[0], wait=i % 2 == 0)
         for x in (np.ones(3), -np.ones(3), np.ones(4)):
             f(x)
         wg.grad(f)(np.ones(3))
-        f.clear()
+        if i % 3:
+            f.clear()
+        else:
+            User(f)
 
     soak(turn)
 
@@ -156,9 +169,13 @@ def test_forks_while_compiling() -> None:
         busy(np.ones(3))
         child = os.fork()
         if child == 0:
-            signal.alarm(60)  # A child that hangs is one that fails.
-            good = np.allclose(busy.wait()(np.ones(3)), np.sin(np.ones(3)) * (i % 5))
-            os._exit(0 if good else 1)
+            status = 1
+            try:
+                signal.alarm(60)  # A child that hangs is one that fails.
+                good = np.allclose(busy.wait()(np.ones(3)), np.sin(np.ones(3)) * (i % 5))
+                status = 0 if good else 1
+            finally:  # The other tests are its parent's.
+                os._exit(status)
         assert os.waitpid(child, 0)[1] == 0
 
     soak(turn, min(SECONDS, 60))

@@ -271,6 +271,31 @@ def a_context_variable() -> Made:
     return lambda x: x * scale.get(), lambda n: scale.set(float(n))
 
 
+def a_record_that_is_changed_in_place() -> Made:
+    record = np.zeros(1, [("scale", float)])[0]
+    return lambda x: x * record["scale"], lambda n: record.__setitem__("scale", n)
+
+
+def arrays_in_a_list_in_a_dict() -> Made:
+    weights = {"layers": [np.ones(3), np.ones(3)], "size": 3}
+
+    def change(n: int) -> None:
+        weights["layers"][1][2] = n
+
+    return lambda x: x * weights["layers"][0] + weights["layers"][1], change
+
+
+def default_of_a_function_in_a_list() -> Made:
+    def scaled(x: Any, scale: float = 1.0) -> Any:
+        return x * scale
+
+    def change(n: int) -> None:
+        scaled.__defaults__ = (float(n),)
+
+    functions = [scaled]
+    return lambda x: functions[0](x), change
+
+
 def the_environment() -> Made:
     def f(x: Any) -> Any:
         return x * float(os.environ.get("WENGERT_TEST_SCALE", "1"))
@@ -309,6 +334,9 @@ CHANGING = [
     a_masked_array,
     a_structured_array,
     a_context_variable,
+    a_record_that_is_changed_in_place,
+    arrays_in_a_list_in_a_dict,
+    default_of_a_function_in_a_list,
     the_environment,
 ]
 
@@ -317,7 +345,7 @@ CHANGING = [
 def test_a_change_is_noticed(make: Callable[[], Made]) -> None:
     f, change = make()
     jitted = wg.jit(f, wait=True)
-    for n in (0, 0, 1, 1, 2, 1, 0):
+    for n in (0, 0, 1, 1, 2, 1, 0, *[1] * 20, 2, 0):  # after some calls it is native alone
         change(n)
         same(jitted(X), f(X))
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.program import Literal
 
 N = 200_000
 
@@ -230,3 +231,31 @@ def test_an_index_that_depends_on_the_batch():
     w = np.arange(5.0)
     for f in (lambda x: x[np.argmax(x)] ** 2, lambda x: np.sum(x[np.argsort(x)] * w)):
         np.testing.assert_allclose(wg.vmap(wg.grad(f))(x), np.stack([wg.grad(f)(r) for r in x]))
+
+
+@pytest.mark.parametrize("verb", [wg.grad, lambda f: wg.grad(lambda x: np.sum(wg.grad(f)(x) ** 2))])
+def test_many_reads_of_a_traced_array_start_from_few_arrays_of_zeros(verb):
+    def literals(n):
+        def f(x):
+            return sum(x[i] * x[i] * x[n - 1 - i] for i in range(n))
+
+        program = wg.trace(verb(f))(np.linspace(1.0, 2.0, n))
+        atoms = [atom for equation in program.equations for atom in equation.inputs]
+        return sum(isinstance(atom, Literal) and atom.type.size == n for atom in atoms)
+
+    assert literals(20) == literals(40) < 5
+
+
+def test_reads_of_a_traced_array_add_up_with_its_other_uses():
+    rows = np.array([2, 0, 2])
+
+    def f(x):
+        return x[0] * x[1] + np.sum(x**3) + np.sum(x[rows] * x[1:4]) + x[0] * np.sum(x[::-2])
+
+    x = np.linspace(1.0, 2.0, 6)
+    hessian = wg.hessian(f)(x)
+    step = 1e-6 * np.eye(6)
+    differences = [(wg.grad(f)(x + h) - wg.grad(f)(x - h)) / 2e-6 for h in step]
+    np.testing.assert_allclose(hessian, differences, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(wg.jacobian(wg.grad(f))(x), hessian, rtol=1e-12)
+    np.testing.assert_allclose(wg.evaluate(wg.trace(wg.hessian(f))(x), [x])[0], hessian)

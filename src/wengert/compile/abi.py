@@ -9,19 +9,24 @@ from __future__ import annotations
 import ctypes
 import sys
 import sysconfig
+import types
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
 
 __all__ = [
+    "BYTES",
+    "CELL",
     "DATA",
     "DESCR",
     "FASTCALL",
     "FLAGS",
+    "ITEMS",
     "KEYWORDS",
     "NDIM",
     "SHAPE",
+    "STRIDES",
     "SUITABLE",
     "TYPE",
     "VALUE",
@@ -36,21 +41,28 @@ TYPE: Final = 8
 """Of every object: its type. Offsets are in bytes."""
 VALUE: Final = 16
 """Of a Python float or complex, or a NumPy scalar: the number."""
-DATA, NDIM, SHAPE, DESCR, FLAGS = 16, 24, 32, 56, 64
+CELL: Final = 16
+"""Of a cell of a closure: what it holds."""
+ITEMS: Final = tuple.__basicsize__
+BYTES: Final = bytes.__basicsize__ - 1
+"""Of a tuple its first item, of ``bytes`` the first byte."""
+DATA, NDIM, SHAPE, STRIDES, DESCR, FLAGS = 16, 24, 32, 40, 56, 64
 """Of an array."""
 SUITABLE: Final = 0x0001 | 0x0100
 """Flags of an array: C-contiguous and aligned."""
 
 _NUMPY_FUNCTIONS: Final = {"PyArray_NewFromDescr": 94, "PyArray_Scalar": 60}
 _PYTHON_FUNCTIONS: Final = (
-    "Py_IncRef Py_DecRef PyTuple_New PyTuple_SetItem PyBytes_FromStringAndSize "
+    "Py_IncRef Py_DecRef PyTuple_New PyTuple_SetItem PyTuple_GetItem PyTuple_Size PyList_New "
+    "PyList_SetItem PyList_GetItem PyList_Size PyDict_New PyDict_SetItem PyDict_GetItem "
+    "PyDict_Next PyDict_Size PyUnicode_Compare PyBytes_FromStringAndSize "
     "PyLong_AsLongLongAndOverflow PyObject_Vectorcall PyEval_SaveThread PyEval_RestoreThread"
 ).split()
 
 
 @cache
 def interface() -> dict[str, int] | None:
-    """Addresses of what entries call, or None if this interpreter is not as they expect."""
+    """Addresses of what entries use, or None if this interpreter is not as they expect."""
     if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
         return None
     if ctypes.sizeof(ctypes.c_void_p) != 8 or sys.byteorder != "little":
@@ -66,6 +78,7 @@ def interface() -> dict[str, int] | None:
         if table[2] != id(np.ndarray) or table[3] != id(np.dtype):
             return None
         found |= {name: table[place] or 0 for name, place in _NUMPY_FUNCTIONS.items()}
+        found |= {"ndarray": id(np.ndarray), "str": id(str)}
     except (AttributeError, ImportError, OSError, TypeError, ValueError):
         return None
     return found if all(found.values()) else None
@@ -89,7 +102,11 @@ def _layouts_are_known() -> bool:
         return kind.from_address(id(thing) + offset).value
 
     array = np.zeros((3, 5), np.float32)
-    shape = ctypes.cast(word(array, SHAPE), ctypes.POINTER(ctypes.c_int64))
+    shape, strides = (
+        ctypes.cast(word(array, field), ctypes.POINTER(ctypes.c_int64))
+        for field in (SHAPE, STRIDES)
+    )
+    cell = types.CellType(array)
     transposed = array.T
     flags = [word(each, FLAGS, ctypes.c_int) & SUITABLE for each in (array, transposed)]
     numbers = [
@@ -107,8 +124,12 @@ def _layouts_are_known() -> bool:
         and word(array, DATA) == array.ctypes.data
         and word(array, NDIM, ctypes.c_int) == 2
         and [shape[0], shape[1]] == [3, 5]
+        and [strides[0], strides[1]] == [20, 4]
         and word(array, DESCR) == id(array.dtype)
         and flags == [SUITABLE, 0x0100]
+        and word(cell, CELL) == id(array)
+        and word((array,), ITEMS) == id(array)
+        and word(b"wengert", BYTES, ctypes.c_char) == b"w"
         and all(word(number, VALUE, kind) == number for number, kind in numbers)
         and all(word(number, TYPE) == id(type(number)) for number, _ in numbers)
     )

@@ -7,7 +7,6 @@ so that a process that meets the Program again neither writes nor optimises code
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 
 from ..program import Equation, Program
 from .blas import addresses, is_routine
+from .canonical import canonical
 from .emit import PARALLEL
 from .lower import Lowering
 from .machine import compile_object
@@ -50,7 +50,8 @@ class Artefact:
         found.update(addresses(self.routines))
         if self.parallel:
             found[PARALLEL] = address()
-        return found
+        # Of a function's variants few are called, and each symbol takes time to link.
+        return {name: where for name, where in found.items() if name.encode() in self.code}
 
     def pack(self) -> bytes:
         """The artefact as bytes. It must have no callouts."""
@@ -90,7 +91,7 @@ class Artefact:
 def kept(program: Program) -> tuple[str, Artefact | None]:
     """The name of a Program's artefact on disk, '' if it can have none, and the artefact."""
     try:
-        name = key("program", pickle.dumps(program, 5))
+        name = key("program", canonical(program))
     except Exception:  # a parameter that cannot be pickled: a function of the user's, say
         return "", None
     found = store().get(name)

@@ -1,10 +1,11 @@
 """BLAS and LAPACK: the addresses of their routines.
 
-BLAS's are the C pointers that SciPy exports. Of LAPACK the copy that NumPy is linked with is taken,
-if its routines can be found by one of the usual spellings: two copies, compiled apart, may differ
-in a rounding, which decides the signs of eigenvectors. SciPy's is taken otherwise. The integers of
-a LAPACK may have 64 or 32 bits; numbers handed over as 64 bits are read correctly as either, least
-significant bytes first, and what it writes is read with the width that a trial has shown.
+The copy that NumPy is linked with is taken, if its routines can be found by one of the usual
+spellings: it is there already, and two copies, compiled apart, may differ in a rounding, which
+decides the signs of eigenvectors. Otherwise it is the copy whose C pointers SciPy exports, which
+takes longer to import than most functions to trace. The integers of a LAPACK may have 64 or 32
+bits; numbers handed over as 64 bits are read correctly as either, least significant bytes first,
+and what it writes is read with the width that a trial has shown.
 """
 
 from __future__ import annotations
@@ -26,16 +27,14 @@ __all__ = ["addresses", "identity", "integer_bits", "is_routine", "routine"]
 _SPELLINGS = ("scipy_{}_64_", "{}_64_", "scipy_{}_", "{}_")
 """How the routines' names are spelt in the libraries that NumPy is linked with."""
 
-_WANTED = ("dgetrf", "dgetrs", "dpotrf", "dgeqrf", "dorgqr", "dsyevd", "dgesdd")
+_WANTED = "dgemm sgemm dgetrf dgetrs dpotrf dgeqrf dorgqr dsyevd dgesdd".split()
 
 
 @cache
 def routine(symbol: str) -> int:
     """The address of ``blas_dgemm``, ``lapack_dpotrf``, ..."""
     prefix, name = symbol.split("_", 1)
-    if prefix == "lapack":
-        return _lapack(name)
-    return _of_scipy("scipy.linalg.cython_blas", name)
+    return _address(name, f"scipy.linalg.cython_{prefix}")
 
 
 def is_routine(symbol: str) -> bool:
@@ -50,7 +49,7 @@ def addresses(symbols: Iterable[str]) -> dict[str, int]:
 
 @cache
 def identity() -> str:
-    """Which LAPACK this is, so far as code that calls it depends on that."""
+    """Which copy this is, so far as code that calls it depends on that."""
     spelling = _spelling()
     bits = None if spelling is None else integer_bits()
     return f"{np.__version__} {spelling} {bits}"
@@ -59,7 +58,7 @@ def identity() -> str:
 @cache
 def integer_bits() -> int:
     """How many bits LAPACK's integers have."""
-    return _bits(_lapack("dgetrf"))
+    return _bits(routine("lapack_dgetrf"))
 
 
 def _of_scipy(module: str, name: str) -> int:
@@ -88,18 +87,18 @@ def _extension(name: str) -> Any:
     return importlib.import_module(name)
 
 
-def _lapack(name: str) -> int:
-    """The address of one of LAPACK's routines."""
+def _address(name: str, module: str) -> int:
+    """The address of a routine: NumPy's, or that of a module of SciPy's."""
     spelling = _spelling()
     if spelling is None:
-        return _of_scipy("scipy.linalg.cython_lapack", name)
+        return _of_scipy(module, name)
     function = getattr(_linked_with_numpy(), spelling.format(name))
     return int(ctypes.cast(function, ctypes.c_void_p).value or 0)
 
 
 @cache
 def _spelling() -> str | None:
-    """How the names of the LAPACK that NumPy is linked with are spelt; None if it is not found."""
+    """How the names of the routines that NumPy is linked with are spelt; None if not found."""
     library = _linked_with_numpy() if sys.byteorder == "little" else None
     for spelling in _SPELLINGS:
         if library is not None and all(hasattr(library, spelling.format(n)) for n in _WANTED):

@@ -13,17 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from ..primitives import elementary, linalg, spectra
+from ..kinds import floating
+from ..primitives import determinants, elementary, linalg, spectra
 from ..program import Array, Equation, Program, Type
 from ..recorder import record
 from .control import is_number, value_of
-from .elements import Scope, Stored
+from .elements import Scope
 from .emit import constant
 from .lapack import Diagonal, inverted, lu
 from .lower import EVALUATE, Lowering, Targets, Value, step
 from .matrices import DOUBLE, KIND, Matrices, Places
+from .nests import loops
 from .rewrite import rewritten
-from .steps import loops
+from .views import Stored
 
 __all__: list[str] = []
 
@@ -114,7 +116,7 @@ def _matrix_rank(tol: float | None) -> Formula:
 def _sinc_derivative(order: int) -> Formula:
     def formula(x: Array) -> Sequence[Array]:
         found = elementary.sinc_slope(np.pi * x.astype(np.float64), order)
-        return (found.astype(np.result_type(x.dtype, np.float16)),)
+        return (found.astype(floating((Type.of(x),))),)
 
     return formula
 
@@ -211,15 +213,15 @@ def _cofactors(small: Formula, good: Formula, bad: Formula) -> Any:
     def rule(lowering: Lowering, scope: Scope, equation: Equation, targets: Targets) -> None:
         out = equation.outputs[0]
         n = out.type.shape[-1]
-        if n <= linalg.SMALL or not out.type.size:
+        if n <= determinants.SMALL or not out.type.size:
             _composed(lambda: small)(lowering, scope, equation, targets)
             return
         m = _Inverses(lowering, scope, equation, targets)
         double = [Type(atom.type.shape, DOUBLE) for atom in equation.inputs]
         values = [_as_double(m, number) for number in range(len(double))]
-        turned, determinants, failed = m.compute()
+        turned, det, failed = m.compute()
         stack = Type(double[0].shape[:-2], DOUBLE)
-        given = [_whole(lowering, turned), _whole(lowering, determinants), *values[1:]]
+        given = [_whole(lowering, turned), _whole(lowering, det), *values[1:]]
         _write(lowering, good, given, [double[0], stack, *double[1:]], m.results)
         with m.where(failed):
             _write(lowering, bad, values, double, m.results)
@@ -239,7 +241,7 @@ def _as_double(m: Matrices, number: int) -> Stored:
         value = m.element(number, places[:-2], *places[-2:])
         m.code.store(made.buffer, m.code.flat(places, made.strides), value)
 
-    loops(m.lowering, source.shape, body, parallel=True)
+    loops(m.code, source.shape, body, parallel=True)
     return made
 
 
@@ -269,17 +271,17 @@ def _good_tangent(turned: Array, values: Array, e: Array) -> Sequence[Array]:
     return (_beside(values) * (trace * turned - change),)
 
 
-step(linalg.cofactor)(
+step(determinants.cofactor)(
     _cofactors(
-        lambda a: (linalg.small_cofactor(_floating(a)),),
+        lambda a: (determinants.small_cofactor(_floating(a)),),
         _good_cofactor,
-        lambda a: (linalg.cofactor_by_rotations(a),),
+        lambda a: (determinants.cofactor_by_rotations(a),),
     )
 )
-step(linalg.cofactor_tangent)(
+step(determinants.cofactor_tangent)(
     _cofactors(
-        lambda a, e: (linalg.small_cofactor_tangent(_floating(a), e),),
+        lambda a, e: (determinants.small_cofactor_tangent(_floating(a), e),),
         _good_tangent,
-        lambda a, e: (linalg.cofactor_tangent_by_rotations(a, e),),
+        lambda a, e: (determinants.cofactor_tangent_by_rotations(a, e),),
     )
 )

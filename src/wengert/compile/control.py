@@ -1,4 +1,4 @@
-"""Loops and branches of a Program as native loops and branches."""
+"""Scans and branches of a Program as native loops and branches; ``loops`` has the others."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..control.scan import scan_primitive
-from ..control.sweep_rules import while_primitive
-from ..control.sweeps import Sweep, grouped
 from ..control.switch import switch_primitive
 from ..primitives import index
 from ..program import Atom, Equation, Literal, Program, Type, Var
-from .elements import Scope, Stored, row_major
+from .elements import Scope
 from .emit import Buffer, Place, is_compiled, memory
 from .lower import Lowering, Targets, Value, step
+from .views import Stored, row_major
 
-__all__: list[str] = []
+__all__ = ["Carry", "is_number", "one_step", "value_of"]
 
 SMALL = 1 << 8
 """Carried arrays of up to this many bytes are copied after each step; of others pointers are."""
@@ -45,7 +44,7 @@ def values_at(lowering: Lowering, stacked: Stored, type: Type, place: Place) -> 
     return Stored(buffer, type.shape, stacked.strides[1:])
 
 
-class _Carry:
+class Carry:
     """One carried value: a number in a slot, or an array that is updated."""
 
     def __init__(self, lowering: Lowering, type: Type) -> None:
@@ -104,6 +103,13 @@ class _Carry:
         )
         return self.current
 
+    def set(self, value: Value) -> None:
+        """Make a value the one before the next step, in the memory that ``read`` found."""
+        if isinstance(value, str):
+            self._store(value)
+        else:
+            self.lowering.copy(value, self.current)
+
     def gather(self, value: Value) -> Value:
         """The value after this step, out of reach of the other carries' updates."""
         if isinstance(value, str):
@@ -140,11 +146,11 @@ class _Carry:
         scope.stored[var] = target
 
 
-def _step(
+def one_step(
     lowering: Lowering,
     program: Program,
     fixed: Sequence[Value],
-    carries: Sequence[_Carry],
+    carries: Sequence[Carry],
     before: Sequence[Value],
     slices: Sequence[Value],
     targets: Sequence[Stored | None],
@@ -203,7 +209,7 @@ def _scan(lowering: Lowering, scope: Scope, equation: Equation, targets: Targets
     initial = equation.inputs[consts : consts + count]
     xs = equation.inputs[consts + count :]
     stacks = [targets.of(var) for var in equation.outputs[count:]]
-    carries = [_Carry(lowering, atom.type) for atom in initial]
+    carries = [Carry(lowering, atom.type) for atom in initial]
     for carry, atom in zip(carries, initial, strict=True):
         carry.begin(value_of(lowering, scope, atom))
     sources = [
@@ -225,7 +231,8 @@ def _scan(lowering: Lowering, scope: Scope, equation: Equation, targets: Targets
                 values_at(lowering, s, a.type, place)
                 for s, a in zip(stacks, program.outputs[count:], strict=True)
             ]
-            _step(lowering, program, fixed, carries, before, slices, ys)
+            with lowering.rounds(i, length, program.guards):
+                one_step(lowering, program, fixed, carries, before, slices, ys)
     for carry, var in zip(carries, equation.outputs, strict=False):
         carry.end(scope, var, targets)
         carry.free()
@@ -289,159 +296,3 @@ def _switch(lowering: Lowering, scope: Scope, equation: Equation, targets: Targe
         else:
             scope.stored[var] = slot
     lowering.report.note(equation, "control", "native branches")
-
-
-# -- while -----------------------------------------------------------------------------------------
-
-
-class _Trajectory:
-    """What later sweeps read of a sweep's steps: records in memory that grows."""
-
-    def __init__(self, lowering: Lowering, types: dict[tuple[str, int], Type]) -> None:
-        self.lowering = lowering
-        self.types = types
-        self.offsets: dict[tuple[str, int], int] = {}
-        size = 0
-        for key, type in types.items():
-            self.offsets[key] = size
-            size += -(-max(1, type.size) * type.dtype.itemsize // 8) * 8
-        self.record = size
-        code = lowering.code
-        self.memory, self.room = code.slot("ptr"), code.slot("i64")
-        code.allocas.append(f"  store ptr null, ptr {self.memory}")
-        code.allocas.append(f"  store i64 0, ptr {self.room}")
-        declare = lowering.module.declare
-        declare("realloc", "declare ptr @realloc(ptr, i64)")
-        declare("free", "declare void @free(ptr)")
-        name = f"%free{code.fresh()}_{{n}}"
-        lowering.cleanups.append(f"{name} = load ptr, ptr {self.memory}")
-        lowering.cleanups.append(f"call void @free(ptr {name})")
-
-    def reserve(self, k: str) -> None:
-        """See to it that there is room for step k."""
-        code = self.lowering.code
-        grow, fits = code.fresh("grow"), code.fresh("fits")
-        room = code.here(f"load i64, ptr {self.room}")
-        full = code.here(f"icmp sge i64 {k}, {room}")
-        code.statement(f"br i1 {full}, label %{grow}, label %{fits}")
-        code.label(grow)
-        twice = code.here(f"shl i64 {room}, 1")
-        more = code.here(f"add i64 {twice}, 64")
-        size = code.here(f"mul i64 {more}, {self.record}")
-        old = code.here(f"load ptr, ptr {self.memory}")
-        new = code.here(f"call ptr @realloc(ptr {old}, i64 {size})")
-        none = code.here(f"icmp eq ptr {new}, null")
-        self.lowering.leave_if(none, -2)
-        code.statement(f"store ptr {new}, ptr {self.memory}")
-        code.statement(f"store i64 {more}, ptr {self.room}")
-        code.statement(f"br label %{fits}")
-        code.label(fits)
-
-    def at(self, k: str, key: tuple[str, int]) -> Stored:
-        """Where a value of step k lies."""
-        code = self.lowering.code
-        type = self.types[key]
-        base = code.here(f"load ptr, ptr {self.memory}")
-        offset = code.here(f"mul i64 {k}, {self.record}")
-        place = code.here(f"add i64 {offset}, {self.offsets[key]}")
-        pointer = code.here(f"getelementptr i8, ptr {base}, i64 {place}")
-        buffer = Buffer(pointer, type.dtype, code.depth)
-        return Stored(buffer, type.shape, row_major(type.shape))
-
-
-def _trajectories(lowering: Lowering, sweeps: Sequence[Sweep]) -> list[_Trajectory | None]:
-    read: list[dict[tuple[str, int], Type]] = [{} for _ in sweeps]
-    for sweep in sweeps:
-        for each in sweep.reads:
-            source = sweeps[each.sweep]
-            program = source.program
-            if each.kind == "carry":
-                type = program.inputs[source.consts + each.place].type
-            else:
-                type = program.outputs[source.carries + each.place].type
-            read[each.sweep][each.kind, each.place] = type
-    return [_Trajectory(lowering, types) if types else None for types in read]
-
-
-@step(while_primitive)
-def _while(lowering: Lowering, scope: Scope, equation: Equation, targets: Targets) -> None:
-    code = lowering.code
-    condition: Program = equation.params["condition"]
-    sweeps: Sequence[Sweep] = equation.params["sweeps"]
-    kept = _trajectories(lowering, sweeps)
-    steps = code.slot("i64")
-    outputs = iter(equation.outputs)
-    for number, (sweep, given) in enumerate(
-        zip(sweeps, grouped(equation.inputs, sweeps), strict=True)
-    ):
-        fixed = [value_of(lowering, scope, atom) for atom in given[: sweep.consts]]
-        carries = [_Carry(lowering, atom.type) for atom in given[sweep.consts :]]
-        for carry, atom in zip(carries, given[sweep.consts :], strict=True):
-            carry.begin(value_of(lowering, scope, atom))
-        _sweep(
-            lowering, condition if not number else None, sweep, fixed, carries, kept, number, steps
-        )
-        for carry in carries:
-            carry.end(scope, next(outputs), targets)
-            carry.free()
-    lowering.report.note(equation, "control", "native loop")
-
-
-def _sweep(
-    lowering: Lowering,
-    condition: Program | None,
-    sweep: Sweep,
-    fixed: Sequence[Value],
-    carries: Sequence[_Carry],
-    kept: Sequence[_Trajectory | None],
-    number: int,
-    steps: str,
-) -> None:
-    """One sweep: while the condition holds, or as many steps as the first sweep took."""
-    code = lowering.code
-    head, body, end = code.fresh("head"), code.fresh("step"), code.fresh("end")
-    counter = code.slot("i64")
-    code.statement(f"store i64 0, ptr {counter}")
-    with code.inside():
-        code.statement(f"br label %{head}")
-        code.label(head)
-        i = code.here(f"load i64, ptr {counter}")
-        before = [carry.read() for carry in carries]
-        if condition is not None:
-            (more,) = lowering.scope(condition, [*fixed, *before])
-            assert isinstance(more, str)
-        else:
-            total = code.here(f"load i64, ptr {steps}")
-            more = code.here(f"icmp slt i64 {i}, {total}")
-        code.statement(f"br i1 {more}, label %{body}, label %{end}")
-        code.label(body)
-        with code.inside():
-            k = i
-            if sweep.reverse:
-                total = code.here(f"load i64, ptr {steps}")
-                last = code.here(f"sub i64 {total}, 1")
-                k = code.here(f"sub i64 {last}, {i}")
-            reads: list[Value] = []
-            for each in sweep.reads:
-                trajectory = kept[each.sweep]
-                assert trajectory is not None
-                found = trajectory.at(k, (each.kind, each.place))
-                number_ = is_number(trajectory.types[each.kind, each.place])
-                reads.append(lowering.read(found.buffer, 0) if number_ else found)
-            own = kept[number]
-            ys: list[Stored | None] = [None] * sweep.ys
-            if own is not None:
-                own.reserve(k)
-                for key in own.types:
-                    if key[0] == "carry":
-                        lowering.deliver(before[key[1]], own.at(k, key))
-                    else:
-                        ys[key[1]] = own.at(k, key)
-            _step(lowering, sweep.program, fixed, carries, before, reads, ys)
-            after = code.here(f"add i64 {i}, 1")
-            code.statement(f"store i64 {after}, ptr {counter}")
-            code.statement(f"br label %{head}")
-    code.label(end)
-    if condition is not None:
-        count = code.here(f"load i64, ptr {counter}")
-        code.statement(f"store i64 {count}, ptr {steps}")

@@ -7,10 +7,8 @@ from ..program import Atom, Equation
 from .combine import combine
 from .elements import Scope, converted
 from .emit import Place, constant
-from .kernels import fill
 from .lower import Lowering, Targets, step
-from .matrices import Places
-from .steps import loops
+from .nests import Places, fill, loops
 
 __all__: list[str] = []
 
@@ -38,7 +36,7 @@ def _convolve(lowering: Lowering, scope: Scope, equation: Equation, targets: Tar
                 term = combine("prod", code, factor, element(long, places, i), dtype)
                 code.store(target.buffer, place, combine("sum", code, before, term, dtype))
 
-    fill(scope, target, constant(0, dtype))
-    loops(lowering, stack, body, parallel=False)
+    fill(code, target, constant(0, dtype))
+    loops(code, stack, body, parallel=False)
     scope.stored[equation.outputs[0]] = target
     lowering.report.note(equation, "loop", domain=(*stack, short.type.size, long.type.size))

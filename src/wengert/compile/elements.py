@@ -8,9 +8,7 @@ one loop.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -20,39 +18,21 @@ from ..primitive import Primitive
 from ..primitives import contract, index, shape
 from ..program import Atom, Equation, Literal, Program, Type, Var
 from .combine import combine
-from .emit import Buffer, Code, Index, Place, constant, register
+from .emit import Code, Index, Place, constant, register
+from .places import (
+    Places,
+    clamped,
+    operand_places,
+    part_shape,
+    place_in_part,
+    regrouped,
+    source_places,
+)
 from .scalars import operand_dtypes, scalar
-from .shapes import REDUCTIONS, SHORT, full, is_elementwise, native, static_index
+from .shapes import REDUCTIONS, full, index_axes, is_elementwise, lengths_of
+from .views import VIEWS, Stored, view
 
-Places = tuple[Place, ...]
-
-
-def row_major(lengths: Sequence[int]) -> tuple[int, ...]:
-    """The strides, in elements, of an array in C order."""
-    strides: list[int] = []
-    step = 1
-    for length in reversed(lengths):
-        strides.append(step)
-        step *= length
-    return tuple(reversed(strides))
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A value in memory: a buffer, the first element, and the strides in elements."""
-
-    buffer: Buffer
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    offset: int = 0
-
-    @property
-    def contiguous(self) -> bool:
-        """Whether the elements lie one after the other in C order."""
-        return all(
-            n == 1 or s == t
-            for n, s, t in zip(self.shape, self.strides, row_major(self.shape), strict=True)
-        )
+__all__ = ["Scope", "converted", "gather_places"]
 
 
 class Scope:
@@ -93,6 +73,10 @@ class Scope:
             return False
         return self.stored[atom].buffer is self.stored[var].buffer
 
+    def tail(self, atom: Atom) -> int:
+        """How many trailing axes of a value have to be written out."""
+        return self.plan.tails.get(atom, 0) if isinstance(atom, Var) else 0
+
     # -- values in memory ------------------------------------------------------------------------
 
     def where(self, atom: Atom) -> Stored | None:
@@ -102,8 +86,7 @@ class Scope:
         found = self.stored.get(atom)
         if found is None and atom not in self.registers:
             equation = self.makers.get(atom)
-            view = _VIEWS.get(equation.primitive) if equation is not None else None
-            if view is not None and equation is not None:
+            if equation is not None and equation.primitive in VIEWS:
                 base = self.where(equation.inputs[0])
                 found = None if base is None else view(equation, base)
             if found is not None:
@@ -163,103 +146,6 @@ def _uniform(literal: Literal) -> bool:
     return bool(np.all(flat == flat[0])) and not (flat[0] == 0 and np.signbit(flat).any())
 
 
-# -- which equations are virtual -------------------------------------------------------------------
-
-
-def virtual(equation: Equation, tails: dict[Var, int], lowerable: Callable[..., bool]) -> bool:
-    """Whether elements of the result can be written out where they are needed."""
-    if len(equation.outputs) != 1 or not native(equation):
-        return False
-    if is_elementwise(equation):
-        return lowerable(equation)
-    rule = _VIRTUAL.get(equation.primitive)
-    return equation.primitive in _VIEWS or (rule is not None and rule(equation, tails))
-
-
-def _always(equation: Equation, tails: dict[Var, int]) -> bool:
-    return True
-
-
-def _tail(atom: Atom, tails: dict[Var, int]) -> int:
-    """How many trailing axes of a value are written out."""
-    return tails.get(atom, 0) if isinstance(atom, Var) else 0
-
-
-def _joins_short(equation: Equation, tails: dict[Var, int]) -> bool:
-    out = equation.outputs[0]
-    return equation.params["axis"] >= len(out.type.shape) - _tail(out, tails)
-
-
-def _updates_short(equation: Equation, tails: dict[Var, int]) -> bool:
-    if not static_index(equation):
-        return False
-    out = equation.outputs[0]
-    items = equation.params["index"]
-    first = next((i for i, item in enumerate(items) if item != slice(None)), 0)
-    return first >= len(out.type.shape) - _tail(out, tails)
-
-
-def _reduces_short(equation: Equation, tails: dict[Var, int]) -> bool:
-    x = equation.inputs[0]
-    axes = equation.params["axes"]
-    inner = len(x.type.shape) - _tail(x, tails)
-    size = math.prod(x.type.shape[axis] for axis in axes)
-    return size <= SHORT and all(axis >= inner for axis in axes)
-
-
-TERMS = 16
-"""Products of up to this many terms are written out."""
-
-
-def _short_matmul(equation: Equation, tails: dict[Var, int]) -> bool:
-    """Whether the elements of a product of matrices are written out: one of them is small."""
-    x, y = equation.inputs
-    out = equation.outputs[0]
-    if out.type.dtype.kind not in "fiu" or x.type.shape[-1] > TERMS:
-        return False
-    left, right = (math.prod(atom.type.shape[-2:]) for atom in (x, y))
-    if len(x.type.shape) == 1:
-        left = SHORT + 1
-    columns = len(y.type.shape) == 1 or tails.get(out, 0) >= 1
-    return out.type.size <= SHORT or (right <= SHORT and columns) or left <= SHORT
-
-
-def _short_einsum(equation: Equation, tails: dict[Var, int]) -> bool:
-    """Whether the elements of an einsum are written out."""
-    out = equation.outputs[0]
-    lengths = lengths_of(equation)
-    summed = math.prod(n for letter, n in lengths.items() if letter not in equation.params["out"])
-    if out.type.dtype.kind not in "fiu" or summed > TERMS:
-        return False
-    return tails.get(out, 0) >= 1 or out.type.size <= SHORT
-
-
-_VIRTUAL: dict[Primitive, Callable[[Equation, dict[Var, int]], bool]] = {
-    shape.pad: _always,
-    shape.concatenate: _joins_short,
-    index.gather: lambda equation, tails: gathers(equation),
-    index.scatter_add: _updates_short,
-    index.update: _updates_short,
-    contract.matmul: _short_matmul,
-    contract.einsum: _short_einsum,
-    **dict.fromkeys(REDUCTIONS, _reduces_short),
-}
-
-
-def lengths_of(equation: Equation) -> dict[str, int]:
-    """The length of the axis behind each letter of an einsum."""
-    found: dict[str, int] = {}
-    for label, atom in zip(equation.params["labels"], equation.inputs, strict=True):
-        found.update(zip(label, atom.type.shape, strict=True))
-    return found
-
-
-def gathers(equation: Equation) -> bool:
-    """Whether index arrays are of integers."""
-    first = 1 if equation.primitive is index.gather else 2
-    return {atom.type.dtype.kind for atom in equation.inputs[first:]} <= {"i", "u"}
-
-
 # -- the element of each kind of equation ----------------------------------------------------------
 
 
@@ -272,17 +158,6 @@ def _element(scope: Scope, equation: Equation, places: Places) -> str:
     return rule(scope, equation, places)
 
 
-def operand_places(atom: Atom, out: Sequence[int], places: Places) -> Places:
-    """Places in an operand that is broadcast to the shape ``out``."""
-    lengths = atom.type.shape
-    if not lengths:
-        return ()
-    if len(places) == 1 and len(out) > 1:  # all axes run as one
-        return places
-    skip = len(out) - len(lengths)
-    return tuple(0 if n == 1 else places[skip + i] for i, n in enumerate(lengths))
-
-
 def _elementwise(scope: Scope, equation: Equation, places: Places) -> str:
     out = equation.outputs[0].type
     dtypes = operand_dtypes(equation)
@@ -291,7 +166,7 @@ def _elementwise(scope: Scope, equation: Equation, places: Places) -> str:
         if isinstance(atom, Literal) and atom.weak:
             operands.append(constant(atom.value, dtype))
         else:
-            at = operand_places(atom, out.shape, places)
+            at = operand_places(atom.type.shape, out.shape, places)
             operands.append(scope.element(atom, at))
     found = scalar(equation, scope.code, operands, dtypes, out.dtype)
     if found is None:
@@ -301,7 +176,8 @@ def _elementwise(scope: Scope, equation: Equation, places: Places) -> str:
 
 def _broadcast(scope: Scope, equation: Equation, places: Places) -> str:
     (x,) = equation.inputs
-    return scope.element(x, operand_places(x, equation.outputs[0].type.shape, places))
+    out = equation.outputs[0].type.shape
+    return scope.element(x, operand_places(x.type.shape, out, places))
 
 
 def _transpose(scope: Scope, equation: Equation, places: Places) -> str:
@@ -314,33 +190,8 @@ def _transpose(scope: Scope, equation: Equation, places: Places) -> str:
 
 def _slice(scope: Scope, equation: Equation, places: Places) -> str:
     (x,) = equation.inputs
-    found, _ = source_places(scope.code, equation.params["index"], x.type.shape, places)
-    return scope.element(x, found)
-
-
-def source_places(
-    code: Code, items: Sequence[Any], lengths: Sequence[int], places: Places
-) -> tuple[Places, int]:
-    """Places in x of an element of ``x[items]``, and how many of the given places they took."""
-    found: list[Place] = []
-    rest = iter(places)
-    used = 0
-    axis = 0
-    for item in items:
-        if item is None:
-            next(rest)
-            used += 1
-            continue
-        if isinstance(item, slice):
-            start, _, step = item.indices(lengths[axis])
-            found.append(code.times(next(rest), step) + start)
-            used += 1
-        else:
-            found.append(int(item) % lengths[axis])
-        axis += 1
-    tail = list(rest)
-    found.extend(tail)
-    return tuple(found), used
+    items = equation.params["index"]
+    return scope.element(x, source_places(scope.code, items, x.type.shape, places))
 
 
 def _reshape(scope: Scope, equation: Equation, places: Places) -> str:
@@ -348,59 +199,6 @@ def _reshape(scope: Scope, equation: Equation, places: Places) -> str:
     return scope.element(
         x, regrouped(scope.code, equation.outputs[0].type.shape, x.type.shape, places)
     )
-
-
-def regrouped(code: Code, out: Sequence[int], source: Sequence[int], places: Places) -> Places:
-    """Places in an array of shape ``source`` of an element of it reshaped to ``out``."""
-    found: list[Place] = []
-    i = j = 0
-    while i < len(out) or j < len(source):
-        m = out[i] if i < len(out) else 1
-        n = source[j] if j < len(source) else 1
-        first_i, first_j = i, j
-        i, j = i + 1, j + 1
-        while m != n:
-            if m < n:
-                m *= out[i]
-                i += 1
-            else:
-                n *= source[j]
-                j += 1
-        group = places[first_i : min(i, len(out))]
-        flat = code.flat(group, row_major(out[first_i:i])) if group else 0
-        inner = source[first_j:j]
-        found.extend(_unflattened(code, flat, inner))
-    return tuple(found)
-
-
-def _unflattened(code: Code, flat: Place, lengths: Sequence[int]) -> list[Place]:
-    found: list[Place] = []
-    sizable = [n for n in lengths if n != 1]
-    if len(sizable) <= 1:
-        return [0 if n == 1 else flat for n in lengths]
-    for axis, length in enumerate(lengths):
-        step = math.prod(lengths[axis + 1 :])
-        if length == 1:
-            found.append(0)
-        elif not isinstance(flat, Index):
-            found.append(flat // step % length)
-        else:
-            name = code.number(flat)
-            if step > 1:
-                name = code.shared(("div", name, step), "udiv i64", name, str(step))
-            if axis and math.prod(lengths[:axis]) > 1:
-                name = code.shared(("rem", name, length), "urem i64", name, str(length))
-            found.append(Index(name))
-    return found
-
-
-def _clamped(code: Code, place: Place, length: int) -> tuple[str, str, str]:
-    """Whether a place is within an axis (two i1), and a place that certainly is."""
-    name = code.number(place)
-    low = code.op("icmp sge i64", name, "0")
-    high = code.op("icmp slt i64", name, str(length))
-    within = code.op("and i1", low, high)
-    return within, name, code.select(within, "i64", name, "0")
 
 
 def _pad(scope: Scope, equation: Equation, places: Places) -> str:
@@ -418,7 +216,7 @@ def _pad(scope: Scope, equation: Equation, places: Places) -> str:
         if n == length:
             found.append(moved)
         elif isinstance(moved, Index):
-            within, _, safe = _clamped(code, moved, length)
+            within, safe = clamped(code, moved, length)
             inside.append(within)
             found.append(Index(safe))
         elif 0 <= moved < length:
@@ -456,7 +254,7 @@ def _joined(scope: Scope, equation: Equation, places: Places, place: Index) -> s
         length = atom.type.shape[axis]
         if not length:
             continue
-        within, _, safe = _clamped(code, place + -start, length)
+        within, safe = clamped(code, place + -start, length)
         at = (*places[:axis], Index(safe), *places[axis + 1 :])
         value = converted(code, scope.element(atom, at), atom.type.dtype, dtype)
         found = code.select(within, register(dtype), value, found) if found else value
@@ -503,40 +301,26 @@ def gather_places(
 ) -> Places:
     """Places in x of an element of ``x[index]`` with index arrays."""
     items = equation.params["index"]
-    width = max(len(a.type.shape) for a in arrays)
     stacked = np.broadcast_shapes(*(a.type.shape for a in arrays))
-    by_number = [i for i, item in enumerate(items) if isinstance(item, (str, int))]
-    first, last = by_number[0], by_number[-1]
-    before = sum(1 for item in items[:first] if item is None or isinstance(item, slice))
-    if last - first + 1 != len(by_number):
-        before = 0  # of places that are apart, the axes that they choose come first
+    before, width = index_axes(items, arrays)
     chosen = places[before : before + width]
     rest = [*places[:before], *places[before + width :]]
     given = iter(arrays)
     found: list[Place] = []
-    axis = 0
     for item in items:
+        length = lengths[len(found)] if item is not None else 0
         if item is None:
             rest.pop(0)
-            continue
-        if isinstance(item, str):
+        elif isinstance(item, str):
             atom = next(given)
-            at = operand_places_of(atom, stacked, chosen)
-            found.append(index_place(scope, atom, at, lengths[axis]))
+            at = operand_places(atom.type.shape, stacked, chosen)
+            found.append(index_place(scope, atom, at, length))
         elif isinstance(item, slice):
-            start, _, step = item.indices(lengths[axis])
+            start, _, step = item.indices(length)
             found.append(scope.code.times(rest.pop(0), step) + start)
         else:
-            found.append(int(item) % lengths[axis])
-        axis += 1
+            found.append(int(item) % length)
     return (*found, *rest)
-
-
-def operand_places_of(atom: Atom, out: Sequence[int], places: Places) -> Places:
-    """Like ``operand_places`` where the places are always one for each axis."""
-    lengths = atom.type.shape
-    skip = len(out) - len(lengths)
-    return tuple(0 if n == 1 else places[skip + i] for i, n in enumerate(lengths))
 
 
 def _gather(scope: Scope, equation: Equation, places: Places) -> str:
@@ -545,26 +329,6 @@ def _gather(scope: Scope, equation: Equation, places: Places) -> str:
         return constant(0, x.type.dtype)
     found = gather_places(scope, equation, arrays, x.type.shape, places)
     return scope.element(x, found)
-
-
-def _place_in_part(code: Code, place: Place, chosen: range) -> tuple[Place, str] | None:
-    """Where an element of x is among those chosen along an axis, and whether it is (an i1).
-
-    None if it is known not to be among them.
-    """
-    if isinstance(place, int):
-        return (chosen.index(place), "true") if place in chosen else None
-    if not chosen:
-        return None
-    step = abs(chosen.step)
-    moved = code.times(place, 1 if chosen.step > 0 else -1)
-    moved += -chosen.start if chosen.step > 0 else chosen.start
-    within, _, safe = _clamped(code, moved, (len(chosen) - 1) * step + 1)
-    if step > 1:
-        rest = code.op("urem i64", safe, str(step))
-        within = code.op("and i1", within, code.op("icmp eq i64", rest, "0"))
-        safe = code.op("udiv i64", safe, str(step))
-    return Index(safe), within
 
 
 def _updated(scope: Scope, equation: Equation, places: Places) -> str:
@@ -590,25 +354,21 @@ def _updated(scope: Scope, equation: Equation, places: Places) -> str:
         chosen = (
             range(*item.indices(length)) if isinstance(item, slice) else range(number, number + 1)
         )
-        found = _place_in_part(code, place, chosen)
+        found = place_in_part(code, place, chosen)
         if found is None:
             return before
         if isinstance(item, slice):
             at.append(found[0])
         inside.append(found[1])
     at.extend(places[axis:])
-    lengths = _part_shape(items, x.type.shape)
-    value = scope.element(part, operand_places_of(part, lengths, tuple(at)))
+    lengths = part_shape(items, x.type.shape)
+    value = scope.element(part, operand_places(part.type.shape, lengths, tuple(at)))
     value = converted(code, value, part.type.dtype, out.dtype)
     if equation.primitive is index.scatter_add:
         value = combine("sum", code, before, value, out.dtype)
     for within in inside:
         value = code.select(within, register(out.dtype), value, before)
     return value
-
-
-def _part_shape(items: Sequence[Any], lengths: Sequence[int]) -> tuple[int, ...]:
-    return np.shape(index.ghost(tuple(lengths))[tuple(items)])
 
 
 def _reduced(scope: Scope, equation: Equation, places: Places) -> str:
@@ -639,16 +399,12 @@ def _matmul(scope: Scope, equation: Equation, places: Places) -> str:
     column: Places = (rest.pop(),) if len(b) > 1 else ()
     row: Places = (rest.pop(),) if len(a) > 1 else ()
     stack = tuple(rest)
-    shape_ = out.shape[: len(stack)]
-
-    def lead(lengths: Sequence[int]) -> Places:
-        skip = len(shape_) - len(lengths)
-        return tuple(0 if n == 1 else stack[skip + i] for i, n in enumerate(lengths))
-
+    lead = out.shape[: len(stack)]
+    above = operand_places(a[:-2], lead, stack), operand_places(b[:-2], lead, stack)
     total: str | None = None
     for k in range(x.type.shape[-1]):
-        left = scope.element(x, (*lead(a[:-2]), *row, k))
-        right = scope.element(y, (*lead(b[:-2]), k, *column))
+        left = scope.element(x, (*above[0], *row, k))
+        right = scope.element(y, (*above[1], k, *column))
         total = _accumulated(scope.code, total, left, right, equation, out.dtype)
     return total if total is not None else constant(0, out.dtype)
 
@@ -695,66 +451,4 @@ _ELEMENTS: dict[Primitive, Callable[[Scope, Equation, Places], str]] = {
     contract.matmul: _matmul,
     contract.einsum: _einsum,
     **dict.fromkeys(REDUCTIONS, _reduced),
-}
-
-# -- views of what lies in memory ------------------------------------------------------------------
-
-
-def _view_transpose(equation: Equation, base: Stored) -> Stored:
-    axes = equation.params["axes"]
-    return Stored(
-        base.buffer,
-        tuple(base.shape[axis] for axis in axes),
-        tuple(base.strides[axis] for axis in axes),
-        base.offset,
-    )
-
-
-def _view_reshape(equation: Equation, base: Stored) -> Stored | None:
-    out = equation.outputs[0].type.shape
-    if base.contiguous:
-        return Stored(base.buffer, out, row_major(out), base.offset)
-    kept = [(n, s) for n, s in zip(base.shape, base.strides, strict=True) if n != 1]
-    if [n for n, _ in kept] == [n for n in out if n != 1]:
-        steps = iter(s for _, s in kept)
-        return Stored(
-            base.buffer, out, tuple(0 if n == 1 else next(steps) for n in out), base.offset
-        )
-    return None
-
-
-def _view_broadcast(equation: Equation, base: Stored) -> Stored:
-    out = equation.outputs[0].type.shape
-    skip = len(out) - len(base.shape)
-    strides = [0] * skip + [
-        0 if n == 1 else s for n, s in zip(base.shape, base.strides, strict=True)
-    ]
-    return Stored(base.buffer, out, tuple(strides), base.offset)
-
-
-def _view_slice(equation: Equation, base: Stored) -> Stored:
-    strides: list[int] = []
-    offset = base.offset
-    axis = 0
-    for item in equation.params["index"]:
-        if item is None:
-            strides.append(0)
-            continue
-        length, stride = base.shape[axis], base.strides[axis]
-        if isinstance(item, slice):
-            start, _, step = item.indices(length)
-            offset += start * stride
-            strides.append(step * stride)
-        else:
-            offset += int(item) % length * stride
-        axis += 1
-    strides.extend(base.strides[axis:])
-    return Stored(base.buffer, equation.outputs[0].type.shape, tuple(strides), offset)
-
-
-_VIEWS: dict[Primitive, Callable[[Equation, Stored], Stored | None]] = {
-    shape.transpose: _view_transpose,
-    shape.reshape: _view_reshape,
-    shape.broadcast: _view_broadcast,
-    index.slice_: _view_slice,
 }

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from .outline import WIDTH, outline
-from .pieces import outlined
+from .machine import part
+from .outline import outline
+from .pieces import SYMBOL, divided
 
 __all__ = ["PARALLEL", "Buffer", "Code", "Frame", "Index", "Module", "constant", "register"]
 
@@ -41,6 +42,12 @@ REGISTER = {
 PARALLEL = "wengert_parallel"
 """The function that calls a part for each chunk, see ``threads``."""
 
+
+PLAIN = 12
+"""Of this many lines at least one reads or writes memory, where LLVM is to vectorise lines."""
+
+LONGEST = 15_000
+"""Lines of straight code that LLVM chooses registers for with care. More are to be had at once."""
 
 INTERLEAVE = '!{!"llvm.loop.interleave.count", i32 4}'
 """Asks for several sums at once, so that none waits for the one before: for short loop bodies."""
@@ -124,7 +131,10 @@ class Module:
         self.declarations: dict[str, str] = {}
         self.functions: list[str] = []
         self.metadata: list[str] = []
-        self.straight = 0
+        self.straight: dict[str, str] = {}
+        """Functions of a module of their own, by their declaration."""
+        self.plain = False
+        """Whether nearly all of the code is arithmetic on numbers in registers."""
         self.math: dict[tuple[str, str], Any] = {}
 
     def declare(self, name: str, text: str) -> None:
@@ -137,16 +147,22 @@ class Module:
         self.metadata.append(text.replace("{self}", name))
         return name
 
+    def movable(self) -> list[str]:
+        """The declarations that another module can have too: all but those of memory."""
+        return [text for text in self.declarations.values() if " global " not in text]
+
     @property
     def level(self) -> int:
-        """How hard LLVM is to optimise: there is little to find in long straight code."""
-        lines = sum(function.count("\n") for function in self.functions)
-        return 1 if 2 * self.straight > lines else 2
+        """How hard LLVM is to optimise: in straight code there is little to find."""
+        return 2 if self.plain else 3
 
     def text(self) -> str:
-        """The whole module."""
-        lines = [*self.declarations.values(), *self.functions]
+        """The whole module, and behind it one of straight functions if there are some."""
+        lines = [*self.declarations.values(), *self.straight, *self.functions]
         lines += [f"!{i} = {text}" for i, text in enumerate(self.metadata)]
+        if self.straight:
+            size = sum(function.count("\n") for function in self.straight.values())
+            lines += [part(0 if size > LONGEST else 1), *self.movable(), *self.straight.values()]
         return "\n".join(lines) + "\n"
 
 
@@ -163,6 +179,8 @@ class Code:
         self.negative: set[str] = set()
         """Places that may be negative before their offset is added."""
         self.count = 0
+        self.counted = ""
+        """Where a status lies that only the run can tell."""
 
     # -- operations ------------------------------------------------------------------------------
 
@@ -269,12 +287,20 @@ class Code:
         """Begin a block. The one before must have ended."""
         self.frames[-1].lines.append(f"{name}:")
 
-    def leave_if(self, condition: str, status: int) -> None:
-        """Return ``status`` where the condition (an i1) holds."""
+    def leave_if(self, condition: str, status: Place, last: Sequence[str] = ()) -> None:
+        """Return ``status`` where the condition (an i1) holds; ``last`` is done before."""
         out, on = self.fresh("out"), self.fresh("on")
+        number = self.number(status)
         self.statement(f"br i1 {condition}, label %{out}, label %{on}")
         self.label(out)
-        self.statement(f"br label %leave{'_' if status < 0 else ''}{abs(status)}")
+        for line in last:
+            self.statement(line)
+        if isinstance(status, int):
+            self.statement(f"br label %leave{'_' if status < 0 else ''}{abs(status)}")
+        else:
+            self.counted = self.counted or self.slot("i64")
+            self.statement(f"store i64 {number}, ptr {self.counted}")
+            self.statement("br label %leave")
         self.label(on)
 
     def slot(self, kind: str, count: int = 1, align: int = 8) -> str:
@@ -361,9 +387,9 @@ class Code:
         head = f"define internal void @{name}(ptr %env, i64 {start}, i64 {stop}) #0 {{"
         made = outline(head, own, _flattened(frame), [*self.allocas, *known], self.head)
         self.module.functions.append(made.text)
-        environment = self.slot("i8", max(1, len(made.registers)) * WIDTH, align=16)
+        environment = self.slot("i8", made.nbytes)
         assert around.lines.pop() is frame
-        around.lines.extend(made.stores(environment, f"%{self.fresh('e')}_"))
+        around.lines.extend(made.stores(environment, f"{self.fresh('e')}_"))
         self.module.declare(PARALLEL, f"declare void @{PARALLEL}(ptr, ptr, i64, i64)")
         given = f"ptr @{name}, ptr {environment}, i64 {size}, i64 {chunk}"
         self.statement(f"call void @{PARALLEL}({given})")
@@ -494,17 +520,30 @@ class Code:
             + f"  ret i32 {status}"
             for status in statuses
         ]
+        if self.counted:
+            ways.append(
+                f"leave:\n{before.replace('{n}', 'n')}  %counted = load i64, ptr {self.counted}\n"
+                "  %status = trunc i64 %counted to i32\n  ret i32 %status"
+            )
         lines: list[str] = []
-        straight: list[bool] = []
+        nests: list[tuple[int, int]] = []
         for line in (*self.allocas, *top):
-            inner = _flattened(line) if isinstance(line, Frame) else [line]
-            lines += inner
-            straight += [not isinstance(line, Frame)] * len(inner)
-        lines, parts, slots = outlined(lines, straight, self.name)
-        env = [f"  %env = {room(8 * slots)}"] if slots else []
-        text = [f"{self.head} {attributes} {{", "entry:", *env, *lines, *ways, "}"]
-        self.module.functions += [*parts, "\n".join(text)]
-        self.module.straight += sum(part.count("\n") for part in parts)
+            start = len(lines)
+            if isinstance(line, Frame):
+                lines += _flattened(line)
+                nests.append((start, len(lines)))
+            else:
+                lines.append(line)
+        lines += [line for way in ways for line in way.split("\n")]
+        module = self.module
+        symbols = {each for text in module.movable() for each in SYMBOL.findall(text)}
+        made = divided(lines, nests, self.name, self.head, module.metadata, symbols)
+        env = [f"  %env = {room(made.nbytes)}"] if made.nbytes else []
+        text = [f"{self.head} {attributes} {{", "entry:", *env, *made.lines, "}"]
+        module.functions += [*made.nests, "\n".join(text)]
+        module.straight |= made.straight
+        moved = sum(" load " in line or " store " in line for line in lines)
+        module.plain |= len(lines) > PLAIN * (1 + moved)
 
 
 def _short(frame: Frame, extent: int) -> bool:

@@ -10,24 +10,26 @@ the code without the interpreter, and two for functions of vectors:
 ``int (double *, double *)``        the same, returning 0 where it succeeded
 ==================================  ==========================================================
 
-Each may have a last parameter ``void *``, which is not used. Whatever goes wrong, a wrong number is
-never given: if a guard does not hold (the code is that of another path through the function), a
-call into Python raises, there is no memory, or ``int`` is not the number of elements, the result is
-NaN, in every element, and ``Export.failures`` is one more. A caller in C has no other way to be
-told. Such functions may be called from any thread, with Python's lock or without.
+Each may have a last parameter ``void *``, which is not used. Where the code cannot compute what is
+asked (a guard does not hold, as it is the code of another path through the function), Python is
+asked instead, if there is a function for it. Whatever goes wrong, a wrong number is never given: if
+that raises too, there is no memory, or ``int`` is not the number of elements, the result is NaN, in
+every element, and ``Export.failures`` is one more. A caller in C has no other way to be told. Such
+functions may be called from any thread, with Python's lock or without.
 """
 
 from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from ..errors import DtypeError, ShapeError
-from ..program import Type
+from ..program import Array, Type
 from .entry import Compiled
 from .machine import compile_object, link
 
@@ -53,12 +55,14 @@ class Export:
     """A C function at ``address``, of the type ``signature``.
 
     ``function`` calls it from Python through ctypes, and can be given to a C library. The address
-    is valid as long as this object, its ``function`` or a callable from ``low_level`` is.
+    is valid as long as this object, its ``function`` or a callable from ``low_level`` is. ``error``
+    is the exception that Python raised last when it was asked.
     """
 
     def __init__(self, signature: str, library: Any, keep: Any) -> None:
         self.signature = signature
         self.address: int = library["exported"]
+        self.error: BaseException | None = None
         self._failures = ctypes.c_int64.from_address(library["failures"])
         self._keep = (library, keep)
         result, *parameters = (_CTYPES[each] for each in _parts(signature))
@@ -106,12 +110,14 @@ def export(
     native: Exportable,
     signature: str | None = None,
     *,
+    otherwise: Callable[[list[Array]], Sequence[Array]] | None = None,
     compiler: Callable[[str], bytes] | None = None,
 ) -> Export:
     """Native code as a C function of a signature (see above), by default the natural one.
 
     Parameters: ``native``, whose Program takes and gives float64 only; ``signature``, as C writes
-    it, without names; ``compiler``, in place of ``compile_object``.
+    it, without names; ``otherwise``, the function from inputs to outputs that is asked where the
+    code gives up; ``compiler``, in place of ``compile_object``.
 
     Raises ``DtypeError`` for other dtypes, ``ShapeError`` if the signature does not fit the
     Program's types or is not among those above, ``CompileError`` if LLVM fails.
@@ -137,13 +143,65 @@ def export(
     chosen = natural_signature(inputs, outputs) if signature is None else signature
     parts = _parts(chosen)
     constants = len(native.constants)
-    ir = _module(parts, inputs, outputs, constants)
+    ir = _module(parts, inputs, outputs, constants, otherwise is not None)
     code = compiler(ir) if compiler else compile_object(ir, 2)
     addresses = {"kernel": native.address}
     for place, constant in enumerate(native.constants):
         addresses[f"constant{place}"] = constant.ctypes.data
+    fallback = _Otherwise(otherwise, inputs, outputs) if otherwise else None
+    if fallback is not None:
+        addresses["otherwise"] = fallback.address
     library = link(code, addresses, ["exported", "failures"])
-    return Export(f"{parts[0]} ({', '.join(parts[1:])})", library, native)
+    made = Export(f"{parts[0]} ({', '.join(parts[1:])})", library, (native, fallback))
+    if fallback is not None:
+        fallback.report = weakref.ref(made)
+    return made
+
+
+_OTHERWISE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+
+
+class _Otherwise:
+    """A Python function that C can call with the addresses of all elements and all results."""
+
+    def __init__(
+        self,
+        function: Callable[[list[Array]], Sequence[Array]],
+        inputs: Sequence[Type],
+        outputs: Sequence[Type],
+    ) -> None:
+        self.function = function
+        self.inputs = inputs
+        self.outputs = outputs
+        self.report: Callable[[], Export | None] = lambda: None
+        self.callback: Any = _OTHERWISE(self.call)
+        self.address: int = ctypes.cast(self.callback, ctypes.c_void_p).value or 0
+
+    def call(self, elements: int, results: int) -> int:
+        """0, or -1 where the function raises."""
+        try:
+            given = [np.copy(x)[()] for x in _arrays(elements, self.inputs)]
+            found = self.function(given)
+            for array, x in zip(_arrays(results, self.outputs), found, strict=True):
+                if np.shape(x) != array.shape:
+                    raise ShapeError(
+                        f"a result has the shape {np.shape(x)} there, and {array.shape} elsewhere"
+                    )
+                array[...] = x
+        except BaseException as error:  # no exception can go through the caller in C
+            report = self.report()
+            if report is not None:
+                report.error = error
+            return -1
+        return 0
+
+
+def _arrays(address: int, types: Sequence[Type]) -> Iterator[np.ndarray[Any, Any]]:
+    """Arrays of doubles, one behind the other in memory."""
+    for type in types:
+        memory = (ctypes.c_double * type.size).from_address(address)
+        yield np.ctypeslib.as_array(memory).reshape(type.shape)
+        address += 8 * type.size
 
 
 def _parts(signature: str) -> list[str]:
@@ -169,9 +227,34 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 @failures = global i64 0
 """
 
+_COMPUTE = """
+define internal i32 @compute(ptr %inputs, ptr %outputs, ptr %elements, ptr %results) {
+  %status = call i32 @kernel(ptr %inputs, ptr %outputs)
+  ret i32 %status
+}
+"""
+
+_COMPUTE_OR_ASK = """
+declare i32 @otherwise(ptr, ptr)
+define internal i32 @compute(ptr %inputs, ptr %outputs, ptr %elements, ptr %results) {
+  %status = call i32 @kernel(ptr %inputs, ptr %outputs)
+  %fine = icmp eq i32 %status, 0
+  br i1 %fine, label %give, label %ask
+give:
+  ret i32 0
+ask:
+  %answer = call i32 @otherwise(ptr %elements, ptr %results)
+  ret i32 %answer
+}
+"""
+
 
 def _module(
-    parts: Sequence[str], inputs: Sequence[Type], outputs: Sequence[Type], constants: int
+    parts: Sequence[str],
+    inputs: Sequence[Type],
+    outputs: Sequence[Type],
+    constants: int,
+    otherwise: bool,
 ) -> str:
     """The module of an exported function."""
     result, *parameters = parts
@@ -193,9 +276,9 @@ def _module(
         raise _misfit(parts, inputs, outputs)
     head = ", ".join(f"{_LLVM[part]} %p{place}" for place, part in enumerate(parts[1:]))
     externals = [f"@constant{place} = external global i8" for place in range(constants)]
-    return "\n".join(
-        [_HEAD, *externals, f"define {_LLVM[result]} @exported({head}) {{", *body, "}", ""]
-    )
+    define = f"define {_LLVM[result]} @exported({head}) {{"
+    compute = _COMPUTE_OR_ASK if otherwise else _COMPUTE
+    return "\n".join([_HEAD, compute, *externals, define, *body, "}", ""])
 
 
 def _misfit(parts: Sequence[str], inputs: Sequence[Type], outputs: Sequence[Type]) -> ShapeError:
@@ -229,20 +312,30 @@ def _of_elements(inputs: Sequence[Type]) -> list[str]:
 
 def _tables(inputs: Sequence[Type], constants: int) -> list[str]:
     """The kernel's table of inputs, whose elements are one behind the other in ``%elements``."""
-    lines = [f"  %inputs = alloca ptr, i64 {len(inputs) + constants + 1}"]
-    offset = 0
-    for place, type in enumerate(inputs):
-        lines += [
-            f"  %i{place} = getelementptr double, ptr %elements, i64 {offset}",
-            f"  %t{place} = getelementptr ptr, ptr %inputs, i64 {place}",
-            f"  store ptr %i{place}, ptr %t{place}",
-        ]
-        offset += type.size
+    lines = [
+        f"  %inputs = alloca ptr, i64 {len(inputs) + constants + 1}",
+        *_table("inputs", inputs, "%elements"),
+    ]
     for place in range(constants):
         lines += [
             f"  %c{place} = getelementptr ptr, ptr %inputs, i64 {len(inputs) + place}",
             f"  store ptr @constant{place}, ptr %c{place}",
         ]
+    return lines
+
+
+def _table(table: str, types: Sequence[Type], elements: str) -> list[str]:
+    """Fill a table with the addresses of arrays whose elements are one behind the other."""
+    lines: list[str] = []
+    offset = 0
+    for place, type in enumerate(types):
+        name = f"%{table}.{place}"
+        lines += [
+            f"  {name} = getelementptr double, ptr {elements}, i64 {offset}",
+            f"  {name}.at = getelementptr ptr, ptr %{table}, i64 {place}",
+            f"  store ptr {name}, ptr {name}.at",
+        ]
+        offset += type.size
     return lines
 
 
@@ -259,7 +352,7 @@ def _call_for_number() -> list[str]:
         "  store ptr %number, ptr %outputs",
         "  %o1 = getelementptr ptr, ptr %outputs, i64 1",
         "  store ptr %slot, ptr %o1",
-        "  %status = call i32 @kernel(ptr %inputs, ptr %outputs)",
+        "  %status = call i32 @compute(ptr %inputs, ptr %outputs, ptr %elements, ptr %number)",
         "  %fine = icmp eq i32 %status, 0",
         "  br i1 %fine, label %give, label %fail",
         "give:",
@@ -281,7 +374,8 @@ def _of_vectors(
     """
     taken = 8 * sum(type.size for type in inputs)
     given = sum(type.size for type in outputs)
-    lines = [
+    status = "  ret i32 %code" if result == "int" else "  ret void"
+    return [
         f"  %end0 = getelementptr i8, ptr %p0, i64 {taken}",
         f"  %end1 = getelementptr double, ptr %p1, i64 {given}",
         "  %below = icmp ult ptr %p0, %end1",
@@ -301,21 +395,10 @@ def _of_vectors(
         *_tables(inputs, constants),
         "  %slot = alloca i8, i64 16, align 16",
         f"  %outputs = alloca ptr, i64 {len(outputs) + 1}",
-    ]
-    offset = 0
-    for place, type in enumerate(outputs):
-        lines += [
-            f"  %r{place} = getelementptr double, ptr %p1, i64 {offset}",
-            f"  %u{place} = getelementptr ptr, ptr %outputs, i64 {place}",
-            f"  store ptr %r{place}, ptr %u{place}",
-        ]
-        offset += type.size
-    status = "  ret i32 %code" if result == "int" else "  ret void"
-    return [
-        *lines,
+        *_table("outputs", outputs, "%p1"),
         f"  %last = getelementptr ptr, ptr %outputs, i64 {len(outputs)}",
         "  store ptr %slot, ptr %last",
-        "  %status = call i32 @kernel(ptr %inputs, ptr %outputs)",
+        "  %status = call i32 @compute(ptr %inputs, ptr %outputs, ptr %elements, ptr %p1)",
         "  call void @free(ptr %held)",
         "  %fine = icmp eq i32 %status, 0",
         "  br i1 %fine, label %give, label %fail",

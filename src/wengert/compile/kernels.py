@@ -14,13 +14,16 @@ import numpy as np
 from ..primitives import shape
 from ..program import Atom, Equation, Literal, Var
 from .combine import combine, identity
-from .elements import Scope, Stored, converted
+from .elements import Scope, converted
 from .emit import INTERLEAVE, Buffer, Index, Place, constant, register
 from .emit import memory as element_kind
+from .nests import Order, Places, block, fill, loops
 from .plan import Kernel
 from .shapes import REDUCTIONS, is_elementwise
+from .strides import best_order
+from .views import Stored
 
-__all__ = ["emit_kernel", "fill"]
+__all__ = ["emit_kernel"]
 
 FEW = 3
 """Up to this many sums are interleaved."""
@@ -28,7 +31,6 @@ FEW = 3
 BLOCK = 1024
 """A long sum is a sum of sums of this many: for accuracy, as NumPy's pairwise summation is."""
 
-Places = tuple[Place, ...]
 Memory = Callable[[Sequence[int], np.dtype[Any]], Stored]
 
 
@@ -65,16 +67,6 @@ class _Sum:
         return self.equation.outputs[0].type.dtype
 
 
-def fill(scope: Scope, target: Stored, value: str) -> None:
-    """Set all elements of a contiguous value in memory."""
-    size = math.prod(target.shape)
-    if size == 1:
-        scope.code.store(target.buffer, target.offset, value)
-    elif size:
-        with scope.code.loop(size, parallel=True) as i:
-            scope.code.store(target.buffer, i + target.offset, value)
-
-
 def emit_kernel(scope: Scope, kernel: Kernel, targets: dict[Var, Stored], memory: Memory) -> int:
     """Write the loops of a kernel; the number of chunks that they are divided into for threads.
 
@@ -86,11 +78,15 @@ def emit_kernel(scope: Scope, kernel: Kernel, targets: dict[Var, Stored], memory
     stores = [e for e in kernel.roots if not _reduces(scope, e)]
     for total in sums:
         if total.outer and total.target is not None:
-            fill(scope, total.target, identity(total.kind, total.dtype))
+            fill(scope.code, total.target, identity(total.kind, total.dtype))
     if math.prod(domain):
-        flat = len(domain) > 1 and _flat(scope, kernel, sums)
+        in_order = all(target.contiguous for target in targets.values())
+        flat = len(domain) > 1 and in_order and _flat(scope, kernel, sums)
         lengths = (math.prod(domain),) if flat else domain
-        return _nest(scope, lengths, sums, stores, targets, flat, kernel.work, memory)
+        order = Order(tuple(range(len(lengths))))
+        if not sums:
+            order = best_order(scope, lengths, stores, targets)
+        return _nest(scope, lengths, order, sums, stores, targets, flat, kernel.work, memory)
     for total in sums:
         _empty(scope, total)
     return 1
@@ -122,7 +118,7 @@ def _empty(scope: Scope, total: _Sum) -> None:
     if total.target is None:
         scope.registers[out] = value
     else:
-        fill(scope, total.target, value)
+        fill(scope.code, total.target, value)
 
 
 # -- one loop for all axes -------------------------------------------------------------------------
@@ -174,6 +170,7 @@ def _flat(scope: Scope, kernel: Kernel, sums: Sequence[_Sum]) -> bool:
 def _nest(
     scope: Scope,
     domain: Sequence[int],
+    order: Order,
     sums: Sequence[_Sum],
     stores: Sequence[Equation],
     targets: dict[Var, Stored],
@@ -181,41 +178,58 @@ def _nest(
     work: float,
     memory: Memory,
 ) -> int:
+    """The loops, in an order that is another than that of the axes only where there are no sums."""
     code = scope.code
     if flat:
         for total in sums:
             total.level = 0
-    divided, chunk = _divided(domain, sums, work)
-    places: list[Place] = []
+    size = order.block
+    nest = [*order.axes[-1:], *order.axes] if size else [*order.axes]
+    divided, chunk = _divided([domain[axis] for axis in nest], sums, work, size)
+    places: dict[int, Place] = {}
+    end: dict[int, int | str] = {}
     with ExitStack() as stack:
-        for level, length in enumerate(domain):
-            innermost = level == len(domain) - 1
+        for level, axis in enumerate(nest):
+            length = domain[axis]
+            innermost = level == len(nest) - 1
             opening = [total for total in sums if total.level == level]
             for total in opening:
                 _open(scope, total)
             blocked = innermost and length > 2 * BLOCK and opening and _floating(opening)
             # Closing runs after the loop, with the places of the loops around it.
-            stack.callback(_close_all, scope, opening, tuple(places), flat)
-            first, end = 0, length
+            before = tuple(places[i] for i in range(level)) if sums else ()
+            stack.callback(_close_all, scope, opening, before, flat)
+            first: int | str = 0
+            last: int | str = length
             if level == divided:
                 chunks = _chunks(scope, length, chunk, level, sums, memory)
-                first, end = stack.enter_context(chunks)
+                first, last = stack.enter_context(chunks)
+            hints = [INTERLEAVE] if innermost and _few(sums) else []
             if blocked:
-                places.append(stack.enter_context(_blocks(scope, first, end, opening)))
+                places[axis] = stack.enter_context(_blocks(scope, first, last, opening))
+            elif size and not level:
+                places[axis] = stack.enter_context(code.loop(last, start=first, step=size))
+                end[axis] = last
+            elif size and innermost:
+                around = code.number(places[axis])
+                places[axis] = stack.enter_context(block(code, around, end[axis], size))
             elif length == 1:
-                places.append(0)
+                places[axis] = 0
             else:
-                few = innermost and 0 < sum(bool(total.slots) for total in sums) <= FEW
-                hints = [INTERLEAVE] if few else []
-                loop = code.loop(end, start=first, parallel=innermost, hints=hints)
-                places.append(stack.enter_context(loop))
+                loop = code.loop(last, start=first, parallel=innermost, hints=hints)
+                places[axis] = stack.enter_context(loop)
         if not domain:
             for total in sums:
                 _open(scope, total)
-        _body(scope, tuple(places), sums, stores, targets, flat)
+        _body(scope, tuple(places[i] for i in range(len(domain))), sums, stores, targets, flat)
         if not domain:
             _close_all(scope, sums, (), flat)
-    return -(-domain[divided] // chunk) if chunk else 1
+    return -(-domain[nest[divided]] // chunk) if chunk else 1
+
+
+def _few(sums: Sequence[_Sum]) -> bool:
+    """Whether so few sums are kept in slots that more of each fit into registers."""
+    return 0 < sum(bool(total.slots) for total in sums) <= FEW
 
 
 def _floating(sums: Sequence[_Sum]) -> bool:
@@ -239,12 +253,8 @@ class _blocks:  # noqa: N801 - used as a context
         start = self.outer.__enter__()
         for total in self.sums:
             _open(self.scope, total)
-        first = code.number(start)
-        last = code.here(f"add nuw nsw i64 {first}, {BLOCK}")
-        end = code.here(f"call i64 @llvm.smin.i64(i64 {last}, i64 {self.stop})")
-        code.module.declare("llvm.smin.i64", "declare i64 @llvm.smin.i64(i64, i64)")
         hints = [INTERLEAVE] if len(self.sums) <= FEW else []
-        self.inner = code.loop(end, start=first, parallel=True, hints=hints)
+        self.inner = block(code, code.number(start), self.stop, BLOCK, hints)
         return self.inner.__enter__()
 
     def __exit__(self, *error: Any) -> None:
@@ -259,15 +269,20 @@ class _blocks:  # noqa: N801 - used as a context
 # -- on several threads ----------------------------------------------------------------------------
 
 
-def _divided(domain: Sequence[int], sums: Sequence[_Sum], work: float) -> tuple[int, int]:
-    """The loop that is divided among threads, or -1, and how many of its places are a chunk."""
+def _divided(
+    domain: Sequence[int], sums: Sequence[_Sum], work: float, multiple: int
+) -> tuple[int, int]:
+    """The loop that is divided among threads, or -1, and how many of its places are a chunk.
+
+    That is a ``multiple`` of some number, if it is not 0.
+    """
     level = next((i for i, length in enumerate(domain) if length > 1), -1)
     if work < LARGE or level < 0:
         return -1, 0
     length = domain[level]
     chunk = -(-length // max(1, min(CHUNKS, int(work / CHUNK))))
-    if level == len(domain) - 1:
-        chunk = -(-chunk // BLOCK) * BLOCK
+    if level == len(domain) - 1 or multiple:
+        chunk = -(-chunk // (multiple or BLOCK)) * (multiple or BLOCK)
     count = -(-length // chunk)
     apart = [total for total in sums if total.outer or total.level <= level]
     partial = count * sum(total.equation.outputs[0].type.size for total in apart)
@@ -312,7 +327,7 @@ class _chunks:  # noqa: N801 - used as a context
             _open(self.scope, total)
         for total, copy in zip(self.outer, self.copies, strict=True):
             total.target = self._own(copy)
-            fill(self.scope, total.target, identity(total.kind, total.dtype))
+            fill(self.scope.code, total.target, identity(total.kind, total.dtype))
         return first, end
 
     def _own(self, copy: Stored) -> Stored:
@@ -342,11 +357,17 @@ class _chunks:  # noqa: N801 - used as a context
     def _gather(self, total: _Sum, copy: Stored) -> None:
         scope, code = self.scope, self.scope.code
         assert total.target is not None
-        buffer = total.target.buffer
-        with code.loop(self.count) as i, code.loop(copy.strides[0], parallel=True) as j:
-            value = code.load(copy.buffer, code.plus(code.times(i, copy.strides[0]), j))
-            place = j + total.target.offset
-            code.store(buffer, place, _combined(scope, total, buffer, place, value))
+        target = total.target
+
+        with code.loop(self.count) as i:
+
+            def body(places: Places) -> None:
+                value = code.load(copy.buffer, code.flat((i, *places), copy.strides))
+                place = code.flat(places, target.strides) + target.offset
+                value = _combined(scope, total, target.buffer, place, value)
+                code.store(target.buffer, place, value)
+
+            loops(code, target.shape, body, parallel=True)
 
 
 def _read(scope: Scope, total: _Sum, slot: str) -> str:

@@ -11,16 +11,16 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..primitives import linalg, spectra
+from ..primitives import determinants, linalg, spectra
 from ..program import Equation
 from .blas import integer_bits
-from .elements import Scope, Stored
+from .elements import Scope
 from .elimination import LARGEST, Elimination, cholesky, finite
 from .emit import Place, constant
-from .kernels import fill
 from .lower import Lowering, Targets, step
 from .matrices import DOUBLE, INT, KIND, Matrices, Places
-from .steps import loops
+from .nests import fill, loops
+from .views import Stored
 
 __all__ = ["lu"]
 
@@ -53,7 +53,7 @@ def _first_in_registers(
     def body(places: Places) -> None:
         m.raise_flag(failed, m.code.op("xor i1", fast(places), "true"))
 
-    loops(m.lowering, stack, body, parallel=True)
+    loops(m.code, stack, body, parallel=True)
     with m.where(m.code.here(f"load i1, ptr {failed}")):
         otherwise()
 
@@ -193,7 +193,7 @@ def inverted(
     left, right = (m.code.address(each.buffer, 0) for each in (factors, inverse))
 
     def solve() -> None:
-        fill(m.scope, inverse, constant(0, DOUBLE))
+        fill(m.code, inverse, constant(0, DOUBLE))
         with m.code.loop(n) as i:
             m.code.store(inverse.buffer, m.code.times(i, n + 1), constant(1, DOUBLE))
         m.must(m.call("dgetrs", plain, size, size, left, size, pivots, right, size))
@@ -296,7 +296,7 @@ def _determinant(
         return ""
     if not n:
         for result, value in zip(m.results, empty, strict=True):
-            fill(m.scope, result, constant(value, DOUBLE))
+            fill(m.code, result, constant(value, DOUBLE))
         return ""
     if n > LARGEST:
         return general()
@@ -479,8 +479,8 @@ def _singular_values(m: Matrices) -> str:
 _RULES: dict[Any, Make] = {
     linalg.solve: _solve,
     linalg.inv: _inv,
-    linalg.det: _det,
-    linalg.slogdet: _slogdet,
+    determinants.det: _det,
+    determinants.slogdet: _slogdet,
     linalg.cholesky: _cholesky,
     linalg.qr: _qr,
     spectra.eigh: _eigenvalues,

@@ -11,19 +11,21 @@ import numpy as np
 
 from ..errors import CompileError
 from ..primitive import Primitive
-from ..primitives.shape import concatenate
 from ..program import Atom, Equation, Literal, Program, Var
-from .elements import Scope, Stored, row_major
-from .emit import Buffer, Code, Module, is_compiled, memory
+from .elements import Scope, converted
+from .emit import Buffer, Code, Module, Place, constant, is_compiled, memory
 from .kernels import emit_kernel
 from .mathlib import mathlib
-from .memory import Arena
-from .plan import Kernel, Plan, Step, plan
+from .memory import Arena, ways_in
+from .nests import Access, Order, Places, best, fill, loops
+from .placement import Targets, homes
+from .plan import Kernel, plan
 from .report import Report
 from .scalars import lowerable, operand_dtypes
 from .shapes import native
+from .views import Stored, row_major
 
-__all__ = ["EVALUATE", "STEPS", "Lowering", "Value", "step"]
+__all__ = ["EVALUATE", "STEPS", "Lowering", "Targets", "Value", "step"]
 
 EVALUATE = -3
 """The status of code that leaves a call to the evaluator: what is wrong there, it says better."""
@@ -59,63 +61,6 @@ def can_lower(equation: Equation) -> bool:
     if any(not is_compiled(dtype) for dtype in (*dtypes, out)):
         return False
     return lowerable(equation, dtypes, out)
-
-
-class Targets:
-    """Where the results of a Program's equations go: memory that is given, or the workspace."""
-
-    def __init__(self, lowering: Lowering) -> None:
-        self.lowering = lowering
-        self.given: dict[Var, Stored] = {}
-        self.parts: dict[Var, tuple[int, int]] = {}
-        self.within: dict[Var, tuple[Var, int]] = {}
-        """Values that are computed where they are wanted: in a part of another's memory."""
-
-    def of(self, var: Var) -> Stored:
-        """Memory for a value."""
-        if var not in self.given and var in self.within:
-            whole, start = self.within[var]
-            outer = self.of(whole)
-            shape = var.type.shape
-            self.given[var] = Stored(outer.buffer, shape, row_major(shape), outer.offset + start)
-        if var not in self.given:
-            stored, part = self.lowering.memory(var.type.shape, var.type.dtype)
-            self.given[var] = stored
-            if part is not None:
-                self.parts[var] = part
-        return self.given[var]
-
-    def join(self, equation: Equation, plan: Plan) -> None:
-        """Let the parts of a concatenation be computed in its memory, if each is in one piece."""
-        axis = equation.params["axis"]
-        out = equation.outputs[0]
-        start = 0
-        for atom in equation.inputs:
-            size = atom.type.size
-            if (
-                isinstance(atom, Var)
-                and math.prod(out.type.shape[:axis]) == 1
-                and atom.type.dtype == out.type.dtype
-                and (atom in plan.stored or (atom in plan.unit_of and atom not in plan.virtual))
-                and atom.type.shape
-                and atom not in self.given
-                and plan.readers[atom] == 1
-                and plan.last.get(atom, 0) < len(plan.units)
-            ):
-                self.within[atom] = out, start
-            start += size
-
-    def hand_over(self, var: Var, to: Var) -> None:
-        """The memory of one value becomes that of another."""
-        part = self.parts.pop(var, None)
-        if part is not None:
-            self.parts[to] = part
-
-    def end(self, var: Var) -> None:
-        """Nothing reads the value any more."""
-        part = self.parts.pop(var, None)
-        if part is not None:
-            self.lowering.arena.give(part)
 
 
 @contextmanager
@@ -158,6 +103,8 @@ class Lowering:
         self.callouts: list[Equation] = []
         self.statuses: set[int] = set()
         self.guards = 0
+        """Guards of the Program at hand so far: those before it are in ``passed``."""
+        self.passed: Place = 0
         self.work = 0
         self.report = Report()
         self._constants: dict[int, Stored] = {}
@@ -240,62 +187,13 @@ class Lowering:
         self.statuses.add(0)
         self.code.statement("br label %leave0")
         self.code.finish(sorted(self.statuses), "#0", self.cleanups, self._room)
-        self._ways_in()
+        ways_in(self.module, self.arena.size)
         return self.module.text()
 
     def _room(self, nbytes: int) -> str:
         """Room in the workspace for the whole call, as an operand."""
         offset = self.arena.keep(nbytes)
         return f"getelementptr i8, ptr %work, i64 {offset}"
-
-    def _ways_in(self) -> None:
-        size = self.arena.size
-        declare = self.module.declare
-        declare("#0", 'attributes #0 = { nounwind "prefer-vector-width"="512" }')
-        if not size:
-            self.module.functions.append(
-                "define i32 @kernel(ptr %inputs, ptr %outputs) #0 {\n"
-                "  %status = call i32 @body(ptr %inputs, ptr %outputs, ptr null)\n"
-                "  ret i32 %status\n}\n"
-                "define void @release() #0 {\n  ret void\n}"
-            )
-            return
-        declare("malloc", "declare ptr @malloc(i64)")
-        declare("free", "declare void @free(ptr)")
-        declare("@workspace", "@workspace = internal global ptr null")
-        self.module.functions.append(
-            f"""define i32 @kernel(ptr %inputs, ptr %outputs) #0 {{
-  %kept = atomicrmw xchg ptr @workspace, ptr null acquire
-  %none = icmp eq ptr %kept, null
-  br i1 %none, label %make, label %go
-make:
-  %made = call ptr @malloc(i64 {size + 64})
-  %failed = icmp eq ptr %made, null
-  br i1 %failed, label %out, label %go
-out:
-  ret i32 -2
-go:
-  %base = phi ptr [ %kept, %0 ], [ %made, %make ]
-  %number = ptrtoint ptr %base to i64
-  %up = add i64 %number, 63
-  %even = and i64 %up, -64
-  %work = inttoptr i64 %even to ptr
-  %status = call i32 @body(ptr %inputs, ptr %outputs, ptr %work)
-  %other = atomicrmw xchg ptr @workspace, ptr %base release
-  %lone = icmp eq ptr %other, null
-  br i1 %lone, label %done, label %drop
-drop:
-  call void @free(ptr %other)
-  br label %done
-done:
-  ret i32 %status
-}}
-define void @release() #0 {{
-  %kept = atomicrmw xchg ptr @workspace, ptr null acquire
-  call void @free(ptr %kept)
-  ret void
-}}"""
-        )
 
     # -- the code of a Program -------------------------------------------------------------------
 
@@ -320,13 +218,12 @@ define void @release() #0 {{
             else:
                 scope.stored[var] = value
         scope.owned.update(owned)
-        targets = Targets(self)
+        found = homes(program, made.virtual, made.stored, made.readers)
+        targets = Targets(found, self.memory, self.arena.give)
+        computed = {*made.stored, *(home.whole for home in targets.homes.values())}
         for atom, output in zip(program.outputs, outputs, strict=False):
-            if isinstance(atom, Var) and output is not None and atom in made.stored:
+            if isinstance(atom, Var) and output is not None and atom in computed:
                 targets.given.setdefault(atom, output)
-        for unit in made.units:
-            if isinstance(unit, Step) and unit.equation.primitive is concatenate:
-                targets.join(unit.equation, made)
         ends: dict[int, list[Var]] = {}
         for var, unit in made.last.items():
             ends.setdefault(unit, []).append(var)
@@ -364,10 +261,7 @@ define void @release() #0 {{
     def _result(self, scope: Scope, atom: Atom) -> Value:
         if not atom.type.shape and is_compiled(atom.type.dtype):
             return scope.element(atom, ())
-        stored = self._found(scope, atom)
-        if stored is None:
-            raise CompileError("a result has no place in memory")
-        return stored
+        return self._found(scope, atom) or self.copied(scope, atom)
 
     def _found(self, scope: Scope, atom: Atom) -> Stored | None:
         """Where a value lies in memory. A constant number that no register holds lies there too."""
@@ -380,7 +274,7 @@ define void @release() #0 {{
         for equation in kernel.roots:
             out = equation.outputs[0]
             if out in scope.plan.stored and out.type.shape:
-                places[out] = targets.of(out)
+                places[out] = targets.place(out)
         taken: list[tuple[int, int]] = []
 
         def memory(lengths: Sequence[int], dtype: np.dtype[Any]) -> Stored:
@@ -409,62 +303,60 @@ define void @release() #0 {{
         found = self._found(scope, atom)
         if found is not None and found.contiguous:
             return found
+        return self.copied(scope, atom)
+
+    def copied(self, scope: Scope, atom: Atom) -> Stored:
+        """A copy of a value, contiguous."""
         copy, _ = self.memory(atom.type.shape, atom.type.dtype)
         if not atom.type.shape:
             self.code.store(copy.buffer, 0, scope.element(atom, ()))
             return copy
-        if found is not None:
-            self.copy(found, copy)
-        else:
-            self.write_out(scope, atom, copy)
+        self.put(scope, atom, copy)
         return copy
 
+    def put(self, scope: Scope, atom: Atom, target: Stored) -> None:
+        """Put a value into memory, with the dtype that it has there."""
+        value = atom.value if isinstance(atom, Literal) else None
+        same = atom.type.dtype == target.buffer.dtype
+        if same and value is not None and is_compiled(atom.type.dtype) and _uniform(value):
+            fill(self.code, target, constant(np.ravel(value)[0], atom.type.dtype))
+            return
+        found = self._found(scope, atom)
+        if found is not None and same:
+            self.copy(found, target)
+        else:
+            self.write_out(scope, atom, target)
+
     def write_out(self, scope: Scope, atom: Atom, target: Stored) -> None:
-        """Write the elements of a virtual value into memory."""
-        code = self.code
+        """Write the elements of a value into memory, one by one."""
+        code, source, dtype = self.code, atom.type.dtype, target.buffer.dtype
 
-        def level(axis: int, places: tuple[Any, ...]) -> None:
-            if axis == len(target.shape):
-                place = code.flat(places, target.strides) + target.offset
-                code.store(target.buffer, place, scope.element(atom, places))
-            elif target.shape[axis] == 1:
-                level(axis + 1, (*places, 0))
-            else:
-                inner = axis == len(target.shape) - 1
-                with code.loop(target.shape[axis], parallel=inner) as i:
-                    level(axis + 1, (*places, i))
+        def body(places: Places) -> None:
+            value = converted(code, scope.element(atom, places), source, dtype)
+            code.store(target.buffer, code.flat(places, target.strides) + target.offset, value)
 
-        if math.prod(target.shape):
-            level(0, ())
+        loops(code, target.shape, body, parallel=True, tail=scope.tail(atom))
 
     def copy(self, source: Stored, target: Stored) -> None:
         """Copy a value in memory."""
         code = self.code
-        if not math.prod(source.shape):
-            return
         if source.contiguous and target.contiguous:
             self.copy_bytes(source, target)
             return
 
-        def level(axis: int, places: tuple[Any, ...]) -> None:
-            if axis == len(source.shape):
-                a = code.flat(places, source.strides) + source.offset
-                b = code.flat(places, target.strides) + target.offset
-                code.store(target.buffer, b, self.read(source.buffer, a))
-                return
-            if source.shape[axis] == 1:
-                level(axis + 1, (*places, 0))
-                return
-            inner = axis == len(source.shape) - 1
-            with code.loop(source.shape[axis], parallel=inner) as i:
-                level(axis + 1, (*places, i))
+        def body(places: Places) -> None:
+            a = code.flat(places, source.strides) + source.offset
+            b = code.flat(places, target.strides) + target.offset
+            code.store(target.buffer, b, self.read(source.buffer, a))
 
-        level(0, ())
+        loops(code, source.shape, body, parallel=True, order=_order(source, target))
 
     def copy_bytes(self, source: Stored, target: Stored) -> None:
         """Copy what is contiguous."""
         code = self.code
         nbytes = math.prod(source.shape) * source.buffer.dtype.itemsize
+        if not nbytes:
+            return
         a = code.address(source.buffer, source.offset)
         b = code.address(target.buffer, target.offset)
         self.module.declare("memmove", "declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)")
@@ -482,10 +374,6 @@ define void @release() #0 {{
         name = code.here(f"load {kind}, ptr {pointer}, align {buffer.dtype.alignment}{tail}")
         return code.op("icmp ne i8", name, "0") if buffer.dtype.kind == "b" else name
 
-    def keep(self, literal: Literal) -> None:
-        """Keep a literal alive: constants are known by their identity."""
-        self._literals.append(literal)
-
     def pointer_of_slot(self) -> str:
         """Where the value of a guard that does not hold goes."""
         if not self._slot:
@@ -500,16 +388,23 @@ define void @release() #0 {{
         A ``single`` element is computed before it is written, so x may be read for that.
         """
         out = equation.outputs[0]
-        if not isinstance(x, Var) or out in targets.given or x.type != out.type:
+        found = scope.stored.get(x) if isinstance(x, Var) else None
+        if not isinstance(x, Var) or found is None or x.type != out.type:
             return None
-        unit = scope.plan.unit_of[out]
-        found = scope.stored.get(x)
-        if found is None or not found.contiguous or scope.plan.last.get(x) != unit:
+        wanted = targets.wanted(out)
+        there = wanted is not None and found.same(wanted)
+        if not there and (wanted is not None or not found.contiguous):
             return None
         read = equation.inputs[2:] if single else equation.inputs[1:]
-        if any(atom is x for atom in equation.inputs[1:]) or scope.reads(read, x):
-            return None
-        if x not in targets.given and x not in scope.owned:
+        free = (
+            scope.plan.last.get(x) == scope.plan.unit_of[out]
+            and all(atom is not x for atom in equation.inputs[1:])
+            and not scope.reads(read, x)
+            and (x in targets.given or x in scope.owned)
+        )
+        if there and not free:
+            raise CompileError("a value lies where another is wanted, and is still needed")
+        if not free:
             return None
         if x in scope.owned:
             scope.owned.add(out)
@@ -521,13 +416,38 @@ define void @release() #0 {{
         """Put a value where it is wanted, if it is not there."""
         if isinstance(value, str):
             self.code.store(target.buffer, target.offset, value)
-        elif value.buffer is not target.buffer or value.offset != target.offset:
+        elif not value.same(target):
             self.copy(value, target)
 
-    def leave_if(self, condition: str, status: int) -> None:
-        """Return with a status where a condition holds."""
-        self.statuses.add(status)
-        self.code.leave_if(condition, status)
+    def leave_if(self, condition: str, status: Place, last: Sequence[str] = ()) -> None:
+        """Return with a status where a condition holds; ``last`` is done before."""
+        if isinstance(status, int):
+            self.statuses.add(status)
+        self.code.leave_if(condition, status, last)
+
+    @contextmanager
+    def rounds(self, place: Place, length: int, guards: int) -> Generator[None]:
+        """What is written inside is a round of a loop, with so many guards."""
+        before, outside = self.guards, self.passed
+        self.passed = self.code.plus(
+            self.code.plus(outside, before), self.code.times(place, guards)
+        )
+        self.guards = 0
+        yield
+        self.passed, self.guards = outside, before + length * guards
+
+
+def _uniform(value: Any) -> bool:
+    """Whether the elements of a constant are all the same, zeros in their sign too."""
+    array = np.ravel(value)
+    same = array.size and np.all(array == array[0])
+    return bool(same) and (array[0] != 0 or not np.any(np.signbit(array)))
+
+
+def _order(source: Stored, target: Stored) -> Order:
+    """In which order to copy from one place to another."""
+    size = math.prod(source.shape)
+    return best(source.shape, [Access(each.strides, size) for each in (source, target)])
 
 
 class _Callout:

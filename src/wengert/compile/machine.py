@@ -4,26 +4,30 @@ This file alone imports llvmlite, and not before it is needed. ``compile_object`
 optimises and emits; ``link`` puts the object code into memory as a ``Library``, whose end frees the
 code. Between the two the object code is plain bytes, which ``store`` keeps on disk.
 
-Everything of LLVM happens under one lock, which ``fork`` waits for, so that a child process never
-inherits a compilation that has lost its thread. A Library that is dropped while another thread
-compiles is freed when that thread is done: dropping never waits.
+Everything of LLVM happens under one lock (``forks.compiling``), which ``fork`` waits for, so that a
+child process never inherits a compilation that has lost its thread. A Library that is dropped while
+another thread compiles is freed when that thread is done: dropping never waits.
 
 Known to be weak: each compilation leaves about 2 KiB behind, in LLVM's pass builder.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
-import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from typing import Any
 
+import numpy as np
+
 from ..errors import CompileError
+from ..forks import compiling
 
 __all__ = [
     "Host",
@@ -35,17 +39,17 @@ __all__ = [
     "link",
     "load",
     "optimised",
+    "part",
 ]
 
 _OLDEST = (0, 45)
 """The first llvmlite whose LLVM (20) has all that is used here."""
 
-_lock = threading.RLock()
+_PART = "\n; another module, of level "
+"""Between modules in one text, and then the level."""
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
-    )
+_SEVERAL = b"several objects\n"
+"""What several objects in one string of bytes begin with: no object of any system does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def _llvm() -> Any:
 
 
 def load() -> None:
-    """Import llvmlite, which takes no lock. Raises ``CompileError`` where there is none."""
+    """Import llvmlite. Raises ``CompileError`` where there is none."""
     _llvm()
 
 
@@ -104,7 +108,7 @@ def host() -> Host:
 
     Raises ``CompileError`` without a usable llvmlite.
     """
-    with _lock:
+    with compiling:
         llvm = _llvm()
         try:
             features = llvm.get_host_cpu_features().flatten()
@@ -135,10 +139,10 @@ def _target_machine(level: int) -> Any:
 
 
 def _run_passes(llvm: Any, module: Any, target: Any, level: int) -> None:
-    """LLVM's standard pipeline of a level, with both vectorisers."""
-    with llvm.create_pipeline_tuning_options(level) as options:
-        options.loop_vectorization = level > 1
-        options.slp_vectorization = level > 1
+    """LLVM's standard pipeline, with the vectorisers of a level."""
+    with llvm.create_pipeline_tuning_options(2) as options:
+        options.loop_vectorization = True
+        options.slp_vectorization = level > 2
         # Only where the code asks for it: it makes for much more code, which takes long to compile.
         options.loop_interleaving = False
         options.loop_unrolling = False
@@ -154,29 +158,49 @@ def _run_passes(llvm: Any, module: Any, target: Any, level: int) -> None:
                     passes.detach()
 
 
-def _compiled(ir: str, level: int, emit: str) -> Any:
-    """Parse, verify and optimise IR, and give what the target machine's method ``emit`` makes."""
-    with _lock:
+def part(level: int) -> str:
+    """The line between two modules in one text: the next is compiled at a level of its own."""
+    return f"{_PART}{level}"
+
+
+def _parts(ir: str, level: int) -> list[tuple[str, int]]:
+    """The modules in a text, each with its level."""
+    first, *others = ir.split(_PART)
+    return [(first, level), *((each[1:], int(each[0])) for each in others)]
+
+
+def _compiled(ir: str, level: int, emit: str) -> list[Any]:
+    """Parse, verify and optimise IR, and give what the target machine's method ``emit`` makes.
+
+    For each module in the text.
+    """
+    with compiling:
         _free_discarded()
-        llvm = _llvm()
-        target = _target_machine(level)
-        with llvm.create_context() as context:
-            try:
-                with llvm.parse_assembly(ir, context) as module:
-                    module.triple = target.triple
-                    module.data_layout = str(target.target_data)
-                    module.verify()
+        return [_one(text, each, emit) for text, each in _parts(ir, level)]
+
+
+def _one(ir: str, level: int, emit: str) -> Any:
+    llvm = _llvm()
+    target = _target_machine(min(level, 2))
+    with llvm.create_context() as context:
+        try:
+            with llvm.parse_assembly(ir, context) as module:
+                module.triple = target.triple
+                module.data_layout = str(target.target_data)
+                module.verify()
+                if level > 1:
                     _run_passes(llvm, module, target, level)
-                    return str(module) if emit == "ir" else getattr(target, emit)(module)
-            except (RuntimeError, ValueError) as error:
-                raise CompileError(f"LLVM refuses the code: {error}") from error
+                return str(module) if emit == "ir" else getattr(target, emit)(module)
+        except (RuntimeError, ValueError) as error:
+            raise CompileError(f"LLVM refuses the code: {error}") from error
 
 
 def compile_object(ir: str, level: int = 3) -> bytes:
     """Object code for this machine, from the text of a module in LLVM's representation.
 
-    Parameters: ``ir``, the module (its target triple and data layout are set here); ``level``, how
-    hard to optimise, 0 to 3. Loops and straight lines are vectorised from level 2.
+    Parameters: ``ir``, the module (its target triple and data layout are set here), or several with
+    the line ``part(level)`` between them; ``level``, how hard to optimise: 0, not at all; 1, only
+    the choice of registers; 2, all but straight lines, which are not vectorised; 3, these too.
 
     Raises ``CompileError`` for text that LLVM cannot parse or finds ill-formed, and where there is
     no llvmlite.
@@ -188,23 +212,39 @@ def compile_object(ir: str, level: int = 3) -> bytes:
         >>> library["f"] != 0
         True
     """
-    return bytes(_compiled(ir, level, "emit_object"))
+    objects = [bytes(each) for each in _compiled(ir, level, "emit_object")]
+    if len(objects) == 1:
+        return objects[0]
+    return b"".join([_SEVERAL, *(len(each).to_bytes(8, "little") + each for each in objects)])
+
+
+def _objects(code: bytes) -> list[bytes]:
+    """The objects in what ``compile_object`` gave."""
+    if not code.startswith(_SEVERAL):
+        return [code]
+    found: list[bytes] = []
+    start = len(_SEVERAL)
+    while start < len(code):
+        stop = start + 8 + int.from_bytes(code[start : start + 8], "little")
+        found.append(code[start + 8 : stop])
+        start = stop
+    return found
 
 
 def optimised(ir: str, level: int = 3) -> str:
-    """The module after optimisation, as text. Raises as ``compile_object`` does."""
-    return str(_compiled(ir, level, "ir"))
+    """The modules after optimisation, as text. Raises as ``compile_object`` does."""
+    return "\n".join(_compiled(ir, level, "ir"))
 
 
 def assembly(ir: str, level: int = 3) -> str:
-    """The machine code of a module, as text. Raises as ``compile_object`` does."""
-    return str(_compiled(ir, level, "emit_assembly"))
+    """The machine code of the modules, as text. Raises as ``compile_object`` does."""
+    return "\n".join(_compiled(ir, level, "emit_assembly"))
 
 
 # -- linking ---------------------------------------------------------------------------------------
 
-_linked: dict[int, Any] = {}
-"""What the Libraries that there are hold, by the number that owns it."""
+_linked: dict[int, tuple[Any, Callable[[], None] | None]] = {}
+"""What the Libraries that there are hold, by the number that owns it, and what they do last."""
 
 _discarded: deque[Any] = deque()
 """What dropped Libraries held. It is freed under the lock, by whoever has it next."""
@@ -217,24 +257,23 @@ def _free_discarded() -> None:
 
 
 class _Owner(int):
-    """Owns the code of one Library: the code is freed when this ends.
-
-    The garbage collector does not see this object, as it refers to nothing. So in a cycle of
-    garbage the code outlasts all finalisers, which may call it.
-    """
+    """Owns the code of one Library: the code is freed when this ends."""
 
     __slots__ = ()
 
     def __del__(self) -> None:
         if sys.is_finalizing():
             return
-        _discarded.append(_linked.pop(int(self)))
+        resources, last = _linked.pop(int(self))
+        if last is not None:
+            last()
+        _discarded.append(resources)
         # Closing takes llvmlite's lock, which a compilation in another thread holds for long.
-        if _lock.acquire(blocking=False):
+        if compiling.acquire(blocking=False):
             try:
                 _free_discarded()
             finally:
-                _lock.release()
+                compiling.release()
 
 
 class _Linker:
@@ -247,67 +286,74 @@ class _Linker:
     SHARE = 64
 
     def __init__(self) -> None:
-        self.linked = 0
+        self.numbers = count()
         self.linker: Any = None
 
-    def link(self, builder: Any) -> Any:
-        """Link what a builder holds, in a library of its own. Under the lock."""
-        if self.linked % self.SHARE == 0:
-            if self.linker is not None:
-                self.linker.close()
+    def link(self, builder: Any) -> tuple[int, Any]:
+        """Link what a builder holds, in a library of its own; its number. Under the lock.
+
+        Wherever Python makes an object it may collect garbage, whose finalisers may link, too.
+        """
+        number = next(self.numbers)
+        if self.linker is None or number % self.SHARE == 0:
+            # Who is linking with the one before keeps it.
             self.linker = _llvm().create_lljit_compiler(
                 _target_machine(3), use_jit_link=os.name != "nt", suppress_errors=True
             )
-        self.linked += 1
-        return builder.link(self.linker, f"wengert{self.linked}")
+        return number, builder.link(self.linker, f"wengert{number}")
 
 
 _linker = _Linker()
+
+_LAST = ctypes.CFUNCTYPE(None)
 
 
 class Library:
     """Code in memory. ``library[name]`` is the address of an exported function.
 
-    The addresses are valid as long as the Library lives. What is called through one must keep it.
+    The addresses are valid as long as the Library lives. What is called through one must keep it;
+    a finaliser may call it, too.
     """
 
-    __slots__ = ("_addresses", "_owner")
+    __slots__ = ("_addresses", "_keeps")
 
-    def __init__(self, owner: int, addresses: Mapping[str, int]) -> None:
-        self._owner = owner
+    def __init__(self, owner: _Owner, addresses: Mapping[str, int]) -> None:
+        # The garbage collector runs the finalisers of a cycle in any order, and the owner's must
+        # come last. It does not look into arrays, so it finds the owner in no cycle.
+        self._keeps = np.array([None])
+        self._keeps[0] = owner
         self._addresses = addresses
 
     def __getitem__(self, name: str) -> int:
         return self._addresses[name]
 
-    @property
-    def alive(self) -> bool:
-        """Whether the code is still there, which a finaliser has to ask."""
-        return int(self._owner) in _linked
 
-
-def link(code: bytes, imports: Mapping[str, int], exports: Iterable[str]) -> Library:
+def link(
+    code: bytes, imports: Mapping[str, int], exports: Iterable[str], last: str = ""
+) -> Library:
     """Put object code into memory, ready to be called.
 
     Parameters: ``code`` from ``compile_object``; ``imports``, addresses of symbols that it uses and
     does not define (others are looked for among those of the process); ``exports``, the functions
-    whose addresses are wanted.
+    whose addresses are wanted; ``last``, a function ``void ()`` that is called before the code is
+    freed.
 
     Raises ``CompileError`` if a symbol is missing, or the code is none for this machine.
     """
-    wanted = tuple(exports)
-    with _lock:
+    wanted = (*exports, last) if last else tuple(exports)
+    with compiling:
         _free_discarded()
         llvm = _llvm()
-        builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+        builder = llvm.JITLibraryBuilder().add_current_process()
+        for each in _objects(code):
+            builder.add_object_img(each)
         for name, address in imports.items():
             builder.import_symbol(name, address)
         for name in wanted:
             builder.export_symbol(name)
         try:
-            resources = _linker.link(builder)
+            number, resources = _linker.link(builder)
         except RuntimeError as error:
             raise CompileError(f"LLVM cannot link the code: {error}") from error
-        owner = _Owner(_linker.linked)
-        _linked[int(owner)] = resources
-        return Library(owner, {name: resources[name] for name in wanted})
+        _linked[number] = resources, _LAST(resources[last]) if last else None
+        return Library(_Owner(number), {name: resources[name] for name in wanted})

@@ -16,14 +16,13 @@ import numpy as np
 
 from ..program import Atom, Equation
 from .blas import routine
-from .elements import Scope, Stored, converted
+from .elements import Scope, converted
 from .emit import Place, constant, is_compiled, register
 from .lower import EVALUATE, Lowering, Targets
-from .steps import loops
+from .nests import Places, loops
+from .views import Stored
 
 __all__ = ["DOUBLE", "INT", "KIND", "Matrices", "Places"]
-
-Places = tuple[Place, ...]
 
 DOUBLE = np.dtype(np.float64)
 """Linear algebra is computed in float64, as NumPy does it for float32 and integers too."""
@@ -82,13 +81,13 @@ class Matrices:
             value = converted(self.code, value, DOUBLE, result.buffer.dtype)
             self.code.store(result.buffer, self.start(result, places), value)
 
-        loops(self.lowering, result.shape, body, parallel=True)
+        loops(self.code, result.shape, body, parallel=True)
 
     # -- stacks ----------------------------------------------------------------------------------
 
     def each(self, stack: Sequence[int], body: Callable[[Places], None]) -> None:
         """Write code that runs for each matrix of a stack."""
-        loops(self.lowering, stack, body, parallel=False)
+        loops(self.code, stack, body, parallel=False)
 
     def place(self, number: int, stack: Sequence[int], places: Places) -> Places:
         """The place in the stack of an operand that goes with one in the result's stack."""

@@ -1,8 +1,10 @@
-"""The memory plan: which part of the workspace each value lies in, and from when to when."""
+"""The workspace: which part of it each value lies in, from when to when, and how a call gets it."""
 
 from __future__ import annotations
 
-__all__ = ["Arena"]
+from .emit import Module
+
+__all__ = ["Arena", "ways_in"]
 
 ALIGN = 64
 
@@ -51,3 +53,56 @@ class Arena:
                 self.free.remove(hole)
                 length += hole[1]
         self.free.append((start, length))
+
+
+def ways_in(module: Module, size: int) -> None:
+    """Write ``kernel``, which calls ``body`` with a workspace of ``size`` bytes, and ``release``.
+
+    One workspace is kept with the code; a call that finds it taken makes its own.
+    """
+    declare = module.declare
+    declare("#0", 'attributes #0 = { nounwind "prefer-vector-width"="512" }')
+    if not size:
+        module.functions.append(
+            "define i32 @kernel(ptr %inputs, ptr %outputs) #0 {\n"
+            "  %status = call i32 @body(ptr %inputs, ptr %outputs, ptr null)\n"
+            "  ret i32 %status\n}\n"
+            "define void @release() #0 {\n  ret void\n}"
+        )
+        return
+    declare("malloc", "declare ptr @malloc(i64)")
+    declare("free", "declare void @free(ptr)")
+    declare("@workspace", "@workspace = internal global ptr null")
+    module.functions.append(
+        f"""define i32 @kernel(ptr %inputs, ptr %outputs) #0 {{
+  %kept = atomicrmw xchg ptr @workspace, ptr null acquire
+  %none = icmp eq ptr %kept, null
+  br i1 %none, label %make, label %go
+make:
+  %made = call ptr @malloc(i64 {size + 64})
+  %failed = icmp eq ptr %made, null
+  br i1 %failed, label %out, label %go
+out:
+  ret i32 -2
+go:
+  %base = phi ptr [ %kept, %0 ], [ %made, %make ]
+  %number = ptrtoint ptr %base to i64
+  %up = add i64 %number, 63
+  %even = and i64 %up, -64
+  %work = inttoptr i64 %even to ptr
+  %status = call i32 @body(ptr %inputs, ptr %outputs, ptr %work)
+  %other = atomicrmw xchg ptr @workspace, ptr %base release
+  %lone = icmp eq ptr %other, null
+  br i1 %lone, label %done, label %drop
+drop:
+  call void @free(ptr %other)
+  br label %done
+done:
+  ret i32 %status
+}}
+define void @release() #0 {{
+  %kept = atomicrmw xchg ptr @workspace, ptr null acquire
+  call void @free(ptr %kept)
+  ret void
+}}"""
+    )

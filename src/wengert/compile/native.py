@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, cast
 
@@ -12,8 +14,9 @@ import numpy as np
 
 from ..errors import CompileError, GuardFailed, ShapeError
 from ..evaluate import Evaluator
+from ..forks import compiling
 from ..program import Array, Equation, Program, Type
-from . import composed, control, convolutions, lapack, products, sorting, steps
+from . import composed, control, convolutions, lapack, loops, products, sorting, steps
 from .artefact import Artefact, kept, made
 from .lower import EVALUATE, Lowering
 from .machine import link
@@ -26,7 +29,9 @@ __all__ = ["Native", "build", "lowered"]
 
 _KERNEL = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
-_RELEASE = ctypes.CFUNCTYPE(None)
+
+LONG = 1000
+"""Equations from which on Python's search for garbage takes long."""
 
 SLOT = 16
 """Bytes for the value of a guard that does not hold."""
@@ -51,16 +56,16 @@ class Native:
         self.work = artefact.work
         self._equations = artefact.equations
         self._errors = threading.local()
-        self._callback = _CALLBACK(self._call_out)
         imports = artefact.imports()
         if self.callouts:
+            # It refers to this object, which then ends by garbage collection only.
+            self._callback = _CALLBACK(self._call_out)
             address = ctypes.cast(self._callback, ctypes.c_void_p).value
             assert address is not None
             imports["wengert_callout"] = address
-        self._library = link(self.object, imports, ["kernel", "release"])
+        self._library = link(self.object, imports, ["kernel"], last="release")
         self.address = self._library["kernel"]
         self._kernel = _KERNEL(self.address)
-        self._release: Callable[[], None] = _RELEASE(self._library["release"])
 
     @cached_property
     def _lowered(self) -> tuple[Lowering, str]:
@@ -76,10 +81,6 @@ class Native:
         """What became of each equation."""
         return self._lowered[0].report
 
-    def __del__(self) -> None:
-        if hasattr(self, "_release") and self._library.alive:
-            self._release()
-
     # -- calls back into Python ------------------------------------------------------------------
 
     def _call_out(self, number: int, table: int) -> int:
@@ -91,7 +92,8 @@ class Native:
                 _view(pointers[i], atom.type)
                 for i, atom in enumerate((*equation.inputs, *equation.outputs))
             ]
-            _run_equation(equation, views[:count], views[count:])
+            # A function of the user's may keep what it is given, for longer than there is memory.
+            _run_equation(equation, [view.copy() for view in views[:count]], views[count:])
         except BaseException as error:
             self._errors.error = error
             return 1
@@ -167,10 +169,12 @@ def _fitting(value: Array, type: Type) -> np.ndarray[Any, Any]:
     return np.array(array, type.dtype.newbyteorder("="), order="C")
 
 
-def build(program: Program) -> Native:
+def build(program: Program, simplified: Callable[[], Program] | None = None) -> Native:
     """Native code for a Program. Raises ``CompileError`` if there is a fault in making it.
 
     What has no native code yet is called out to the evaluator, so that every Program can be built.
+    ``simplified`` gives a Program of the same values that is better to compile; it is asked for
+    only where there is no code on disk for ``program``.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -179,20 +183,41 @@ def build(program: Program) -> Native:
         >>> native.run([np.array([1.0, 2.0, 3.0])])
         [np.float64(14.0)]
     """
-    name, artefact = kept(program)
-    if artefact is None:
-        artefact = made(name, *lowered(program))
-    return Native(program, artefact)
+    with compiling:
+        name, artefact = kept(program)
+        if artefact is None:
+            with _uncollected(program):
+                program = program if simplified is None else simplified()
+                found = lowered(program)
+            artefact = made(name, *found)
+        return Native(program, artefact)
+
+
+@contextmanager
+def _uncollected(program: Program) -> Generator[None]:
+    """Python's search for cycles of garbage waits while a long Program is worked on.
+
+    It would take a third of the time, and find none.
+    """
+    pause = len(program.equations) > LONG and gc.isenabled()
+    if pause:
+        gc.disable()
+    try:
+        yield
+    finally:
+        if pause:
+            gc.enable()
 
 
 def lowered(program: Program) -> tuple[Lowering, str]:
     """What is compiled for a Program: its lowering, and the text for LLVM. Needs no llvmlite."""
-    lowering = Lowering(rewritten(program))
-    text = lowering.run()
+    with _uncollected(program):
+        lowering = Lowering(rewritten(program))
+        text = lowering.run()
     # Of a loop that may be long, other threads are not to wait for the end.
     lowering.work = operations(lowering.program, unknown=1000)
     keep = used(lowering.module.math.values())
     return lowering, f"{keep}\n{text}" if keep else text
 
 
-_ = composed, control, convolutions, lapack, products, sorting, steps
+_ = composed, control, convolutions, lapack, loops, products, sorting, steps

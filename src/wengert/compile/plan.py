@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ..primitives import contract, index, reduce, shape
 from ..program import Atom, Equation, Literal, Program, Var
-from .elements import virtual
+from .placement import seen_whole
 from .shapes import (
     REDUCTIONS,
     SHORT,
@@ -25,6 +25,7 @@ from .shapes import (
     passed_need,
     tails,
 )
+from .virtual import virtual
 
 __all__ = ["Kernel", "Plan", "Step", "plan"]
 
@@ -355,6 +356,16 @@ class _Planner:
         self.depths[out] = 1 + max(inner, default=0)
         return self.depths[out] > DEEP
 
+    def _seen_whole(self, out: Var) -> bool:
+        """Whether a result is a view, and what it shows can be computed in its memory."""
+
+        def alone(var: Var) -> bool:
+            return self.readers[var] == 1 and var not in self.program.outputs
+
+        return out in self.program.outputs and seen_whole(
+            out, self.makers, self.virtual, self.forced, alone
+        )
+
     def run(self) -> Plan:
         for equation in self.program.equations:
             out = equation.outputs[0] if equation.outputs else None
@@ -374,7 +385,9 @@ class _Planner:
                 and (cost > CHEAP or deep)
                 and not self._seldom_read(out)
             )
-            if out in self.forced or many:
+            if self._seen_whole(out):
+                self.depths[out] = 0
+            elif out in self.forced or many:
                 self.roots.add(out)
                 self.place_root(equation)
                 self.depths[out] = 0

@@ -13,10 +13,12 @@ import numpy as np
 from ..primitives import contract
 from ..program import Atom, Equation
 from .combine import combine, identity
-from .elements import Scope, Stored, converted, row_major
+from .elements import Scope, converted
 from .emit import INTERLEAVE, Code, Place, constant, register
-from .kernels import fill
 from .lower import Lowering, Targets, step
+from .nests import fill
+from .places import operand_places
+from .views import Stored, reshaped, row_major
 
 __all__: list[str] = []
 
@@ -62,16 +64,22 @@ def _product(lowering: Lowering, scope: Scope, equation: Equation, targets: Targ
     product = _letters(equation)
     out = equation.outputs[0]
     dtype = out.type.dtype
-    target = targets.of(out) if out.type.shape else None
+    blas = _for_blas(equation, product)
+
+    def fits(found: Stored) -> bool:
+        return not blas or _destination(equation, found) is not None
+
+    target = targets.place(out, fits) if out.type.shape else None
     if not math.prod(product.lengths.values()):
         if target is None:
             scope.registers[out] = constant(0, dtype)
         else:
-            fill(scope, target, constant(0, dtype))
-    elif target is None or not _by_blas(lowering, scope, equation, product, target):
+            fill(scope.code, target, constant(0, dtype))
+    elif target is None or not blas:
         _Loops(scope, equation, product, target).write()
         lowering.report.note(equation, "loop", domain=tuple(product.lengths.values()))
     else:
+        _by_blas(lowering, scope, equation, product, target)
         lowering.report.note(equation, "library", f"BLAS {_LETTER[dtype.name]}gemm")
     if target is not None:
         scope.stored[out] = target
@@ -133,7 +141,7 @@ class _Loops:
         """Write the loops."""
         if self.in_memory:
             assert self.target is not None
-            fill(self.scope, self.target, identity("sum", self.dtype))
+            fill(self.scope.code, self.target, identity("sum", self.dtype))
         self._outer(0)
 
     def _element(self) -> str:
@@ -220,38 +228,73 @@ class _Matrix:
     stored: Stored
     leading: int
     by_rows: bool
-    stack: tuple[int, ...]
+
+
+def _as_matrix(found: Stored) -> _Matrix | None:
+    """What lies in memory as BLAS takes it, if it does."""
+    rows, columns = found.shape[-2:]
+    a, b = found.strides[-2:]
+    if (b == 1 or columns == 1) and (a >= max(1, columns) or rows == 1):
+        return _Matrix(found, max(a, columns, 1), True)
+    if (a == 1 or rows == 1) and (b >= max(1, rows) or columns == 1):
+        return _Matrix(found, max(b, rows, 1), False)
+    return None
 
 
 def _matrix(lowering: Lowering, scope: Scope, atom: Atom) -> _Matrix:
-    found = scope.where(atom)
-    if found is not None:
-        rows, columns = found.shape[-2:]
-        a, b = found.strides[-2:]
-        if (b == 1 or columns == 1) and (a >= max(1, columns) or rows == 1):
-            return _Matrix(found, max(a, columns, 1), True, found.strides[:-2])
-        if (a == 1 or rows == 1) and (b >= max(1, rows) or columns == 1):
-            return _Matrix(found, max(b, rows, 1), False, found.strides[:-2])
-    found = lowering.stored(scope, atom)
-    return _Matrix(found, max(1, found.shape[-1]), True, found.strides[:-2])
+    """An operand as BLAS takes it: copied, if it lies in another way."""
+    where = scope.where(atom)
+    found = None if where is None else _as_matrix(where)
+    return found or _Matrix(lowering.stored(scope, atom), max(1, atom.type.shape[-1]), True)
+
+
+def _merged(found: Stored) -> _Matrix | None:
+    """A stack of matrices below one another, as one matrix, if they lie so."""
+    layout = reshaped(found.layout, (math.prod(found.shape[:-1]), found.shape[-1]))
+    return None if layout is None else _as_matrix(found.at(layout))
+
+
+def _is_one(equation: Equation) -> bool:
+    """Whether the products of a stack are one: its matrices times the same one."""
+    x, y = equation.inputs
+    return len(y.type.shape) == 2 < len(x.type.shape)
+
+
+def _for_blas(equation: Equation, product: _Product) -> bool:
+    """Whether BLAS multiplies the matrices, as they are not small."""
+    x, y = equation.inputs[0], equation.inputs[-1]
+    dtype = equation.outputs[0].type.dtype
+    same = x.type.dtype == y.type.dtype == dtype and dtype.name in _LETTER
+    if equation.primitive is not contract.matmul or not same:
+        return False
+    m, n, k = (product.lengths.get(c, 0) for c in "IJK")
+    if m and _is_one(equation):
+        m = math.prod(x.type.shape[:-1])
+    return min(m, n, k) >= 4 and m * n * k >= BLAS
+
+
+def _destination(equation: Equation, target: Stored) -> _Matrix | None:
+    """The memory of a result as BLAS writes it, if it can."""
+    return _merged(target) if _is_one(equation) else _as_matrix(target)
 
 
 def _by_blas(
     lowering: Lowering, scope: Scope, equation: Equation, product: _Product, target: Stored
-) -> bool:
-    """C = A B for each of a stack, by gemm: in BLAS's order of columns that is Cᵀ = Bᵀ Aᵀ."""
-    if equation.primitive is not contract.matmul:
-        return False
+) -> None:
+    """C = A B for each of a stack, by gemm, or for all of it at once.
+
+    A matrix that lies by rows is its transpose to BLAS; as a result it is Cᵀ = Bᵀ Aᵀ.
+    """
     x, y = equation.inputs
     dtype = target.buffer.dtype
-    same = x.type.dtype == y.type.dtype == dtype and dtype.name in _LETTER
-    m, n, k = (product.lengths.get(c, 0) for c in "IJK")
-    if not same or not m or not n or m * n * k < BLAS or min(m, n, k) < 4:
-        return False
-    left, right = _matrix(lowering, scope, x), _matrix(lowering, scope, y)
+    m, n, k = (product.lengths[c] for c in "IJK")
     stack = product.out[:-2]
-    if len(y.type.shape) == 2 and left.by_rows and left.stored.contiguous and target.contiguous:
-        # One product for the whole stack: its matrices stand below one another.
+    left, right = _matrix(lowering, scope, x), _matrix(lowering, scope, y)
+    result = _destination(equation, target)
+    assert result is not None
+    if _is_one(equation):
+        left = _merged(left.stored) or _merged(lowering.copied(scope, x))
+        assert left is not None
         m, stack = math.prod(x.type.shape[:-1]), ""
     code = lowering.code
     name = _LETTER[dtype.name]
@@ -266,34 +309,27 @@ def _by_blas(
         code.allocas.append(f"  store {kind} {value}, ptr {slot}")
         return slot
 
-    def flag(by_rows: bool) -> str:
-        return number("i8", ord("N" if by_rows else "T"))
+    def flag(matrix: _Matrix) -> str:
+        return number("i8", ord("N" if matrix.by_rows == result.by_rows else "T"))
 
     kind = register(dtype)
     one, zero = (number(kind, constant(v, dtype)) for v in (1, 0))
-    arguments = (
-        flag(right.by_rows),
-        flag(left.by_rows),
-        number("i32", n),
-        number("i32", m),
-        number("i32", k),
-        one,
-    )
-    sizes = tuple(number("i32", v) for v in (right.leading, left.leading, n))
+    first, second = (right, left) if result.by_rows else (left, right)
+    lengths = (n, m, k) if result.by_rows else (m, n, k)
+    # BLAS reads 32 or 64 bits, least significant ones first.
+    arguments = (flag(first), flag(second), *(number("i64", v) for v in lengths), one)
+    sizes = tuple(number("i64", each.leading) for each in (first, second, result))
 
     def call(at: dict[str, Place]) -> None:
-        def pointer(matrix: _Matrix, atom: Atom) -> str:
-            lengths = atom.type.shape[:-2] if stack else ()
-            skip = len(stack) - len(lengths)
-            places = tuple(0 if n == 1 else at[stack[skip + i]] for i, n in enumerate(lengths))
-            place = code.flat(places, matrix.stack[: len(places)]) + matrix.stored.offset
+        def pointer(matrix: _Matrix) -> str:
+            places = tuple(at[c] for c in stack)
+            lengths = matrix.stored.shape[:-2]
+            at_stack = operand_places(lengths, [product.lengths[c] for c in stack], places)
+            place = code.flat(at_stack, matrix.stored.strides[:-2]) + matrix.stored.offset
             return code.address(matrix.stored.buffer, place)
 
-        a, b = pointer(left, x), pointer(right, y)
-        places = tuple(at[c] for c in stack)
-        place = code.flat(places, target.strides[: len(places)]) + target.offset
-        c = code.address(target.buffer, place)
-        given = [*arguments, b, sizes[0], a, sizes[1], zero, c, sizes[2]]
+        a, b, c = pointer(first), pointer(second), pointer(result)
+        given = [*arguments, a, sizes[0], b, sizes[1], zero, c, sizes[2]]
         code.statement(f"call void @{function}({', '.join(f'ptr {g}' for g in given)})")
 
     def level(depth: int, at: dict[str, Place]) -> None:
@@ -306,4 +342,3 @@ def _by_blas(
                 level(depth + 1, {**at, stack[depth]: i})
 
     level(0, {})
-    return True

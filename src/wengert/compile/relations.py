@@ -34,6 +34,12 @@ class Relation:
     slot: int = 0
     delay: int = 0
 
+    def within(self, low: int, high: int) -> Relation:
+        """The same in some of the rounds. A constant that does not change there is one value."""
+        values = self.values[low:high]
+        steady = self.kind == "literal" and bool(np.all(values == values[0]))
+        return Relation("same" if steady else self.kind, values, self.row, self.slot, self.delay)
+
 
 @dataclass(slots=True)
 class Rounds:
@@ -72,10 +78,7 @@ def fitting(listing: Listing, begin: int, end: int, period: int) -> Iterator[Rou
             found.append(relation)
         relations.append(found)
     for low, high in _ranges(earliest.tolist()):
-        cut = [
-            [Relation(r.kind, r.values[low:high], r.row, r.slot, r.delay) for r in row]
-            for row in relations
-        ]
+        cut = [[r.within(low, high) for r in row] for row in relations]
         yield Rounds(listing, begin + low * period, period, high - low, cut)
 
 
@@ -119,13 +122,13 @@ def _relation(listing: Listing, begin: int, period: int, values: Ints) -> Relati
         if delay <= FURTHEST:
             kind = "carried" if delay else "local"
             return Relation(kind, values, row, int(slots[0]), delay)
+    if np.all(listing.is_literal(three)):
+        return Relation("literal", values)
     if np.all(three == three[0]):
         return Relation("same", values)
     base = listing.base[three]
     if base[0] >= 0 and np.all(base == base[0]):
         return Relation("element", values)
-    if np.all(listing.is_literal(three)):
-        return Relation("literal", values)
     return None
 
 

@@ -90,8 +90,8 @@ class Listing:
     Values are numbered: constants of the same bits are one value. ``made`` is the equation that
     gives a value, or -1; ``slot`` its place among the results; ``last`` the last equation to read
     it. The operands of equation i are ``operands[first[i] : first[i + 1]]``, its results have the
-    numbers from ``results[i]`` on. An element of an array along axis 0 has that array as ``base``
-    and its place there as ``place``.
+    numbers from ``results[i]`` on, and ``guarded[i]`` says whether it is a guard or holds some. An
+    element of an array along axis 0 has that array as ``base`` and its place there as ``place``.
     """
 
     def __init__(self, program: Program) -> None:
@@ -124,6 +124,7 @@ class Listing:
             if equation.primitive is index.slice_ and is_element(equation):
                 elements.append((results[-1], operands[-1], self.indices[number][0]))
         outputs = [self.number(atom) for atom in self.program.outputs]
+        self.guarded = np.array([equation.guards > 0 for equation in self.equations], np.bool_)
         self.operands, self.first = np.array(operands, np.int64), np.array(first, np.int64)
         self.results, self.classes = np.array(results, np.int64), np.array(classes, np.int64)
         # There is room for arrays that take the place of their elements.
@@ -179,8 +180,6 @@ class Listing:
     def _class(self, number: int, equation: Equation) -> int:
         primitive, params = equation.primitive, equation.params
         token: Hashable = None
-        if primitive.effect:
-            return -1 - number
         if primitive in INDEXING:
             token, self.indices[number] = varying(equation)
         elif params:

@@ -9,8 +9,10 @@ derivative say, finds its own stacked arrays by. This is repeated until nothing 
 in loops are rolled up from the inside out.
 
 The values are those of the written-out Program to the bit: no sum changes its order (NumPy's sum of
-a transposed array does, where that is now stacked). Guards are never rolled up, as their numbers
-tell which path is to be tried next.
+a transposed array does, where that is now stacked). Guards are rolled up with the rest: they stay
+in their order, with the values that they expect stacked where those differ, and nothing that could
+raise or run forever comes before a guard that it stood behind. Where many guards are left, it is
+tried whether more is found if all that they do not depend on comes after them.
 
 ``repeats`` finds the periods, ``relations`` what operands are from round to round, ``rolled`` makes
 a loop, and ``writer`` writes the new Program.
@@ -21,7 +23,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..primitives import index
-from ..program import Program
+from ..primitives.guard import guard
+from ..program import Atom, Program
 from .relations import Rounds, fitting
 from .repeats import FEWEST, Listing, is_element, periods, stretches
 from .rolled import WORTH, Loop, RefusedError
@@ -62,6 +65,29 @@ def reroll(program: Program) -> Program:
     """
     if len(program.equations) < WORTH:
         return program
+    found = _rolled(program)
+    if sum(e.primitive is guard for e in found.equations) >= WORTH:
+        # The rounds are unlike each other. What their guards ask for may be the same in all.
+        other = _rolled(_guards_first(program))
+        if 2 * _weight(other) < _weight(found):
+            return other
+    return found
+
+
+def _guards_first(program: Program) -> Program:
+    """The Program with all that no guard depends on after the last guard."""
+    asked: set[Atom] = set()
+    early = np.zeros(len(program.equations), np.bool_)
+    for number in range(len(program.equations) - 1, -1, -1):
+        equation = program.equations[number]
+        if equation.guards or not asked.isdisjoint(equation.outputs):
+            early[number] = True
+            asked.update(equation.inputs)
+    order = np.argsort(~early, kind="stable").tolist()
+    return Program(program.inputs, tuple(program.equations[i] for i in order), program.outputs)
+
+
+def _rolled(program: Program) -> Program:
     for _ in range(PASSES):
         found = _rolled_once(program)
         if found is None or _weight(found) >= _weight(program):
@@ -120,5 +146,7 @@ def _loops(listing: Listing, begin: int, end: int, period: int) -> list[Loop]:
 
 def _only_elements(rounds: Rounds) -> bool:
     """Whether the rounds are nothing but slices that later loops can read as they are."""
-    results = rounds.listing.results[rounds.start : rounds.end]
-    return bool(np.all(rounds.listing.base[results] >= 0))
+    here = slice(rounds.start, rounds.end)
+    if np.any(rounds.listing.guarded[here]):
+        return False
+    return bool(np.all(rounds.listing.base[rounds.listing.results[here]] >= 0))

@@ -17,7 +17,10 @@ from ..kinds import mul0
 from ..primitives import arithmetic, index, shape
 from ..program import Atom, Equation, Literal, Program, Var
 from ..transforms.simplify import eliminate_dead_code, simplify
+from . import complex_arrays, complex_loops
+from .complexes import has_complex, split
 from .reroll import reroll
+from .strips import stripped
 
 __all__ = ["rewritten"]
 
@@ -26,9 +29,11 @@ def rewritten(program: Program) -> Program:
     """The Program, simplified and in the compiler's preferred form.
 
     Loops that were written out are rolled up first: what simplifying does to the first and the last
-    rounds would make them look unlike the others.
+    rounds would make them look unlike the others. Of complex numbers only their parts are left.
     """
-    return _better(simplify(reroll(program)))
+    made = simplify(reroll(program))
+    made = simplify(split(made)) if has_complex(made) else made
+    return _better(simplify(stripped(made)))
 
 
 def _better(program: Program) -> Program:
@@ -121,3 +126,6 @@ def _tame(atom: Atom) -> bool:
         return False
     value = np.asarray(atom.value)
     return bool(np.all(np.isfinite(value) & (value != 0)))
+
+
+_ = complex_arrays, complex_loops

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..control.memory import interned
 from ..control.scan import scan_primitive
-from ..kinds import Elementwise
+from ..kinds import Elementwise, Linear
 from ..primitive import Primitive, promote
 from ..primitives import arithmetic, index, shape
 from ..program import Atom, Equation, Literal, Program, Type, Var, freeze
@@ -91,7 +91,8 @@ class Loop:
     @property
     def runs(self) -> bool:
         """Whether there is anything to be computed, and not only read."""
-        return bool(self.ys or self.single or self.chains)
+        guarded = np.any(self.listing.guarded[self.rounds.start : self.rounds.end])
+        return bool(self.ys or self.single or self.chains or guarded)
 
     @property
     def pays(self) -> bool:
@@ -113,7 +114,7 @@ class Loop:
         relations = self.rounds.relations[row]
         numbers = self._numbers(row)
         moving = [i for i in range(numbers.shape[1]) if np.any(numbers[:, i] != numbers[0, i])]
-        if not moving and all(map(self._unmoved, relations)):
+        if not moving and all(map(self._unmoved, relations)) and self._may_come_first(row):
             self.hoisted.append(self.rounds.start + row)
             for slot, var in enumerate(equation.outputs):
                 self.results[row, slot] = self._const(var, lambda writer, var=var: var, var.type)
@@ -133,6 +134,17 @@ class Loop:
         outputs = tuple(Var(var.type) for var in equation.outputs)
         self.equations.append(Equation(primitive, tuple(inputs), params, outputs))
         self.results.update(((row, slot), var) for slot, var in enumerate(outputs))
+
+    def _may_come_first(self, row: int) -> bool:
+        """Whether a row that is the same in all rounds may stand before them.
+
+        What could raise, warn or run forever may not pass the guards that it stood behind.
+        """
+        start = self.rounds.start
+        if self.listing.guarded[start + row]:
+            return False
+        harmless = isinstance(self.listing.equations[start + row].primitive, (Elementwise, Linear))
+        return harmless or not np.any(self.listing.guarded[start : start + row])
 
     def _unmoved(self, relation: Relation) -> bool:
         if relation.kind == "local":

@@ -5,7 +5,7 @@ tables of ``floats`` and ``integers``, which by default is the primitive's own; 
 simpler primitives, which is recorded once for each combination of dtypes. Operands are converted to
 the dtypes in which NumPy's loop computes.
 
-Known to be weak: float16 and complex numbers have no code.
+Known to be weak: float16 has no code. Complex numbers are their parts here, see ``complexes``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..kinds import Elementwise
-from ..primitive import Operand, Primitive, Rule, operand_type, promote, promotion
+from ..primitive import Operand, Primitive, Rule, promote, promotion
 from ..primitives import arithmetic, logic, shape
 from ..program import Equation, Literal, Type, Var
 from ..recorder import record
@@ -42,7 +42,9 @@ _TABLES: Mapping[str, Mapping[str, Callable[..., str]]] = {
 def operand_dtypes(equation: Equation) -> tuple[DType, ...]:
     """The dtypes of the operands; of a Python number the one that it has among the others."""
     primitive, operands = equation.primitive, equation.inputs
-    dtypes = [operand_type(operand).dtype for operand in operands]
+    dtypes = [operand.type.dtype for operand in operands]
+    if not any(isinstance(operand, Literal) for operand in operands):
+        return tuple(dtypes)
     weak = [isinstance(promotion(operand), type) for operand in operands]
     if not any(weak):
         return tuple(dtypes)
@@ -115,8 +117,7 @@ def _recipe(
     if any(not is_compiled(dtype) for dtype in (*dtypes, out)):
         return None
     if primitive in _PARTS:
-        plain = dtypes == (out,) and out.kind != "b"  # np.conjugate makes integers of those
-        return _Recipe(dtypes, _PARTS[primitive]) if plain else None
+        return _Recipe(dtypes, _PARTS[primitive]) if dtypes == (out,) else None
     if primitive is shape.convert:
         return _Recipe((out,), _same)
     if primitive is logic.select:

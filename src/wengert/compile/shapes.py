@@ -24,7 +24,10 @@ __all__ = [
     "SHORT",
     "aligned",
     "full",
+    "groups",
+    "index_axes",
     "is_elementwise",
+    "lengths_of",
     "native",
     "own_need",
     "passed_need",
@@ -78,6 +81,44 @@ def full(item: Any) -> bool:
 def static_index(equation: Equation) -> bool:
     """Whether an index holds no arrays."""
     return ARRAY not in [item for item in equation.params["index"] if isinstance(item, str)]
+
+
+def lengths_of(equation: Equation) -> dict[str, int]:
+    """The length of the axis behind each letter of an einsum."""
+    found: dict[str, int] = {}
+    for label, atom in zip(equation.params["labels"], equation.inputs, strict=True):
+        found.update(zip(label, atom.type.shape, strict=True))
+    return found
+
+
+def groups(out: Sequence[int], source: Sequence[int]) -> list[tuple[range, range]]:
+    """The axes of two shapes of as many elements, in groups that hold the same places."""
+    found: list[tuple[range, range]] = []
+    i = j = 0
+    while i < len(out) or j < len(source):
+        first, start = i, j
+        m = out[i] if i < len(out) else 1
+        n = source[j] if j < len(source) else 1
+        i, j = i + 1, j + 1
+        while m != n:
+            if m < n:
+                m *= out[i]
+                i += 1
+            else:
+                n *= source[j]
+                j += 1
+        found.append((range(first, min(i, len(out))), range(start, min(j, len(source)))))
+    return found
+
+
+def index_axes(items: Sequence[Any], arrays: Sequence[Atom]) -> tuple[int, int]:
+    """The first axis of ``x[items]`` that its index arrays make, and how many they make."""
+    width = max(len(array.type.shape) for array in arrays)
+    by_number = [i for i, item in enumerate(items) if isinstance(item, (str, int))]
+    first, last = by_number[0], by_number[-1]
+    if last - first + 1 != len(by_number):
+        return 0, width  # of places that are apart, the axes that they choose come first
+    return sum(1 for item in items[:first] if item is None or isinstance(item, slice)), width
 
 
 def _aligned_slice(items: Sequence[Any], k: int) -> bool:

@@ -17,12 +17,11 @@ from ..primitives import sorting
 from ..program import Equation
 from . import sorts
 from .control import is_number
-from .elements import Scope, Stored, converted
+from .elements import Scope, converted
 from .emit import Code, Index, Place, constant, is_compiled, register
-from .kernels import fill
 from .lower import Lowering, Targets, call_out, step
-from .matrices import Places
-from .steps import loops
+from .nests import Places, fill, loops
+from .views import Stored
 
 __all__: list[str] = []
 
@@ -250,7 +249,7 @@ def _sort(lowering: Lowering, scope: Scope, equation: Equation, targets: Targets
 
             sort.row(lambda i: scope.element(x, at(i)), write)
 
-        loops(lowering, (*lengths[:axis], *lengths[axis + 1 :]), row, parallel=False)
+        loops(code, (*lengths[:axis], *lengths[axis + 1 :]), row, parallel=False)
         sort.finish()
     scope.stored[out] = target
     lowering.report.note(equation, "loop", domain=lengths)
@@ -286,9 +285,9 @@ def _search(lowering: Lowering, scope: Scope, equation: Equation, targets: Targe
         code.store(target.buffer, code.flat(places, target.strides) + target.offset, place)
 
     if not length:
-        fill(scope, target, "0")
+        fill(code, target, "0")
     else:
-        loops(lowering, v.type.shape, body, parallel=True)
+        loops(code, v.type.shape, body, parallel=True)
     if is_number(out.type):
         scope.registers[out] = lowering.read(target.buffer, target.offset)
     else:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,80 +11,54 @@ import numpy as np
 from ..primitive import Primitive
 from ..primitives import index, reduce, shape
 from ..primitives.guard import guard
-from ..program import Atom, Equation, Literal, Var
+from ..program import Atom, Equation, Literal
 from .combine import combine, identity
-from .elements import (
-    Scope,
-    Stored,
-    converted,
-    gather_places,
-    gathers,
-    operand_places_of,
-    source_places,
-)
-from .emit import INTERLEAVE, Place, constant, register
-from .kernels import fill
+from .elements import Scope, converted, gather_places
+from .emit import INTERLEAVE, Place, memory, register
 from .lower import Lowering, Targets, call_out, step
+from .nests import Places, loops
+from .places import operand_places, source_places
+from .shapes import SHORT
+from .virtual import gathers
 
 __all__: list[str] = []
-
-Places = tuple[Place, ...]
-
-
-def loops(
-    lowering: Lowering,
-    lengths: Sequence[int],
-    body: Callable[[Places], None],
-    *,
-    parallel: bool,
-    tail: int = 0,
-) -> None:
-    """Write ``body`` for each place of an array of these lengths.
-
-    The last ``tail`` axes are written out, and further ones if they are very short.
-    """
-    if not math.prod(lengths):
-        return
-    split = len(lengths) - tail
-    while split and math.prod(lengths[split - 1 :]) <= 4:
-        split -= 1
-
-    def level(axis: int, places: Places) -> None:
-        if axis == split:
-            for last in itertools.product(*(range(n) for n in lengths[split:])):
-                body((*places, *last))
-        elif lengths[axis] == 1:
-            level(axis + 1, (*places, 0))
-        else:
-            inner = parallel and axis == split - 1
-            with lowering.code.loop(lengths[axis], parallel=inner) as i:
-                level(axis + 1, (*places, i))
-
-    level(0, ())
-
 
 # -- guards ----------------------------------------------------------------------------------------
 
 
 @step(guard)
 def _guard(lowering: Lowering, scope: Scope, equation: Equation, targets: Targets) -> None:
-    code = lowering.code
-    (x,) = equation.inputs
-    expected = equation.params["expected"]
-    dtype = x.type.dtype
-    kind = register(dtype)
+    x, expected = equation.inputs
     lowering.guards += 1
     if x.type.shape:
-        differs = _differs(lowering, scope, x, np.asarray(expected))
+        differs = _differs(lowering, scope, x, expected)
     else:
         value = scope.element(x, ())
-        wanted = constant(expected, dtype)
-        differs = _unequal(lowering, value, wanted, dtype)
-        slot = lowering.pointer_of_slot()
-        stored = code.cast("zext", "i1", value, "i8") if dtype.kind == "b" else value
-        code.statement(f"store {'i8' if dtype.kind == 'b' else kind} {stored}, ptr {slot}")
-    lowering.leave_if(differs, lowering.guards)
-    lowering.report.note(equation, "guard", str(lowering.guards))
+        differs = _unequal(lowering, value, scope.element(expected, ()), x.type.dtype)
+    number = lowering.code.plus(lowering.passed, lowering.guards)
+    lowering.leave_if(differs, number, _told(lowering, scope, x))
+    each = "" if isinstance(number, int) else " of each step"
+    lowering.report.note(equation, "guard", f"{lowering.guards}{each}")
+
+
+def _told(lowering: Lowering, scope: Scope, x: Atom) -> list[str]:
+    """The lines that store the value of a guard, a number or the two parts of one, for the caller.
+
+    Other arrays are found by evaluating the Program.
+    """
+    code, dtype = lowering.code, x.type.dtype
+    if x.type.shape not in ((), (2,)):
+        return []
+    lines: list[str] = []
+    for number, places in enumerate(np.ndindex(x.type.shape)):
+        value = scope.element(x, places)
+        if dtype.kind == "b":
+            value = code.cast("zext", "i1", value, "i8")
+        place = f"%{code.fresh('t')}"
+        offset = number * dtype.itemsize
+        lines.append(f"{place} = getelementptr i8, ptr {lowering.pointer_of_slot()}, i64 {offset}")
+        lines.append(f"store {memory(dtype)} {value}, ptr {place}")
+    return lines
 
 
 def _unequal(lowering: Lowering, x: str, y: str, dtype: np.dtype[Any]) -> str:
@@ -99,21 +72,18 @@ def _unequal(lowering: Lowering, x: str, y: str, dtype: np.dtype[Any]) -> str:
     return code.op(f"icmp ne {kind}", x, y)
 
 
-def _differs(lowering: Lowering, scope: Scope, x: Atom, expected: np.ndarray[Any, Any]) -> str:
+def _differs(lowering: Lowering, scope: Scope, x: Atom, expected: Atom) -> str:
     code = lowering.code
     slot = code.slot("i1")
     code.statement(f"store i1 false, ptr {slot}")
-    wanted = Literal(expected)
-    lowering.keep(wanted)
-    stored = lowering.constant(wanted)
 
     def body(places: Places) -> None:
         before = code.here(f"load i1, ptr {slot}")
-        other = scope.load(stored, places)
+        other = scope.element(expected, places)
         one = _unequal(lowering, scope.element(x, places), other, x.type.dtype)
         code.statement(f"store i1 {code.op('or i1', before, one)}, ptr {slot}")
 
-    loops(lowering, x.type.shape, body, parallel=True)
+    loops(code, x.type.shape, body, parallel=True)
     return code.here(f"load i1, ptr {slot}")
 
 
@@ -152,55 +122,26 @@ def _write(lowering: Lowering, scope: Scope, equation: Equation, targets: Target
     target = lowering.in_place(scope, equation, x, targets, single=single)
     fresh = target is None
     if target is None:
-        target = targets.of(out)
-        _begin(lowering, scope, x, target)
+        target = targets.place(out)
+        lowering.put(scope, x, target)
 
     def body(places: Places) -> None:
-        value = scope.element(part, operand_places_of(part, chosen, places))
+        value = scope.element(part, operand_places(part.type.shape, chosen, places))
         value = converted(code, value, part.type.dtype, dtype)
         if arrays:
             at = gather_places(scope, equation, arrays, lengths, places)
         else:
-            at, _ = source_places(code, items, lengths, places)
+            at = source_places(code, items, lengths, places)
         place = code.flat(at, target.strides) + target.offset
         if equation.primitive is index.scatter_add:
             before = lowering.read(target.buffer, place)
             value = combine("sum", code, before, value, dtype)
         code.store(target.buffer, place, value)
 
-    loops(lowering, chosen, body, parallel=not arrays, tail=_tail(scope, part))
+    loops(code, chosen, body, parallel=not arrays, tail=scope.tail(part))
     scope.stored[out] = target
     over = lengths if fresh else chosen
     lowering.report.note(equation, "loop" if math.prod(over) > 4 else "store", domain=over)
-
-
-def _begin(lowering: Lowering, scope: Scope, x: Atom, target: Stored) -> None:
-    """Put x into the memory where a part of it is then written."""
-    code = lowering.code
-    value = x.value if isinstance(x, Literal) else None
-    if (
-        value is not None
-        and np.asarray(value).size
-        and not np.any(value)
-        and not np.any(np.signbit(value))
-    ):
-        fill(scope, target, constant(0, target.buffer.dtype))
-        return
-    found = scope.where(x)
-    if found is not None and found.buffer.dtype == target.buffer.dtype:
-        lowering.copy(found, target)
-        return
-
-    def body(places: Places) -> None:
-        element = converted(code, scope.element(x, places), x.type.dtype, target.buffer.dtype)
-        code.store(target.buffer, code.flat(places, target.strides) + target.offset, element)
-
-    loops(lowering, x.type.shape, body, parallel=True, tail=_tail(scope, x))
-
-
-def _tail(scope: Scope, atom: Atom) -> int:
-    """How many trailing axes of a value have to be written out."""
-    return scope.plan.tails.get(atom, 0) if isinstance(atom, Var) else 0
 
 
 def _indexed_lengths(equation: Equation) -> list[int]:
@@ -241,37 +182,27 @@ def check_index(lowering: Lowering, scope: Scope, array: Atom, length: int) -> N
         bad = code.op("or i1", before, code.op("or i1", low, high))
         code.statement(f"store i1 {bad}, ptr {slot}")
 
-    loops(lowering, array.type.shape, body, parallel=True)
+    loops(code, array.type.shape, body, parallel=True)
     lowering.leave_if(code.here(f"load i1, ptr {slot}"), -3)
 
 
 @step(shape.concatenate)
 def _concatenate(lowering: Lowering, scope: Scope, equation: Equation, targets: Targets) -> None:
-    code = lowering.code
+    """Each part goes to its place, if it was not computed there."""
     out = equation.outputs[0]
     axis = equation.params["axis"]
-    target = targets.of(out)
+    target = targets.place(out)
     start = 0
     for atom in equation.inputs:
-        first = start
-
-        def body(places: Places, atom: Atom = atom, first: int = first) -> None:
-            value = converted(code, scope.element(atom, places), atom.type.dtype, out.type.dtype)
-            at = (*places[:axis], places[axis] + first, *places[axis + 1 :])
-            code.store(target.buffer, code.flat(at, target.strides) + target.offset, value)
-
-        if not _there(scope, atom, targets):
-            loops(lowering, atom.type.shape, body, parallel=True)
-        start += atom.type.shape[axis]
+        length = atom.type.shape[axis]
+        part = target.at(target.layout.part(axis, start, length))
+        found = scope.where(atom)
+        if found is None or not found.same(part):
+            put = lowering.write_out if atom.type.size <= SHORT else lowering.put
+            put(scope, atom, part)
+        start += length
     scope.stored[out] = target
     lowering.report.note(equation, "loop")
-
-
-def _there(scope: Scope, atom: Atom, targets: Targets) -> bool:
-    """Whether a part of a concatenation has been computed where it belongs."""
-    if not isinstance(atom, Var) or atom not in targets.within:
-        return False
-    return scope.stored.get(atom) is targets.given.get(atom)
 
 
 # -- running sums ----------------------------------------------------------------------------------
@@ -292,7 +223,7 @@ def _running(lowering: Lowering, scope: Scope, equation: Equation, targets: Targ
     axis = equation.params["axis"]
     backwards = equation.params.get("reverse", False)
     kind, dtype = _RUNNING[equation.primitive], out.type.dtype
-    target = targets.of(out)
+    target = targets.place(out)
     length = x.type.shape[axis]
     slot = code.slot(register(dtype))
     rest = (*x.type.shape[:axis], *x.type.shape[axis + 1 :])
@@ -311,7 +242,7 @@ def _running(lowering: Lowering, scope: Scope, equation: Equation, targets: Targ
             code.store(target.buffer, code.flat(at, target.strides) + target.offset, value)
 
     if out.type.size:
-        loops(lowering, rest, row, parallel=False)
+        loops(code, rest, row, parallel=False)
     scope.stored[out] = target
     lowering.report.note(equation, "loop", domain=x.type.shape)
 
@@ -328,7 +259,7 @@ def _place(lowering: Lowering, scope: Scope, equation: Equation, targets: Target
     (axis,) = equation.params["axes"]
     kind = "max" if equation.primitive is reduce.argmax else "min"
     dtype = x.type.dtype
-    target = targets.of(out) if out.type.shape else None
+    target = targets.place(out) if out.type.shape else None
     type = register(dtype)
     best, found = code.slot(type if dtype.kind != "b" else "i8"), code.slot("i64")
     if dtype.kind == "b":
@@ -372,7 +303,7 @@ def _place(lowering: Lowering, scope: Scope, equation: Equation, targets: Target
         else:
             code.store(target.buffer, code.flat(places, target.strides) + target.offset, place)
 
-    loops(lowering, (*x.type.shape[:axis], *x.type.shape[axis + 1 :]), row, parallel=False)
+    loops(code, (*x.type.shape[:axis], *x.type.shape[axis + 1 :]), row, parallel=False)
     if target is not None:
         scope.stored[out] = target
     lowering.report.note(equation, "loop", domain=x.type.shape)

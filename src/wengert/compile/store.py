@@ -22,11 +22,11 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from . import blas
 from .machine import compile_object, host
@@ -46,15 +46,25 @@ LIMIT: Final = 512 << 20
 
 def key(*parts: str | bytes) -> str:
     """The name of what is compiled from these parts on this machine, by this version."""
-    digest = hashlib.sha256()
-    for part in (*_environment(), *parts):
-        data = part.encode() if isinstance(part, str) else part
-        digest.update(len(data).to_bytes(8, "little"))
-        digest.update(data)
+    digest = _digest_of_environment().copy()
+    _feed(digest, parts)
     return digest.hexdigest()
 
 
+def _feed(digest: Any, parts: Iterable[str | bytes]) -> None:
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
+
+
 @cache
+def _digest_of_environment() -> Any:
+    digest = hashlib.sha256()
+    _feed(digest, _environment())
+    return digest
+
+
 def _environment() -> tuple[str, ...]:
     """What compiled code depends on, besides what is compiled."""
     machine = host()
@@ -69,6 +79,7 @@ def _environment() -> tuple[str, ...]:
     )
 
 
+@cache
 def _package() -> str:
     """The state of this package's files: every version, and every change to one, has its own."""
     root = str(Path(__file__).parents[1])
@@ -88,6 +99,10 @@ def _sources(folder: str) -> Iterator[tuple[str, int, int]]:
                 yield each.path, found.st_size, found.st_mtime_ns
             elif each.is_dir():
                 yield from _sources(each.path)
+
+
+# Now: a process whose package is replaced while it runs still compiles with the old one.
+_package()
 
 
 class Store:
@@ -114,11 +129,11 @@ class Store:
         """What was put under a name, or None."""
         if self.folder is None:
             return None
-        path = self.folder / f"{name}{_SUFFIX}"
+        path = f"{self.folder}{os.sep}{name}{_SUFFIX}"
         try:
-            with path.open("rb") as file:
+            with open(path, "rb", buffering=0) as file:
                 # A stranger's file can only be from a time when the folder was open to others.
-                if os.name != "nt" and os.fstat(file.fileno()).st_uid != os.geteuid():
+                if os.name != "nt" and not _private(os.fstat(file.fileno())):
                     return None
                 data = file.read()
         except OSError:
@@ -126,7 +141,7 @@ class Store:
         content = data[_HEADER:]
         if data[:_HEADER] != _header(content):
             with suppress(OSError):
-                path.unlink()
+                os.unlink(path)
             return None
         with suppress(OSError):
             os.utime(path)
@@ -249,6 +264,11 @@ def _make(folder: Path) -> None:
         if not each.exists():
             with suppress(FileExistsError):
                 each.mkdir(mode=0o700)
+
+
+def _private(found: os.stat_result) -> bool:
+    """Whether something belongs to the user, and nobody else can write to it."""
+    return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _fault(folder: Path) -> str | None:

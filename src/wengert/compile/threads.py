@@ -28,13 +28,13 @@ import ctypes
 import os
 import platform
 import signal
-import threading
 import warnings
 from functools import cache
 from typing import Any
 
 import numpy as np
 
+from ..forks import compiling, lock
 from .machine import Library, link
 from .store import store
 
@@ -50,40 +50,44 @@ _UNBOUND = 1 << 30
 _wanted: int | None = None
 """What ``set_num_threads`` was given."""
 
-_lock = threading.RLock()
-"""Held while the code is made, and told a number. A fork waits for it."""
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
-    )
+_telling = lock()
+"""Held while the code is told a number."""
 
 
 # -- how many --------------------------------------------------------------------------------------
 
 
 def set_num_threads(number: int | None) -> None:
-    """Set how many threads compiled loops may use, in this process; None for as many as at first.
+    """Set how many threads large compiled loops may use, in this process; results do not change.
+
+    None is for as many as at first: what the environment variable ``WENGERT_NUM_THREADS`` says, or
+    one for each CPU that this process may use, and no more than NumPy's BLAS takes. A number that
+    was asked for holds until BLAS is given fewer threads than it had at first.
 
     Raises ``ValueError`` for less than one.
 
     Example:
-        >>> from wengert.compile.threads import get_num_threads, set_num_threads
-        >>> set_num_threads(1)
-        >>> get_num_threads()
+        >>> import wengert as wg
+        >>> wg.set_num_threads(1)
+        >>> wg.get_num_threads()
         1
-        >>> set_num_threads(None)
+        >>> wg.set_num_threads(None)
     """
     global _wanted  # noqa: PLW0603 - a setting of the process
     if number is not None and number < 1:
         raise ValueError(f"compiled loops need at least one thread, not {number}")
-    with _lock:
-        _wanted = number
-        _tell()
+    _wanted = number
+    _tell()
 
 
 def get_num_threads() -> int:
-    """How many threads a large compiled loop uses now."""
+    """How many threads a large compiled loop uses now: as set, and as NumPy's BLAS is limited.
+
+    Example:
+        >>> import wengert as wg
+        >>> wg.get_num_threads() >= 1
+        True
+    """
     number, bound = _asked()
     blas = _blas()
     given = int(blas()) if blas is not None else _UNBOUND
@@ -153,11 +157,11 @@ def _blas_at_first() -> int:
 
 
 def _tell() -> None:
-    """Tell the code in which the number of threads is needed."""
-    if _pool.cache_info().currsize:
-        pool = _pool()
-        for name, value in zip(("limit", "bound"), _asked(), strict=True):
-            ctypes.c_int32.from_address(pool[name]).value = value
+    """Tell the code, where there is some already, how many threads are wanted."""
+    with _telling:
+        for pool in _pools:
+            for name, value in zip(("limit", "bound"), _asked(), strict=True):
+                ctypes.c_int32.from_address(pool[name]).value = value
 
 
 # -- the code --------------------------------------------------------------------------------------
@@ -168,7 +172,7 @@ def address() -> int:
 
     ``part`` is a function ``void (void *environment, int64 start, int64 stop)``.
     """
-    with _lock:
+    with compiling:
         pool = _pool()
         _tell()
         return pool["wengert_parallel"]
@@ -335,17 +339,26 @@ define void @renew() {
   ret void
 }
 
+; Wait, under the mutex, until a number is zero, or until it is not, and give it.
+define internal i32 @await(ptr %number, i1 %zero, ptr %changed) {
+  br label %look
+look:
+  %found = load i32, ptr %number
+  %none = icmp eq i32 %found, 0
+  %right = icmp eq i1 %none, %zero
+  br i1 %right, label %end, label %sleep
+sleep:
+  call i32 @pthread_cond_wait(ptr %changed, ptr @mutex)
+  br label %look
+end:
+  ret i32 %found
+}
+
 define internal ptr @helper(ptr %none) {
   call i32 @pthread_mutex_lock(ptr @mutex)
   br label %look
 look:
-  %seats = load i32, ptr @seats
-  %free = icmp sgt i32 %seats, 0
-  br i1 %free, label %take, label %sleep
-sleep:
-  call i32 @pthread_cond_wait(ptr @wake, ptr @mutex)
-  br label %look
-take:
+  %seats = call i32 @await(ptr @seats, i1 false, ptr @wake)
   %fewer = add i32 %seats, -1
   store i32 %fewer, ptr @seats
   %before = load i32, ptr @running
@@ -438,15 +451,7 @@ on:
   br i1 %patient, label %spin, label %lock
 lock:
   call i32 @pthread_mutex_lock(ptr @mutex)
-  br label %look
-look:
-  %left = load i32, ptr @running
-  %none = icmp eq i32 %left, 0
-  br i1 %none, label %unlock, label %wait
-wait:
-  call i32 @pthread_cond_wait(ptr @idle, ptr @mutex)
-  br label %look
-unlock:
+  call i32 @await(ptr @running, i1 true, ptr @idle)
   call i32 @pthread_mutex_unlock(ptr @mutex)
   br label %end
 end:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 from ..control.scan import scan_primitive
-from ..primitives import contract, index, linalg, shape, sorting, spectra
+from ..primitives import contract, determinants, index, linalg, shape, sorting, spectra
 from ..program import Equation, Program
 
 __all__ = ["operations"]
 
 _MATRICES = {
-    *(linalg.solve, linalg.inv, linalg.det, linalg.slogdet, linalg.cholesky, linalg.qr),
-    *(linalg.cofactor, linalg.cofactor_tangent, linalg.pinv, linalg.matrix_rank),
+    *(linalg.solve, linalg.inv, linalg.cholesky, linalg.qr, linalg.pinv, linalg.matrix_rank),
+    *(determinants.det, determinants.slogdet, determinants.cofactor, determinants.cofactor_tangent),
     *(spectra.eigh, spectra.eigvalsh, spectra.eig, spectra.svd, spectra.svdvals),
 }
 """Operations of which each element takes about as many as a matrix has rows."""

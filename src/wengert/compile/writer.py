@@ -179,7 +179,7 @@ def _needed(equations: Sequence[Equation], outputs: Sequence[Atom]) -> tuple[Equ
     read: set[Atom] = set(outputs)
     kept: list[Equation] = []
     for equation in reversed(equations):
-        if equation.primitive.effect or not read.isdisjoint(equation.outputs):
+        if equation.guards or not read.isdisjoint(equation.outputs):
             kept.append(equation)
             read.update(equation.inputs)
     return tuple(kept[::-1])

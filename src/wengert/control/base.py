@@ -8,9 +8,9 @@ from typing import Any
 from ..kinds import Nonlinear
 from ..primitive import Operand, Params, operand_type
 from ..program import Array, Program, Type
-from .programs import Flags, reached
+from .programs import Flags, needed, reached
 
-__all__ = ["Control", "check_types", "fixpoint", "flagged", "text_of"]
+__all__ = ["Control", "check_types", "fixpoint", "flagged", "live", "text_of"]
 
 
 class Control(Nonlinear):
@@ -67,6 +67,22 @@ def fixpoint(
         new = tuple(a or b for a, b in zip(now, found[: len(now)], strict=True))
         if new == now:
             return now, tuple(found[len(now) :])
+        now = new
+
+
+def live(
+    program: Program, carries: Sequence[bool], others: Sequence[bool], consts: int
+) -> tuple[Flags, Flags]:
+    """Which carries of a loop with this body the flagged ones depend on, after any step.
+
+    Also which inputs of the body those and the flagged ``others`` of its outputs need.
+    """
+    now = tuple(carries)
+    while True:
+        read = needed(program, (*now, *others))
+        new = tuple(a or b for a, b in zip(now, read[consts : consts + len(now)], strict=True))
+        if new == now:
+            return now, read
         now = new
 
 

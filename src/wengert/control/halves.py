@@ -14,6 +14,7 @@ from typing import Literal as OneOf
 
 import numpy as np
 
+from ..primitive import Params, Primitive
 from ..primitives import arithmetic, shape
 from ..primitives.index import scatter_add
 from ..program import Atom, Equation, Literal, Program, Var
@@ -153,8 +154,10 @@ def without(program: Program, zero: Flags) -> tuple[Program, Flags]:
             if not linear.intersection(inputs):
                 nought.update(equation.outputs)
                 continue
-            if equation.primitive is arithmetic.add:
-                (rest,) = [atom for atom in inputs if atom not in nought]
+            if equation.primitive is arithmetic.add or (
+                equation.primitive is scatter_add and inputs[1] in nought
+            ):
+                rest = inputs[1] if inputs[0] in nought else inputs[0]
                 if rest.type == equation.outputs[0].type:
                     same[equation.outputs[0]] = rest
                     continue
@@ -172,8 +175,8 @@ def without(program: Program, zero: Flags) -> tuple[Program, Flags]:
 def accumulating(program: Program, count: int) -> Program:
     """The Program with its first ``count`` outputs added to as many inputs more, its last ones.
 
-    A part that was scattered into zeros is scattered into the total, so that adding up the
-    cotangents of single elements takes no time for the others.
+    A part that was scattered into zeros, or into other such parts, is scattered into the total, so
+    that adding up the cotangents of single elements takes no time for the others.
     """
     makers = {var: e for e in program.equations for var in e.outputs}
     uses = [atom for e in program.equations for atom in e.inputs] + list(program.outputs)
@@ -181,14 +184,9 @@ def accumulating(program: Program, count: int) -> Program:
     equations = list(program.equations)
     totals = [Var(atom.type) for atom in program.outputs[:count]]
 
-    def add(total: Atom, term: Atom) -> Atom:
-        maker = makers.get(term) if isinstance(term, Var) and term in once else None
-        result = Var(term.type)
-        if maker is not None and _starts_from_zero(maker, makers):
-            inputs = (total, *maker.inputs[1:])
-            equations.append(Equation(scatter_add, inputs, maker.params, (result,)))
-        else:
-            equations.append(Equation(arithmetic.add, (total, term), {}, (result,)))
+    def add(primitive: Primitive, total: Atom, operands: Sequence[Atom], params: Params) -> Atom:
+        result = Var(total.type)
+        equations.append(Equation(primitive, (total, *operands), params, (result,)))
         return result
 
     sums: list[Atom] = []
@@ -200,8 +198,12 @@ def accumulating(program: Program, count: int) -> Program:
             maker = makers.get(term) if isinstance(term, Var) and term in once else None
             if maker is not None and maker.primitive is arithmetic.add and _alike(maker):
                 terms.extend(maker.inputs)
+            elif maker is not None and maker.primitive is scatter_add:
+                base, *part = maker.inputs
+                total = add(scatter_add, total, part, maker.params)
+                terms.extend(() if _is_zero(base, makers) else (base,))
             else:
-                total = add(total, term)
+                total = add(arithmetic.add, total, (term,), {})
         sums.append(total)
     return _alone((*program.inputs, *totals), equations, [*sums, *program.outputs[count:]])
 
@@ -210,12 +212,9 @@ def _alike(equation: Equation) -> bool:
     return all(atom.type == equation.outputs[0].type for atom in equation.inputs)
 
 
-def _starts_from_zero(equation: Equation, makers: Mapping[Var, Equation]) -> bool:
-    """Whether something is scattered into zeros."""
-    if equation.primitive is not scatter_add:
-        return False
-    start = equation.inputs[0]
-    maker = makers.get(start) if isinstance(start, Var) else None
+def _is_zero(atom: Atom, makers: Mapping[Var, Equation]) -> bool:
+    """Whether an atom is an array of zeros."""
+    maker = makers.get(atom) if isinstance(atom, Var) else None
     if maker is not None and maker.primitive is shape.broadcast:
-        (start,) = maker.inputs
-    return isinstance(start, Literal) and not np.any(start.value)
+        (atom,) = maker.inputs
+    return isinstance(atom, Literal) and not np.any(atom.value)

@@ -8,11 +8,11 @@ when there are many.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from ..forks import lock
 from ..program import Program
 
 __all__ = ["interned", "remembered"]
@@ -24,7 +24,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-_lock = threading.Lock()
+_lock = lock()
 _known: dict[Program, Program] = {}
 
 

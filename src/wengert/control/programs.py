@@ -23,7 +23,9 @@ from .memory import interned, remembered
 
 __all__ = [
     "Flags",
+    "all_in_front",
     "batched_program",
+    "completed",
     "fitted",
     "in_front",
     "in_groups",
@@ -39,6 +41,7 @@ __all__ = [
     "substituted",
     "take",
     "with_constants",
+    "with_tangents",
 ]
 
 Flags = tuple[bool, ...]
@@ -105,11 +108,15 @@ def rearranged(program: Program, inputs: Sequence[int], outputs: Sequence[int]) 
     )
 
 
-def in_groups(sizes: Sequence[int], tangents: Sequence[int]) -> list[int]:
-    """Places of groups of values that are followed by groups of tangents, each behind its group."""
-    start, late = 0, sum(sizes)
+def in_groups(groups: Sequence[Sequence[bool]]) -> list[int]:
+    """Places of groups of values, those flagged with tangents that follow all of the values.
+
+    The tangents of each group are behind it.
+    """
+    start, late = 0, sum(map(len, groups))
     order: list[int] = []
-    for size, number in zip(sizes, tangents, strict=True):
+    for group in groups:
+        size, number = len(group), sum(group)
         order += [*range(start, start + size), *range(late, late + number)]
         start, late = start + size, late + number
     return order
@@ -160,6 +167,24 @@ def pushforward(program: Program, active: Flags, wanted: Flags) -> Program:
 
     types = program.input_types
     return recorded(pushed, [*types, *take(types, active)])
+
+
+def with_tangents(
+    program: Program, active: Sequence[Sequence[bool]], wanted: Sequence[Sequence[bool]]
+) -> Program:
+    """The ``pushforward`` for groups of inputs and of outputs, the tangents behind each group."""
+    flags = (tuple(flag for group in groups for flag in group) for groups in (active, wanted))
+    return interned(rearranged(pushforward(program, *flags), in_groups(active), in_groups(wanted)))
+
+
+def completed(
+    values: Sequence[Array], tangents: Sequence[Array | None], active: Sequence[bool]
+) -> list[Array | None]:
+    """The tangents of the active values in the values' types, zero where there is none."""
+    return [
+        fitted(type.zeros() if dot is None else dot, type) if flag else None
+        for type, dot, flag in zip(map(Type.of, values), tangents, active, strict=True)
+    ]
 
 
 @remembered
@@ -227,6 +252,16 @@ def in_front(value: Array, size: int) -> Array:
     return shape.broadcast.bind(value, shape=(size, *np.shape(value)))
 
 
+def all_in_front(
+    values: Sequence[Array], size: int, batched: Sequence[bool], wanted: Sequence[bool]
+) -> list[Array]:
+    """The values, those wanted and not ``batched`` yet with the batch axis in front."""
+    return [
+        in_front(value, size) if now and not was else value
+        for value, was, now in zip(values, batched, wanted, strict=True)
+    ]
+
+
 # -- what is needed, and constants -----------------------------------------------------------------
 
 LARGE = 64
@@ -260,10 +295,10 @@ def lifted(program: Program) -> tuple[Program, list[Array]]:
 
 
 def needed(program: Program, wanted: Sequence[bool]) -> Flags:
-    """Which inputs the wanted outputs depend on."""
+    """Which inputs the wanted outputs, and the guards, depend on."""
     found: set[Atom] = set(take(program.outputs, wanted))
     for equation in reversed(program.equations):
-        if found.intersection(equation.outputs):
+        if equation.guards or found.intersection(equation.outputs):
             found.update(equation.inputs)
     return tuple(var in found for var in program.inputs)
 

@@ -1,7 +1,8 @@
 """Evaluating the same Program many times: as a Python function, made once.
 
 ``evaluate`` looks up each variable in a dictionary, which is dear in a loop of small operations.
-Here the equations become lines of a Python function, whose local variables are the Program's.
+Here the equations become lines of a Python function, whose local variables are the Program's. A
+body with guards is left to the ``Evaluator``, which knows their numbers.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..evaluate import last_uses
+from ..evaluate import Evaluator, last_uses
 from ..program import Array, Atom, Program, Var
 from .memory import remembered
 
@@ -23,6 +24,9 @@ _PLACE = str(Path(__file__).parent / "<program>")
 @remembered
 def runner(program: Program) -> Callable[..., tuple[Array, ...]]:
     """A function of plain values of the Program's inputs that returns a tuple of its outputs."""
+    if program.guards:
+        evaluator = Evaluator(program)
+        return lambda *values: tuple(evaluator.run(values))
     names = {var: f"v{i}" for i, var in enumerate(program.inputs)}
     scope: dict[str, Any] = {}
 

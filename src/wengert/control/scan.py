@@ -3,7 +3,8 @@
     scan(consts..., initial carries..., xs..., program, length, consts, carries, reverse)
 
 ``program`` takes the consts, the carries and one slice of each x (axis 0), and gives the new
-carries and a slice of each y. The results are the final carries and the stacked ys.
+carries and a slice of each y. The results are the final carries and the stacked ys. A step may hold
+guards; they are numbered in the order in which they are met.
 
 Its tangent is a scan of the body's pushforward. For the reverse mode the body's pullback is cut in
 two: a scan forward that stacks what the derivative needs, and a scan in the opposite direction
@@ -18,27 +19,28 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import GuardFailed
 from ..evaluate import evaluate
 from ..primitive import Operand, Params
 from ..program import Array, Equation, Program, Type
 from .adjoint import backward
-from .base import Control, check_types, fixpoint, flagged, text_of
+from .base import Control, check_types, fixpoint, flagged, live, text_of
 from .halves import Halves, halves
 from .memory import interned, remembered
 from .programs import (
     Flags,
+    all_in_front,
     batched_program,
+    completed,
     fitted,
     in_front,
     in_groups,
     lean,
-    needed,
-    pushforward,
-    rearranged,
     recorded,
     spread_out,
     take,
     with_constants,
+    with_tangents,
 )
 from .runner import runner
 from .switch import switch_primitive
@@ -56,8 +58,11 @@ def _evaluate(
         inputs[consts + carries :],
     )
     stacks = [np.empty((length, *t.shape), t.dtype) for t in program.output_types[carries:]]
-    for k in reversed(range(length)) if reverse else range(length):
-        found = run(*fixed, *carry, *[x[k] for x in xs])
+    for number, k in enumerate(reversed(range(length)) if reverse else range(length)):
+        try:
+            found = run(*fixed, *carry, *[x[k] for x in xs])
+        except GuardFailed as failure:
+            raise failure.behind(number * program.guards) from None
         carry = found[:carries]
         for stack, y in zip(stacks, found[carries:], strict=True):
             stack[k] = y
@@ -112,6 +117,9 @@ class Scan(Control):
     def programs(self, params: Params) -> Sequence[tuple[str, Program]]:
         return [("step", params["program"])]
 
+    def guards(self, params: Params) -> int:
+        return params["length"] * params["program"].guards
+
     def formula(self, operands: Sequence[str], params: Params) -> str:
         consts, loose = params["consts"], params["consts"] + params["carries"]
         groups = (operands[:consts], operands[consts:loose], operands[loose:])
@@ -141,10 +149,7 @@ class Scan(Control):
         flags = (*batched[:consts], *carried, *batched[loose:])
         wanted = (*carried, *(False,) * (len(program.outputs) - carries))
         body, done = batched_program(program, size, flags, wanted)
-        given = [
-            in_front(operand, size) if now and not was else operand
-            for operand, now, was in zip(operands[:loose], flags, batched, strict=False)
-        ]
+        given = all_in_front(operands[:loose], size, batched[:loose], flags[:loose])
         given += [
             np.moveaxis(x, 0, 1) if flag else x
             for x, flag in zip(operands[loose:], batched[loose:], strict=True)
@@ -169,23 +174,16 @@ class Scan(Control):
         active = flagged(tangents)
         carried, ys = fixpoint(program, active[:consts], active[consts:loose], active[loose:])
         flags = (*active[:consts], *carried, *active[loose:])
-        moving = (sum(active[:consts]), sum(carried), sum(active[loose:]))
-        order = in_groups((consts, carries, len(operands) - loose), moving)
-        results = in_groups((carries, len(ys)), (sum(carried), sum(ys)))
-        body = interned(rearranged(pushforward(program, flags, (*carried, *ys)), order, results))
-        full = [
-            fitted(Type.of(o).zeros() if t is None else t, Type.of(o))
-            for o, t in zip(take(operands, flags), take(tangents, flags), strict=True)
-        ]
-        given = [*operands, *full]
+        groups = (active[:consts], carried, active[loose:])
+        given = [*operands, *take(completed(operands, tangents, flags), flags)]
         changed = {
-            "program": body,
-            "consts": consts + moving[0],
-            "carries": carries + moving[1],
+            "program": with_tangents(program, groups, (carried, ys)),
+            "consts": consts + sum(active[:consts]),
+            "carries": carries + sum(carried),
         }
-        outputs = self.bind(*(given[i] for i in order), **{**params, **changed})
+        outputs = self.bind(*(given[i] for i in in_groups(groups)), **{**params, **changed})
         plain = [None] * len(outputs)
-        for place, output in zip(results, outputs, strict=True):
+        for place, output in zip(in_groups((carried, ys)), outputs, strict=True):
             plain[place] = output
         count = len(program.outputs)
         return plain[:count], spread_out(plain[count:], (*carried, *ys))
@@ -278,15 +276,8 @@ class Scan(Control):
 @remembered
 def _live(program: Program, used: Flags, consts: int, carries: int) -> tuple[Flags, Flags]:
     """The outputs of a step on which the used results depend, and the inputs those depend on."""
-    wanted = used
-    while True:
-        read = needed(program, wanted)
-        more = [a or b for a, b in zip(wanted, read[consts : consts + carries], strict=False)]
-        new = (*more, *wanted[carries:])
-        if new == wanted:
-            loose = consts + carries
-            return wanted, (*read[:consts], *wanted[:carries], *read[loose:])
-        wanted = new
+    carried, read = live(program, used[:carries], used[carries:], consts)
+    return (*carried, *used[carries:]), (*read[:consts], *carried, *read[consts + carries :])
 
 
 def _ys_types(plan: _Plan, params: Params) -> list[Type]:

@@ -12,21 +12,20 @@ from ..primitive import Operand, Params, Traced
 from ..program import Array, Atom, Equation, Program, Type, Var
 from ..transforms.batching import evaluate_batched
 from .adjoint_sweeps import Adjoints
-from .base import Control, check_types, fixpoint, flagged, text_of
+from .base import Control, check_types, fixpoint, flagged, live, text_of
 from .memory import interned, remembered
 from .programs import (
     Flags,
+    all_in_front,
     batched_program,
-    fitted,
+    completed,
     in_front,
-    in_groups,
     lean,
     needed,
-    pushforward,
     reached,
-    rearranged,
     recorded,
     take,
+    with_tangents,
 )
 from .sweeps import Marked, Read, Sweep, evaluate_sweeps, grouped, run_sweeps
 from .switch import chosen_rows
@@ -113,10 +112,7 @@ class While(Control):
                 body, _ = batched_program(sweep.program, size, each.inputs, each.outputs)
             changed.append(Sweep(body, sweep.consts, sweep.carries, reads, sweep.reverse))
         flags = [flag for each in found for flag in (*each.consts, *each.carries)]
-        given = [
-            in_front(operand, size) if now and not was else operand
-            for operand, now, was in zip(operands, flags, batched, strict=True)
-        ]
+        given = all_in_front(operands, size, batched, flags)
         inner = _any_holds(condition, size, (*first.consts, *first.carries))
         outputs = self.bind(*given, **{**params, "condition": inner, "sweeps": tuple(changed)})
         carried = [flag for each in found for flag in each.carries]
@@ -137,10 +133,7 @@ class While(Control):
         for sweep, active, values, dots in zip(
             sweeps, found, grouped(operands, sweeps), grouped(tangents, sweeps), strict=True
         ):
-            full = [
-                fitted(Type.of(v).zeros() if d is None else d, Type.of(v)) if flag else None
-                for v, d, flag in zip(values, dots, active.inputs, strict=False)
-            ]
+            full = completed(values, dots, (*active.consts, *active.carries))
             for part in (slice(sweep.consts), slice(sweep.consts, sweep.loose)):
                 given += [*values[part], *(d for d in full[part] if d is not None)]
         condition = _blind(params["condition"], sweeps[0], found[0])
@@ -234,13 +227,8 @@ def _doubled(sweeps: Sequence[Sweep], place: int, found: Sequence[Marked]) -> Sw
     """A sweep whose active values have tangents beside them: consts, carries and reads in front."""
     sweep, active = sweeps[place], found[place]
     consts, carries = sum(active.consts), sum(active.carries)
-    program = rearranged(
-        pushforward(sweep.program, active.inputs, active.outputs),
-        in_groups(
-            (sweep.consts, sweep.carries, len(sweep.reads)), (consts, carries, sum(active.reads))
-        ),
-        in_groups((sweep.carries, sweep.ys), (carries, sum(active.ys))),
-    )
+    groups = (active.consts, active.carries, active.reads)
+    program = with_tangents(sweep.program, groups, (active.carries, active.ys))
     dots: list[Read] = []
     for read in take(sweep.reads, active.reads):
         source, flags = sweeps[read.sweep], found[read.sweep]
@@ -249,7 +237,7 @@ def _doubled(sweeps: Sequence[Sweep], place: int, found: Sequence[Marked]) -> Sw
         )
         dots.append(Read(read.sweep, read.kind, before + sum(all_flags[: read.place])))
     return Sweep(
-        interned(program),
+        program,
         sweep.consts + consts,
         sweep.carries + carries,
         (*sweep.reads, *dots),
@@ -323,20 +311,14 @@ def _live(sweeps: Sequence[Sweep], condition: Program, used: Sequence[bool]) -> 
     found: list[Marked] = []
     for i in reversed(range(len(sweeps))):
         sweep = sweeps[i]
-        while True:
-            read = needed(sweep.program, [*carries[i], *ys[i]])
-            more = read[sweep.consts : sweep.loose]
-            both = [a or b for a, b in zip(carries[i], more, strict=True)]
-            if both == carries[i]:
-                break
-            carries[i] = both
+        carried, read = live(sweep.program, carries[i], ys[i], sweep.consts)
         consts = read[: sweep.consts]
         if not i:
             consts = tuple(a or b for a, b in zip(consts, asked, strict=False))
         reads = read[sweep.loose :]
         for source in take(sweep.reads, reads):
             (ys if source.kind == "y" else carries)[source.sweep][source.place] = True
-        found.append(Marked(consts, tuple(carries[i]), reads, tuple(ys[i])))
+        found.append(Marked(consts, carried, reads, tuple(ys[i])))
     return found[::-1]
 
 

@@ -25,7 +25,7 @@ from ..program import Array, Program
 from .programs import Flags
 from .runner import runner
 
-__all__ = ["Marked", "Read", "Run", "Sweep", "evaluate_sweeps", "grouped", "run_sweeps"]
+__all__ = ["Marked", "Read", "Run", "Sweep", "evaluate_sweeps", "grouped", "readers", "run_sweeps"]
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def run_sweeps(
     The steps of a sweep are forgotten once all that read them have run; unless there are reads that
     come ``later``.
     """
-    last = [max([i, *_readers(sweeps, i)]) for i in range(len(sweeps))]
+    last = [max([i, *readers(sweeps, i)]) for i in range(len(sweeps))]
     reads = {*later, *(read for sweep in sweeps for read in sweep.reads)}
     runs = list(before)
     new = sweeps[len(runs) :]
@@ -200,7 +200,7 @@ def run_sweeps(
         run = Run(sweep, given, runs[:], wanted)
         runs.append(run)
         if not place:
-            _first(run, runner(condition), checkpoints if wanted else None)
+            _first(run, runner(condition), checkpoints)
         else:
             run.steps = runs[0].steps
             run.stride = runs[0].stride if wanted else 0
@@ -214,10 +214,13 @@ def run_sweeps(
     return runs
 
 
-def _readers(sweeps: Sequence[Sweep], place: int) -> list[int]:
+def readers(sweeps: Sequence[Sweep], place: int) -> list[int]:
     """The sweeps for which sweep ``place`` has to be known, also to run others' segments again."""
-    direct = [i for i, s in enumerate(sweeps) if any(read.sweep == place for read in s.reads)]
-    return [*direct, *(j for i in direct for j in _readers(sweeps, i))]
+    known = {place}
+    for i in range(place + 1, len(sweeps)):
+        if any(read.sweep in known for read in sweeps[i].reads):
+            known.add(i)
+    return sorted(known - {place})
 
 
 def _first(run: Run, condition: Callable[..., tuple[Array, ...]], checkpoints: int | None) -> None:
@@ -225,8 +228,9 @@ def _first(run: Run, condition: Callable[..., tuple[Array, ...]], checkpoints: i
     run.stride = 1 if checkpoints else 0
     while condition(*run.fixed, *run.carry)[0]:
         if checkpoints and run.steps % run.stride == 0:
-            run.marks[run.steps // run.stride] = run.carry
-            if len(run.marks) > checkpoints:
+            if run.wanted:
+                run.marks[run.steps // run.stride] = run.carry
+            if run.steps // run.stride >= checkpoints:
                 run.widen()
         run.advance(run.steps)
         run.steps += 1

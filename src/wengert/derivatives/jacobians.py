@@ -30,7 +30,7 @@ __all__ = ["Mode", "hessian", "hvp", "jacfwd", "jacobian", "jacobian_rows", "jac
 Mode: TypeAlias = Literal["forward", "reverse"]
 
 _CHUNK = 1 << 22
-"""Elements that the widest intermediate of a batched sweep may have before it is cut in chunks."""
+"""About so many elements the widest intermediate of a batched sweep has, where there are chunks."""
 
 
 def _basis_sweeps(
@@ -42,12 +42,12 @@ def _basis_sweeps(
     """
     program, captures = record(sweep, types, freeze=False)
     widest = max((var.type.size for e in program.equations for var in e.outputs), default=1)
-    step = max(1, _CHUNK // max(widest, 1))
     blocks: list[list[Array]] = []
     for place, type in enumerate(types):
         parts: list[list[Array]] = []
-        for start in range(0, type.size, step):
-            stop = min(start + step, type.size)
+        count = min(type.size, max(1, round(type.size * widest / _CHUNK)))
+        for chunk in range(count):
+            start, stop = (type.size * each // count for each in (chunk, chunk + 1))
             basis = np.zeros((stop - start, type.size), type.dtype)
             basis[np.arange(stop - start), np.arange(start, stop)] = 1
             values: list[Array] = [other.zeros() for other in types]

@@ -79,7 +79,7 @@ def _formula(equation: Equation, operands: Sequence[str]) -> str:
         where = index.index_text(equation.params["index"], arrays)
         return f"{x} with [{where}] {sign} {part}"
     if equation.primitive is guard:
-        return f"{operands[0]} is {literal_text(Literal(equation.params['expected']))}"
+        return " is ".join(operands)
     return equation.primitive.formula(operands, equation.params)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import struct
-import threading
 import time
 import weakref
 from collections.abc import Sequence
@@ -19,7 +18,9 @@ import numpy as np
 from .. import transforms
 from ..errors import CompileError, GuardFailed
 from ..evaluate import Evaluator
-from ..program import Array, Program
+from ..forks import compiling, lock
+from ..primitives.guard import guard
+from ..program import Array, Program, Type
 from ..transforms.simplify import eliminate_dead_code, simplify
 from . import worker
 
@@ -32,23 +33,40 @@ def wait_by_default() -> bool:
 
 
 class Executable:
-    """A Program that can be run: ``run(values)``; natively once ``native`` is there."""
+    """A Program that can be run: ``run(values)``; natively once ``native`` is there.
 
-    def __init__(self, program: Program, name: str = "function") -> None:
-        self.program = program
+    One that was just recorded (not ``simplified``) is simplified when that is needed, which it is
+    not where its code is found on disk.
+    """
+
+    def __init__(
+        self, program: Program, name: str = "function", *, simplified: bool = True
+    ) -> None:
+        self.recorded = program
         self.name = name
+        self._simplified = [program] if simplified else []
         self.native: Any = None
         self.failure: str | None = None
         self.missing = False
         self.seconds = 0.0
-        self.done = threading.Event()
+        self.done = False
         self._evaluator: Evaluator | None = None
         self._entry: Any = None
         self._derived: dict[Any, Executable] = {}
-        self._lock = threading.Lock()
+        self._guarded: list[Type] | None = None
+        self._lock = lock()
         self._submitted = False
         self._compiling = False
         self._waits = False
+
+    @property
+    def program(self) -> Program:
+        """The simplified Program."""
+        if not self._simplified:
+            # Another thread may be first. A lock would be a danger where the process forks.
+            self._simplified.append(simplify(self.recorded))
+            _executables[id(self._simplified[0])] = self
+        return self._simplified[0]
 
     def run(self, values: Sequence[Array]) -> list[Array]:
         """The outputs; GuardFailed where a guard does not hold."""
@@ -61,15 +79,15 @@ class Executable:
         return evaluator.run(values)
 
     def _run_native(self, native: Any, values: Sequence[Array]) -> list[Array]:
-        entry = self._entry
-        if entry is not None:
-            found = entry(*values)
-            if type(found) is tuple:
-                return list(found)
-            if type(found) is bytes:
-                status, slot = struct.unpack_from("<q", found)[0], found[8:]
-                if status > 0:
-                    raise self._failed_guard(status - 1, slot, values)
+        if self._entry is None:
+            self._entry = _entry(native) or _no_entry
+        found = self._entry(*values)
+        if type(found) is tuple:
+            return list(found)
+        if type(found) is bytes:
+            status, slot = struct.unpack_from("<q", found)[0], found[8:]
+            if status > 0:
+                raise self._failed_guard(status - 1, slot, values)
         try:
             return native.run(values)
         except GuardFailed as failure:
@@ -77,10 +95,15 @@ class Executable:
             raise self._failed_guard(failure.index or 0, slot, values) from None
 
     def _failed_guard(self, index: int, slot: bytes, values: Sequence[Array]) -> GuardFailed:
-        """The failure of a guard with its value: from the slot, or evaluated for an array."""
-        guards = [e for e in self.program.equations if e.primitive.effect]
-        type = guards[index].inputs[0].type
-        if not type.shape and type.dtype.itemsize <= len(slot):
+        """The failure of a guard with its value: from the slot, where it is one real number there.
+
+        Values of arrays and complex numbers are evaluated.
+        """
+        if self._guarded is None:
+            equations = self.recorded.equations
+            self._guarded = [e.inputs[0].type for e in equations if e.primitive is guard]
+        type = self._guarded[index]
+        if not type.shape and type.dtype.kind != "c" and type.dtype.itemsize <= len(slot):
             return GuardFailed(index, np.frombuffer(slot, type.dtype, 1)[0])
         try:
             Evaluator(self.program).run(values)
@@ -116,29 +139,24 @@ class Executable:
         if wait or wait_by_default():
             self.compile()
         elif not self._submitted:
-            # Imported here, not in the background: it says what is to be done at a fork, and that
-            # has to be said before a fork begins.
-            from .. import compile as _  # noqa: F401
-
             self._submitted = True
             worker.submit(self)
         return self
 
     def compile(self) -> None:
         """Compile now, if that has not been done; a failure leaves the evaluator in place."""
-        with worker.compiling:
-            if self.done.is_set():
+        with compiling:
+            if self.done:
                 return
             start = time.perf_counter()
             self._compiling = True
             try:
                 from ..compile import build, machine
+                from ..compile.entry import ready
 
-                with worker.importing:
-                    machine.load()
-                native = build(self.program)
-                self._entry = _entry(native, self.program)
-                self.native = native
+                machine.load()
+                ready()
+                self.native = build(self.recorded, lambda: self.program)
                 self._evaluator = None
             except Exception as error:  # a fault of ours must not reach the user
                 self.missing = any(
@@ -148,9 +166,11 @@ class Executable:
                 text = str(error).splitlines()[0] if self.missing else str(error)
                 self.failure = f"{kind}{text}"
             finally:
+                if self._simplified:
+                    self.recorded = self._simplified[0]
                 self.seconds = time.perf_counter() - start
                 self._compiling = False
-                self.done.set()
+                self.done = True
 
     # -- derived executables ---------------------------------------------------------------------
 
@@ -194,17 +214,25 @@ class Executable:
         return self._derive(("vmap", size, batched), make, "the batched form")
 
 
-def _entry(native: Any, program: Program) -> Any:
+def _no_entry(*values: Array) -> None:
+    """In place of an entry: no call is for it."""
+
+
+def _entry(native: Any) -> Any:
     """A builtin function from the inputs to a tuple of the outputs, if there can be one."""
     from ..compile.entry import Argument, entry
 
+    program = native.program
     if any(type.dtype.char not in "?bhilqBHILQfdFD" for type in program.input_types):
         return None
     arguments = [
         Argument.array(type) if type.shape else Argument.scalar(type.dtype)
         for type in program.input_types
     ]
-    return entry(native, arguments, program.output_types, report=True)
+    try:
+        return entry(native, arguments, program.output_types, report=True)
+    except CompileError:
+        return None
 
 
 def _with_outputs(program: Program, outputs: Sequence[Any]) -> Program:
@@ -213,7 +241,7 @@ def _with_outputs(program: Program, outputs: Sequence[Any]) -> Program:
 
 def unguarded(program: Program) -> Program:
     """The Program without its guards, for values that are known to fulfil them."""
-    kept = tuple(e for e in program.equations if not e.primitive.effect)
+    kept = tuple(e for e in program.equations if e.primitive is not guard)
     if len(kept) == len(program.equations):
         return program
     return eliminate_dead_code(Program(program.inputs, kept, program.outputs))

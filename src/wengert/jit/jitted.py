@@ -10,22 +10,23 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import threading
 import types
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from ..calls import check_callable
 from ..errors import GuardFailed, JitWarning
+from ..forks import lock
 from ..program import Array, Program
 from ..trace import concrete
 from .asked import Asked, Static
 from .call import call
 from .environment import Environment
 from .execute import unbox
+from .exported import exported
 from .fast import shortcut
 from .generators import Draws
 from .keys import Same, UnkeyableError
@@ -35,6 +36,9 @@ from .paths import TRACES, Path, Paths
 from .report import count, report_text
 from .run import Run, finish, traced_run
 from .tracing import InlinedError, reason
+
+if TYPE_CHECKING:
+    from ..compile.export import Export
 
 __all__ = ["Jitted", "jit"]
 
@@ -85,7 +89,6 @@ class Jitted:
         "__dict__",
         "__weakref__",
         "_changes",
-        "_environment",
         "_fast",
         "_hits",
         "_lock",
@@ -93,6 +96,7 @@ class Jitted:
         "_plain",
         "_signatures",
         "_static",
+        "_surroundings",
         "_traces",
         "_warned",
         "function",
@@ -110,8 +114,8 @@ class Jitted:
         self.waits = wait
         self._fast: Callable[..., Any] = self._general
         self._signatures: dict[Any, Paths] = {}
-        self._lock = threading.Lock()
-        self._environment: Environment | None = None
+        self._lock = lock()
+        self._surroundings: Environment | None = None
         self._warned = False
         self._plain = ""
         self._traces = 0
@@ -150,13 +154,17 @@ class Jitted:
         """Run the path that fits, or trace a new one."""
         numbers = [_number(value) for value in values]
         path = paths.recent
+        reached = -1
         while path is not None:
             if path.mutated and not _may_write(path, asked.inputs):
                 return self.function(*asked.args, **asked.kwargs)
             try:
                 outputs = path.executable.run(numbers)
             except GuardFailed as failure:
-                path = paths.instead(path, failure.index, failure.value)
+                # Each path comes further than the one before, unless their codes round differently.
+                further = failure.index is not None and failure.index > reached
+                reached = failure.index or 0
+                path = paths.instead(path, failure.index, failure.value) if further else None
             except Exception:  # the function itself raises the right one
                 return self.function(*asked.args, **asked.kwargs)
             else:
@@ -192,15 +200,21 @@ class Jitted:
         """A call inside of a derivative: one equation, the call of the path's Program."""
         inputs = [_number(value) for value in values]
         path = paths.recent
+        new = path is None
+        reached = -1
         if path is None:
             path = self._path_below(asked, paths, values)
         while path is not None and not path.cuts and not path.mutated:
             try:
                 outputs = call.bind(*inputs, program=path.program)
             except GuardFailed as failure:
-                path = paths.instead(path, failure.index, failure.value)
+                if new:  # Compiled, it rounds differently.
+                    break
+                further = failure.index is not None and failure.index > reached
+                reached = failure.index or 0
+                path = paths.instead(path, failure.index, failure.value) if further else None
                 if path is None:
-                    path = self._path_below(asked, paths, values)
+                    path, new = self._path_below(asked, paths, values), True
             except Exception:  # the function itself raises the right one
                 break
             else:
@@ -210,7 +224,6 @@ class Jitted:
 
     def _path_below(self, asked: Asked, paths: Paths, values: Sequence[Array]) -> Path | None:
         """A new path, traced with the values under all traces; None where there can be none."""
-        assert self._environment is not None
         draws = Draws(self._environment.generators.values())
         found, refusal = self._trace(asked, paths, [concrete(value) for value in values])
         if refusal:
@@ -222,7 +235,6 @@ class Jitted:
 
     def _trace(self, asked: Asked, paths: Paths, values: Sequence[Array]) -> tuple[Run | None, str]:
         """Trace the function; without a run, why it cannot be traced (nothing if for once)."""
-        assert self._environment is not None
         draws = Draws(self._environment.generators.values())
         try:
             run = traced_run(self.function, values, asked.rebuilt, self._name)
@@ -248,7 +260,6 @@ class Jitted:
 
     def _key_after(self, asked: Asked) -> Any:
         """The key that the same call has after a run; None if that cannot be said."""
-        assert self._environment is not None
         try:
             return self._ask(asked.args, asked.kwargs).key
         except (InlinedError, UnkeyableError):
@@ -260,7 +271,7 @@ class Jitted:
 
         Gives up where paths are traced again and again and hardly used.
         """
-        paths.traces += 1
+        paths.traced(run.path)
         if paths.hopeless:
             self._give_up(paths, "its control flow takes a new path at nearly every call")
         elif self._traces > TRACES and self._hits < self._traces:
@@ -315,9 +326,15 @@ class Jitted:
 
     # -- keys ------------------------------------------------------------------------------------
 
+    @property
+    def _environment(self) -> Environment:
+        """What the function reads from outside. Another thread may have that forgotten."""
+        found = self._surroundings
+        if found is None:
+            found = self._surroundings = Environment(self.function)
+        return found
+
     def _ask(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked:
-        if self._environment is None:
-            self._environment = Environment(self.function)
         return Asked(args, kwargs, self._static, self._environment.key())
 
     def _met(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Asked, Paths]:
@@ -327,7 +344,6 @@ class Jitted:
         """
         asked = self._ask(args, kwargs)
         if asked.key not in self._signatures:
-            assert self._environment is not None
             with self._lock:
                 grown = self._environment.survey((args, kwargs))
             if grown:
@@ -368,6 +384,39 @@ class Jitted:
         found = traced_run(self.function, values, asked.rebuilt, self._name).path
         return next((path for path in self.paths() if path.program == found.program), found)
 
+    def export(self, *args: Any, signature: str | None = None, **kwargs: Any) -> Export:
+        """A C function of doubles that computes what the function does, for callers without Python.
+
+        The arguments are examples: numbers and arrays of float64 become the C function's arguments,
+        all else stays as it is given here, as do variables outside of the function. ``signature``
+        is the C type, without names: ``double (double, ...)``, ``double (int, double *)`` or
+        ``void (double *, double *)``, and by default the first of these that fits; arrays are
+        passed as their elements, one array behind the other.
+
+        The result has the ``address``, the ``signature``, ``low_level()`` (which gives a
+        ``scipy.LowLevelCallable``), and ``function``, for ctypes. Where a branch is to be taken
+        that the examples did not take, Python is asked, under its lock. Where that raises, the C
+        function returns NaN, ``failures`` is one more, and ``error`` is the exception.
+
+        Raises ``DtypeError`` for other dtypes, ``ShapeError`` for a signature that does not fit,
+        ``UnsupportedError`` for a function that changes its arguments or cannot be traced,
+        ``CompileError`` where there is no compiler.
+
+        Example:
+            >>> import numpy as np, wengert as wg
+            >>> from scipy.integrate import quad
+            >>> f = wg.jit(lambda x: np.exp(-x) if x > 1 else 0.0)
+            >>> exported = f.export(2.0)
+            >>> exported.signature
+            'double (double)'
+            >>> round(quad(exported.low_level(), 0, 30, points=[1.0])[0], 6)
+            0.367879
+        """
+        asked = self._ask(args, kwargs)
+        values = [_native(value) for value in asked.inputs]
+        run = traced_run(self.function, values, asked.rebuilt, self._name)
+        return exported(self, run, asked, signature)
+
     def paths(self) -> list[Path]:
         """All paths that are kept at present, those of one signature together."""
         return [path for paths in list(self._signatures.values()) for path in paths.paths]
@@ -387,7 +436,7 @@ class Jitted:
         with self._lock:
             self._fast = self._general
             self._signatures = {}
-            self._environment = None
+            self._surroundings = None
             self._warned, self._plain = False, ""
             self._traces = self._hits = self._changes = 0
 

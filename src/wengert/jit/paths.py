@@ -1,6 +1,6 @@
 """Paths: the compiled runs of a function for arguments of one kind, sorted by their guards.
 
-The paths form a tree. All begin alike, and go apart where a guard met different values. A run that
+The paths form a tree, with a branch at each guard where they have met different values. A run that
 fails guard k with a value v goes on with a path that has the same guards before, and v at k; if
 there is none, the function is traced anew.
 """
@@ -8,22 +8,33 @@ there is none, the function is traced anew.
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..forks import lock
 from ..program import Array, Program
 from .execute import Executable
 
-__all__ = ["TRACES", "Branch", "Output", "Path", "Paths"]
+__all__ = ["TRACES", "Output", "Path", "Paths"]
 
 MOST = 64
 """Paths that are kept for one signature; the one that was not used for longest is dropped."""
 
+KEPT = 1 << 19
+"""Equations that these paths have in all, unless there are no more than a few: some 400 MB."""
+
+FEW = 4
+"""So many paths are kept however long they are."""
+
 TRACES = 256
 """Traces after which a signature gives up, if paths are not used again more often than this."""
+
+LONG = 1 << 17
+"""Equations traced, in more than ``SOON`` paths, after which it gives up if few were used again."""
+
+SOON = 8
 
 _clock = itertools.count()
 
@@ -44,22 +55,11 @@ class Output:
         self.boxed = boxed
 
 
-class Branch:
-    """A guard, and what follows each value that it has met."""
-
-    __slots__ = ("children", "recent")
-
-    def __init__(self) -> None:
-        self.children: dict[bytes, Branch] = {}
-        self.recent: Path | None = None
-
-
 class Path:
     """One path: its Program, what guards it, and how its outputs make the result."""
 
     def __init__(
         self,
-        program: Program,
         executable: Executable,
         guards: Sequence[tuple[np.dtype[Any], bytes]],
         outputs: Sequence[Output],
@@ -67,16 +67,31 @@ class Path:
         mutated: Sequence[int],
         cuts: bool,
     ) -> None:
-        self.program = program
         self.executable = executable
         self.guards = tuple(guards)
         self.outputs = tuple(outputs)
         self.spec = spec
         self.mutated = tuple(mutated)
         self.cuts = cuts
-        self.branches: list[Branch] = []
         self.used = next(_clock)
         self.calls = 0
+        self.partings: dict[int, dict[bytes, Path]] = {}
+        """For each guard at which others part from this path, one path for each value."""
+
+    @property
+    def program(self) -> Program:
+        """The simplified Program."""
+        return self.executable.program
+
+    @property
+    def length(self) -> int:
+        """How many equations were recorded."""
+        return len(self.executable.recorded.equations)
+
+    def parts_from(self, other: Path) -> int | None:
+        """The first guard at which two paths have met different values, if there is one."""
+        pairs = enumerate(zip(self.guards, other.guards, strict=False))
+        return next((number for number, (one, two) in pairs if one != two), None)
 
 
 class Paths:
@@ -86,11 +101,11 @@ class Paths:
         self.paths: list[Path] = []
         self.recent: Path | None = None
         self.traces = 0
+        self.equations = 0
         self.hits = 0
         self.plain: str | None = None
         self.used = next(_clock)
-        self._root = Branch()
-        self._lock = threading.Lock()
+        self._lock = lock()
 
     def use(self) -> None:
         """Note that these arguments were met."""
@@ -101,7 +116,6 @@ class Paths:
         self.plain = reason
         self.paths = []
         self.recent = None
-        self._root = Branch()
 
     def touch(self, path: Path) -> None:
         """Note that a path was taken."""
@@ -112,39 +126,60 @@ class Paths:
 
     def instead(self, path: Path, index: int | None, value: Array) -> Path | None:
         """The path to try when ``path`` met this value at a guard."""
-        if index is None or index >= len(path.branches):
+        found = path.partings.get(index) if index is not None else None
+        if index is None or found is None:
             return None
-        dtype, _ = path.guards[index]
-        with self._lock:
-            child = path.branches[index].children.get(value_token(value, dtype))
-            return None if child is None else child.recent
+        return found.get(value_token(value, path.guards[index][0]))
 
     def add(self, path: Path) -> Path:
-        """Keep a new path; the least recently used one goes when there are too many."""
+        """Keep a new path; those that were not used for longest go when there are too many."""
         with self._lock:
             self.paths = [kept for kept in self.paths if kept.guards != path.guards]
             self.paths.append(path)
-            if len(self.paths) > MOST:
-                self.paths.remove(min(self.paths, key=lambda p: p.used))
-                self._root = Branch()
-                for kept in self.paths:
-                    self._insert(kept)
-            else:
-                self._insert(path)
+            while self._too_many():
+                oldest = min(self.paths, key=lambda kept: kept.used)
+                self.paths.remove(oldest)
+                oldest.partings = {}
+            found: dict[Path, dict[int, dict[bytes, Path]]] = {kept: {} for kept in self.paths}
+            _part(self.paths, found)
+            for kept, partings in found.items():
+                kept.partings = partings
             self.recent = path
         return path
 
-    def _insert(self, path: Path) -> None:
-        branch = self._root
-        branches: list[Branch] = []
-        for _, value in path.guards:
-            branch.recent = path
-            branches.append(branch)
-            branch = branch.children.setdefault(value, Branch())
-        branch.recent = path
-        path.branches = branches
+    def _too_many(self) -> bool:
+        count = len(self.paths)
+        return count > MOST or (count > FEW and sum(path.length for path in self.paths) > KEPT)
 
     @property
     def hopeless(self) -> bool:
         """Whether new paths keep being traced that are hardly used again."""
-        return self.traces > TRACES and self.hits < 4 * self.traces
+        dear = self.traces > SOON and self.equations > LONG and self.hits < self.traces
+        return dear or (self.traces > TRACES and self.hits < 4 * self.traces)
+
+    def traced(self, path: Path) -> None:
+        """Note that a path was traced."""
+        self.traces += 1
+        self.equations += path.length
+
+
+def _part(paths: Sequence[Path], found: dict[Path, dict[int, dict[bytes, Path]]]) -> None:
+    """Find where paths part, for each of them; the newest path stands for all with a value."""
+    first, *others = paths
+    leaving: dict[int, list[Path]] = {}
+    for other in others:
+        number = first.parts_from(other)
+        if number is not None:
+            leaving.setdefault(number, []).append(other)
+    staying = list(paths)
+    for number in sorted(leaving):
+        groups: dict[bytes, list[Path]] = {}
+        for path in leaving[number]:
+            groups.setdefault(path.guards[number][1], []).append(path)
+        together, staying = staying, [p for p in staying if p not in leaving[number]]
+        newest = {value: group[-1] for value, group in groups.items()}
+        newest[first.guards[number][1]] = staying[-1]
+        for path in together:
+            found[path][number] = newest
+        for group in groups.values():
+            _part(group, found)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..primitives import index, shape
+from ..primitives.guard import guard
 from ..program import Atom, Equation, Literal, Program, Type, Var
 from .execute import Executable
 
@@ -156,11 +157,11 @@ def guards(program: Program, names: list[str]) -> Iterator[str]:
     known = dict(zip(program.inputs, names, strict=True))
     makers = {var: equation for equation in program.equations for var in equation.outputs}
     for equation in program.equations:
-        if equation.primitive.effect:
-            (x,) = equation.inputs
+        if equation.primitive is guard:
+            x, expected = equation.inputs
             text = _text(x, known, makers, 8)
             text = text if text and len(text) <= LONGEST else f"a value of type {x.type}"
-            yield f"{text} is {_short(repr(equation.params['expected']), LONGEST)}"
+            yield f"{text} is {_short(repr(expected), LONGEST)}"
 
 
 def _text(

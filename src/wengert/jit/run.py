@@ -16,8 +16,7 @@ from ..errors import UnsupportedError
 from ..primitive import Traced
 from ..program import Array, Literal, Program
 from ..trace import ArrayTracer, plain, snapshot
-from ..transforms import simplify
-from .execute import executable
+from .execute import Executable
 from .paths import Output, Path, value_token
 from .tracing import JitRecorder
 from .weak import WeakTracer
@@ -77,11 +76,12 @@ def traced_run(
     finally:
         recorder.open = False
     program = Program(tuple(recorder.inputs), tuple(recorder.equations), tuple(atoms))
-    program = simplify(program)
     guards = [
-        (var.type.dtype, value_token(expected, var.type.dtype)) for var, expected in recorder.guards
+        (var.type.dtype, value_token(expected.value, var.type.dtype))
+        for var, expected in recorder.guards
     ]
-    path = Path(program, executable(program, name), guards, outputs, spec, mutated, recorder.cuts)
+    executable = Executable(program, name, simplified=False)
+    path = Path(executable, guards, outputs, spec, mutated, recorder.cuts)
     return Run(path, found, recorder.refusal, recorder.exceptional)
 
 

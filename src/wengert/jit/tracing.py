@@ -28,7 +28,7 @@ from ..trace import ArrayTracer, Tracer, perhaps, plain, strong
 from .node import Node, user_asks
 from .weak import WeakTracer, hardened
 
-__all__ = ["InlinedError", "JitRecorder", "PointTracer", "expected_of", "reason"]
+__all__ = ["InlinedError", "JitRecorder", "PointTracer", "reason"]
 
 COMPARED = 10_000
 """So many calls of NumPy are remembered to have given what NumPy gives."""
@@ -72,18 +72,6 @@ class PointTracer(Tracer):
 
     __iadd__ = __isub__ = __imul__ = __itruediv__ = __ifloordiv__ = _refused
     __imod__ = __ipow__ = __iand__ = __ior__ = __ixor__ = _refused
-
-
-def expected_of(value: Array) -> Any:
-    """The value of a guard: a Python bool, int or float, or an array."""
-    array = np.asarray(value)
-    if array.shape == () and array.dtype.kind in "biu":
-        return array.item()
-    if array.shape == () and array.dtype.char in "efd":
-        return array.item()
-    array = array.copy()
-    array.flags.writeable = False
-    return array
 
 
 def _settled(param: Any) -> Any:
@@ -162,7 +150,7 @@ class JitRecorder(Recorder):
 
     def __init__(self) -> None:
         super().__init__()
-        self.guards: list[tuple[Var, Any]] = []
+        self.guards: list[tuple[Var, Literal]] = []
         self.cuts = False
         self.refusal = ""
         self.exceptional = False
@@ -221,9 +209,9 @@ class JitRecorder(Recorder):
         found = node.value
         if isinstance(node.atom, Var) and node.atom not in self._forced:
             self._forced.add(node.atom)
-            expected = expected_of(found)
+            expected = Literal(np.asarray(found, node.type.dtype)[()])
             self.guards.append((node.atom, expected))
-            self.equations.append(Equation(guard, (node.atom,), {"expected": expected}, ()))
+            self.equations.append(Equation(guard, (node.atom, expected), {}, ()))
         return _frozen(found)
 
     def reveal(self, value: Tracer) -> Array:

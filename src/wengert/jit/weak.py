@@ -172,28 +172,24 @@ def _as_float(arg: Array, both: Sequence[Array]) -> Array:
 
 
 def _operator(name: str, ufunc: np.ufunc, function: Callable[..., Any]) -> None:
-    above = getattr(Tracer, f"__{name}__")
+    """Define an operator of weak tracers, and what Python calls for one on the right."""
 
-    def forward(self: WeakTracer, other: Array) -> Any:
-        if type(other) is WeakTracer or type(other) in NUMBERS:
-            return _binary(ufunc, function, self, other)
-        if isinstance(other, (list, tuple, str, bytes)):
-            return function(self._trace.force(self), other)
-        return above(self, other)
+    def define(method: str, reverse: bool) -> None:
+        above = getattr(Tracer, method)
 
-    setattr(WeakTracer, f"__{name}__", forward)
-    if ufunc in _COMPARISONS:
-        return
-    above_right = getattr(Tracer, f"__r{name}__")
+        def apply(self: WeakTracer, other: Array) -> Any:
+            left, right = (other, self) if reverse else (self, other)
+            if type(other) is WeakTracer or type(other) in NUMBERS:
+                return _binary(ufunc, function, left, right)
+            if isinstance(other, (list, tuple, str, bytes)):
+                return function(_plain(left), _plain(right))
+            return above(self, other)
 
-    def backward(self: WeakTracer, other: Array) -> Any:
-        if type(other) in NUMBERS:
-            return _binary(ufunc, function, other, self)
-        if isinstance(other, (list, tuple, str, bytes)):
-            return function(other, self._trace.force(self))
-        return above_right(self, other)
+        setattr(WeakTracer, method, apply)
 
-    setattr(WeakTracer, f"__r{name}__", backward)
+    define(f"__{name}__", False)
+    if ufunc not in _COMPARISONS:
+        define(f"__r{name}__", True)
 
 
 for _name, _ufunc, _function in (

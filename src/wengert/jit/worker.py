@@ -1,9 +1,9 @@
 """The thread that compiles in the background.
 
 There is one, started when it is first needed. It holds what it compiles by weak references, so what
-nobody needs any more is not compiled. The child of a fork starts a thread of its own, with what was
-left to do (that no fork falls into LLVM's work is seen to where LLVM is called). The end of the
-interpreter waits for the compilation at hand and drops the rest.
+nobody needs any more is not compiled. A fork waits for the compilation at hand (``forks``), and its
+child starts a thread of its own, with what was left to do. The end of the interpreter waits for the
+compilation at hand and drops the rest.
 """
 
 from __future__ import annotations
@@ -15,20 +15,14 @@ import weakref
 from collections import deque
 from typing import Any
 
-__all__ = ["compiling", "importing", "submit"]
-
-compiling = threading.RLock()
-"""Held while LLVM works."""
-
-importing = threading.RLock()
-"""Held while LLVM is imported: in the child of a fork that would never come to an end."""
+__all__ = ["submit"]
 
 
 class _Worker:
     """A queue of executables, and the thread that empties it."""
 
     def __init__(self) -> None:
-        self.ready = threading.Condition(threading.Lock())
+        self.ready = threading.Condition()
         self.waiting: deque[weakref.ref[Any]] = deque()
         self.current: tuple[weakref.ref[Any], ...] = ()
         self.thread: threading.Thread | None = None
@@ -79,12 +73,10 @@ def submit(executable: Any) -> None:
 
 
 def _renew() -> None:
-    """In the child of a fork only the forking thread lives on: locks and work begin anew."""
-    global _worker, compiling  # noqa: PLW0603 - fresh ones for the child
-    importing.release()
+    """In the child of a fork only the forking thread lives on: work begins anew."""
+    global _worker  # noqa: PLW0603 - a fresh one for the child
     left = [reference() for reference in (*_worker.current, *_worker.waiting)]
     _worker = _Worker()
-    compiling = threading.RLock()
     for executable in left:
         if executable is not None:
             _worker.submit(executable)
@@ -96,6 +88,4 @@ def _stop() -> None:
 
 atexit.register(_stop)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=importing.acquire, after_in_parent=importing.release, after_in_child=_renew
-    )
+    os.register_at_fork(after_in_child=_renew)

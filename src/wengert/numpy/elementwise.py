@@ -201,7 +201,9 @@ def float_power(x1: Array, x2: Array) -> Array:
 
 @implements(np.round, np.around)
 def round_(a: Array, decimals: int = 0) -> Array:
-    return np.rint(a) if decimals == 0 else arithmetic.round_.bind(a, decimals=decimals)
+    if decimals == 0 and a.dtype.kind in "fc":
+        return np.rint(a)
+    return arithmetic.round_.bind(a, decimals=decimals)
 
 
 @implements(np.fix)

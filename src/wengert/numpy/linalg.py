@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnsupportedError
-from ..primitives import linalg, spectra
+from ..primitives import determinants, linalg, spectra
 from ..primitives.elementary import root
 from ..primitives.linalg import adjoint
 from ..program import Array
@@ -150,12 +150,12 @@ def _chain(factors: list[Array], sizes: list[int]) -> Array:
 
 @implements(np.linalg.det)
 def det(a: Array) -> Array:
-    return linalg.det.bind(a)
+    return determinants.det.bind(a)
 
 
 @implements(np.linalg.slogdet)
 def slogdet(a: Array) -> Any:
-    return _named("SlogdetResult", linalg.slogdet.bind(a))
+    return _named("SlogdetResult", determinants.slogdet.bind(a))
 
 
 _RESULTS = {

@@ -3,6 +3,7 @@
 from . import (
     arithmetic,
     contract,
+    determinants,
     elementary,
     guard,
     index,
@@ -12,11 +13,13 @@ from . import (
     shape,
     sorting,
     spectra,
+    woven,
 )
 
 __all__ = [
     "arithmetic",
     "contract",
+    "determinants",
     "elementary",
     "guard",
     "index",
@@ -26,4 +29,5 @@ __all__ = [
     "shape",
     "sorting",
     "spectra",
+    "woven",
 ]

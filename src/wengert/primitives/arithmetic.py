@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
 
 import numpy as np
 
 from ..errors import UnknownDerivativeError
-from ..kinds import elementwise, linear, mul0, nonlinear, unboxed
-from ..primitive import Example, operand_type, promote
+from ..kinds import answer, elementwise, linear, mul0, nonlinear, unboxed
+from ..primitive import Example, Operand, operand_type, promote
 from ..program import Array, Type
 
 __all__ = [
@@ -130,7 +129,7 @@ sign = elementwise(
     lambda x: np.sign(x),
     0,
     arity=1,
-    dtype=promote,
+    dtype=answer(np.sign),
     doc="Of real numbers, where it is constant between the jumps.",
 )
 positive = elementwise("positive", np.positive, [1], text="+{0}")
@@ -158,10 +157,15 @@ def _rounded(x: Array, decimals: int) -> Array:
     return np.rint(x * scale) / scale if decimals >= 0 else np.rint(x / scale) * scale
 
 
+def _rounded_type(x: Operand, decimals: int) -> Type:
+    kind = operand_type(x)
+    return Type(kind.shape, np.round(np.zeros(0, kind.dtype), decimals).dtype)
+
+
 round_ = nonlinear(
     "round",
     lambda x, decimals: np.round(x, decimals),
-    types=lambda x, decimals: operand_type(x),
+    types=_rounded_type,
     jvps=0,
     batch=lambda size, operands, batched, decimals: round_.bind(operands[0], decimals=decimals),
     examples=[Example(((3,),), {"decimals": 1})],
@@ -244,9 +248,13 @@ hypot = elementwise(
 # df/dx - i df/dy.
 
 
-def _part_type(x: Any) -> Type:
+def _part_type(x: Operand) -> Type:
     kind = operand_type(x)
-    return Type(kind.shape, np.finfo(kind.dtype).dtype)
+    return Type(kind.shape, np.real(np.zeros(0, kind.dtype)).dtype)
+
+
+def _conjugate_type(x: Operand) -> Type:
+    return Type(operand_type(x).shape, answer(np.conjugate)((x,)))
 
 
 _COMPLEX = (
@@ -274,7 +282,7 @@ imag = linear(
 conjugate = linear(
     "conjugate",
     np.conjugate,
-    types=operand_type,
+    types=_conjugate_type,
     transposes=[lambda ct, x: np.conjugate(ct)],
     batch=lambda size, operands, batched: conjugate.bind(operands[0]),
     ufunc=np.conjugate,

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..kinds import Nonlinear, elementwise, nonlinear, unboxed
-from ..primitive import Example, Operand, operand_type, promote
+from ..forks import imported
+from ..kinds import Nonlinear, answer, elementwise, floating, nonlinear, unboxed
+from ..primitive import Example, Operand, operand_type
 from ..program import Array, Type
 
 __all__ = [
@@ -115,15 +116,15 @@ degrees = elementwise("degrees", np.degrees, [lambda: float(180 / np.pi)], lower
 
 def _logistic(x: Array) -> Array:
     with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(-x))
+        return 1 / (1 + np.exp(-1.0 * x))
 
 
 logistic = elementwise(
     "logistic",
     _logistic,
     [lambda x: logistic.bind(x) * logistic.bind(-x)],
-    dtype=promote,
-    lower=lambda x: 1 / (1 + np.exp(-x)),
+    dtype=floating,
+    lower=lambda x: 1 / (1 + np.exp(-1.0 * x)),
     doc="1 / (1 + exp(-x)), to full relative precision at both ends, and so are its derivatives.",
 )
 
@@ -140,7 +141,7 @@ excess = elementwise(
     "excess",
     _excess,
     [1, -1],
-    dtype=promote,
+    dtype=answer(np.subtract),
     lower=lambda x, y: np.where((x == y) & np.isinf(x), 0, x - y),
     doc="x - y, and 0 where both are the same infinity.",
 )
@@ -170,25 +171,24 @@ root = elementwise(
     "root",
     lambda x: np.sqrt(x),
     [lambda ans: np.where(ans == 0, 0, 0.5 / np.where(ans == 0, 1, ans))],
-    dtype=promote,
+    dtype=answer(np.sqrt),
     domain=(0.2, 3.0),
-    lower="sqrt",
+    lower=lambda x: np.sqrt(x),
     doc="The square root whose derivatives at 0 are 0: for norms and standard deviations.",
 )
 
 # -- families: functions whose derivatives are others of their kind --------------------------------
 
 
-def _same_type(x: Operand, order: int) -> Type:
-    kind = operand_type(x)
-    return Type(kind.shape, np.result_type(kind.dtype, np.float16))
+def _family_type(x: Operand, order: int) -> Type:
+    return Type(operand_type(x).shape, floating((x,)))
 
 
 def _family(name: str, evaluate: Any, jvp: Any, orders: tuple[int, ...], doc: str) -> Nonlinear:
     family = nonlinear(
         name,
         evaluate,
-        types=_same_type,
+        types=_family_type,
         jvps=[jvp],
         batch=lambda size, operands, batched, order: family.bind(operands[0], order=order),
         examples=[Example(((3,),), {"order": order}) for order in orders],
@@ -200,7 +200,7 @@ def _family(name: str, evaluate: Any, jvp: Any, orders: tuple[int, ...], doc: st
 def _sinc_derivative(x: Array, order: int) -> Array:
     """In float64, and rounded to the dtype of x."""
     found = sinc_slope(np.pi * np.asarray(x, np.float64), order)
-    return found.astype(np.result_type(x, np.float16))[()]
+    return found.astype(floating((Type.of(x),)))[()]
 
 
 def sinc_slope(t: Array, order: int) -> Array:
@@ -242,16 +242,15 @@ sinc = elementwise(
     "sinc",
     np.sinc,
     [lambda x: sinc_derivative.bind(x, order=1)],
-    dtype=promote,
+    dtype=floating,
     domain=(-1.9, 1.8),
     lower=_sinc,
 )
 
 
 def _bessel_i(x: Array, order: int) -> Array:
-    from scipy.special import iv
-
-    return iv(order, x)
+    kind = floating((Type.of(x),))
+    return imported("scipy.special").iv(order, np.asarray(x, kind)).astype(kind)
 
 
 bessel_i = _family(

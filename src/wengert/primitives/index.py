@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..kinds import Linear, linear
-from ..primitive import Example, Operand, operand_type, promote
+from ..primitive import Example, Operand, Traced, operand_type, promote
 from ..program import Array, Type
 from .shape import broadcast
 
@@ -62,24 +62,38 @@ def _part_type(x: Operand, index: Index, arrays: Sequence[Operand] = ()) -> Type
 # -- slice -----------------------------------------------------------------------------------------
 
 
-def _slice_transpose(ct: Array, x: Array, index: Index) -> Array:
-    return scatter_add.bind(Type.of(x).zeros(), ct, index=index)
+def _scattered(ct: Array, x: Array, *arrays: Array, index: Index) -> Array:
+    """The cotangent of what was read, in zeros where nothing was."""
+    return scatter_add.bind(Type.of(x).zeros(), ct, *arrays, index=index)
 
 
-def _slice_accumulate(buffer: Any, ct: Array, index: Index) -> None:
-    buffer[index] += ct
+def _accumulated(total: Any, ct: Array, *arrays: Array, index: Index) -> Array:
+    """``total`` with the cotangent added where it was read: in place if nothing is traced.
+
+    Where something is, many reads of an array become a chain of ``scatter_add`` that starts from
+    one array of zeros, and not as many arrays of zeros.
+    """
+    if isinstance(total, Traced) or isinstance(ct, Traced):
+        return scatter_add.bind(total, ct, *arrays, index=index)
+    if not arrays:
+        total[index] += ct
+    elif any(isinstance(array, Traced) for array in arrays):
+        return scatter_add.bind(total, ct, *arrays, index=index)
+    else:
+        np.add.at(total, fill(index, arrays), ct)
+    return total
 
 
 slice_ = linear(
     "slice",
     lambda x, index: x[index],
     types=lambda x, index: _part_type(x, index),
-    transposes=[_slice_transpose],
+    transposes=[_scattered],
     batch=lambda size, operands, batched, index: slice_.bind(
         operands[0], index=(slice(None), *index)
     ),
     view=lambda base, new, index: update.bind(base, new, index=index),
-    accumulate=_slice_accumulate,
+    accumulate=_accumulated,
     examples=[
         Example(((4, 3),), {"index": (slice(1, 4, 2), 0)}),
         Example(((4,),), {"index": (slice(None, None, -1), None)}),
@@ -161,24 +175,15 @@ def _scatter_batch(primitive: Callable[[], Linear]) -> Callable[..., Array]:
     return batch
 
 
-def _gather_accumulate(buffer: Any, ct: Array, *arrays: Array, index: Index) -> None:
-    np.add.at(buffer, fill(index, arrays), ct)
-
-
 gather = linear(
     "gather",
     lambda x, *arrays, index: x[fill(index, arrays)],
     types=lambda x, *arrays, index: _part_type(x, index, arrays),
-    transposes=[
-        lambda ct, x, *arrays, index: scatter_add.bind(
-            Type.of(x).zeros(), ct, *arrays, index=index
-        ),
-        None,
-    ],
+    transposes=[_scattered, None],
     groups=(0, None),
     batch=_gather_batch,
     view=lambda base, new, *arrays, index: update.bind(base, new, *arrays, index=index),
-    accumulate=_gather_accumulate,
+    accumulate=_accumulated,
     examples=[
         Example(((4,), np.array([2, 0, 2])), {"index": (ARRAY,)}),
         Example(((3, 4), np.array([[1], [2]]), np.array([0, 3])), {"index": (ARRAY, ARRAY)}),

@@ -79,9 +79,10 @@ select = linear(
 
 stop_gradient = elementwise(
     "stop_gradient",
-    operator.pos,
+    lambda x: unboxed(x.copy("K")) if isinstance(x, np.ndarray) else x,
     0,
+    arity=1,
     dtype=promote,
-    lower="positive",
+    lower=lambda x: x,
     doc="The value, as a constant of differentiation.",
 )

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..primitive import Params, Primitive, Traced
 from ..program import Array, Type
-from ..trace import Trace, Tracer, plain, strong
+from ..trace import Trace, Tracer, plain, strong, wrap
 
 __all__ = ["Dual"]
 
@@ -29,10 +29,10 @@ class Dual(Trace):
         """A fresh input with its tangent."""
         if isinstance(value, Traced) or isinstance(tangent, Traced):
             self.nested = True
-        return self.wrap(value.strong() if isinstance(value, Traced) else value, tangent)
+        return wrap(self, value.strong() if isinstance(value, Traced) else value, tangent)
 
     def constant(self, value: Array) -> Tracer:
-        return self.wrap(value, None)
+        return wrap(self, value, None)
 
     def primal(self, value: Array) -> Array:
         """The value without its tangent."""
@@ -68,7 +68,7 @@ class Dual(Trace):
                 found, changes = primitive.pushed(values, tangents, params)
             return tuple(self._result(v, t) for v, t in zip(found, changes, strict=True))
         ans = (primitive.bind if self.nested else primitive.evaluate)(*values, **params)
-        if type(ans) is complex:
+        if type(ans) is complex or type(ans) is bool:
             ans = strong(ans)
         if primitive.multiple:
             self.check_results(ans)
@@ -83,4 +83,4 @@ class Dual(Trace):
         return tuple(self._result(v, t) for v, t in zip(ans, outputs, strict=True))
 
     def _result(self, value: Array, tangent: Array | None) -> Any:
-        return self.wrap(value, tangent) if value.dtype.kind in "fc" else value
+        return wrap(self, value, tangent) if value.dtype.kind in "fc" else value

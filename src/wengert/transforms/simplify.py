@@ -7,6 +7,7 @@ a zero may change (x + 0 becomes x).
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -136,7 +137,7 @@ class _Rewriter:
     def add(self, equation: Equation) -> None:
         primitive, params = equation.primitive, equation.params
         inputs = tuple(map(self.read, equation.inputs))
-        if primitive.effect:
+        if equation.guards:
             self.equations.append(Equation(primitive, inputs, params, equation.outputs))
             return
         found = self._identical(primitive, inputs, params, equation.outputs)
@@ -202,7 +203,7 @@ def eliminate_dead_code(program: Program) -> Program:
     needed = {atom for atom in program.outputs if isinstance(atom, Var)}
     kept: list[Equation] = []
     for equation in reversed(program.equations):
-        if equation.primitive.effect or needed.intersection(equation.outputs):
+        if equation.guards or needed.intersection(equation.outputs):
             equation = equation.primitive.shrink(equation, [v in needed for v in equation.outputs])
             kept.append(equation)
             needed.update(atom for atom in equation.inputs if isinstance(atom, Var))
@@ -221,9 +222,17 @@ def simplify(program: Program) -> Program:
             d: f64 = c - b
             return d
     """
+    if _simple.get(id(program)) is program:
+        return program
     rewriter = _Rewriter()
     for equation in program.equations:
         rewriter.add(equation)
     outputs = tuple(map(rewriter.read, program.outputs))
     rewritten = Program(program.inputs, tuple(rewriter.equations), outputs)
-    return eliminate_dead_code(rewritten).check()
+    found = eliminate_dead_code(rewritten).check()
+    _simple[id(found)] = found
+    return found
+
+
+_simple: WeakValueDictionary[int, Program] = WeakValueDictionary()
+"""What ``simplify`` has given, by its identity: nothing is to be found there again."""

@@ -22,7 +22,7 @@ from ..kinds import Elementwise, Linear, Nonlinear
 from ..primitive import NUMBERED, Params, Primitive, Traced
 from ..program import Array, Type
 from ..recorder import Recorder
-from ..trace import ArrayTracer, Trace, Tracer, plain, strong
+from ..trace import ArrayTracer, Trace, Tracer, plain, strong, wrap
 
 __all__ = ["Hold", "Row", "Tape", "linearise", "transpose_linear"]
 
@@ -69,10 +69,10 @@ class Tape(Trace):
             self.nested = True
             value = value.strong()
         self.count += 1
-        return self.wrap(value, self.count - 1)
+        return wrap(self, value, self.count - 1)
 
     def constant(self, value: Array) -> Tracer:
-        return self.wrap(value, None)
+        return wrap(self, value, None)
 
     def place(self, value: Array) -> int | None:
         """The place of a value on this tape; None if it does not depend on the inputs."""
@@ -143,7 +143,7 @@ class Tape(Trace):
     ) -> tuple[Any, ...]:
         self.check_results(ans)
         if primitive.flat or all(place is None for place in places):
-            return tuple(self.wrap(a, None) if a.dtype.kind in "fc" else a for a in ans)
+            return tuple(wrap(self, a, None) if a.dtype.kind in "fc" else a for a in ans)
         saved = primitive.save(values, ans, places, params)
         return self._joined(primitive, places, ans, saved, params)
 
@@ -154,7 +154,7 @@ class Tape(Trace):
         self.count += len(ans)
         self.rows.append((primitive.number, outputs, saved, params, *places))
         return tuple(
-            self.wrap(a, o) if a.dtype.kind in "fc" else a
+            wrap(self, a, o) if a.dtype.kind in "fc" else a
             for a, o in zip(ans, outputs, strict=True)
         )
 
@@ -253,7 +253,9 @@ class Tape(Trace):
                     primitive.pull(cotangent, saved, places, add)
                 elif not isinstance(primitive, Linear):
                     sums.add_all(places, _transposed(row, [cotangent]))
-                elif primitive.accumulate is None or not sums.accumulate(row, cotangent):
+                elif primitive.accumulate is not None:
+                    sums.accumulate(row, cotangent)
+                else:
                     terms = primitive.pull(cotangent, saved, places, params or NONE)
                     sums.add_all(places, terms)
         return [sums.pop(place) for place in range(inputs)]
@@ -308,28 +310,26 @@ class _Sums:
         self.owned.discard(place)
         return self.values.pop(place, None)
 
-    def accumulate(self, row: Row, cotangent: Array) -> bool:
-        """Add the cotangent of a slice or a gather into the buffer of its operand, in place."""
+    def accumulate(self, row: Row, cotangent: Array) -> None:
+        """Add the cotangent of a slice or a gather to that of its operand, in place if it can be.
+
+        Where something is traced the part is scattered into the traced total.
+        """
         number, _, saved, params, *places = row
         primitive = NUMBERED[number]
-        place = places[0]
-        if place is None or isinstance(cotangent, Traced):
-            return False
-        if any(isinstance(array, Traced) for array in saved[1:]):
-            return False
-        buffer = self.values.get(place)
-        if isinstance(buffer, Traced):
-            return False
-        operand = saved[0]
-        if buffer is None:
-            self.values[place] = buffer = np.zeros(operand.shape, operand.dtype)
-            self.owned.add(place)
-        elif place not in self.owned:
-            self.values[place] = buffer = np.array(buffer, dtype=operand.dtype)
-            self.owned.add(place)
         assert isinstance(primitive, Linear) and primitive.accumulate is not None
-        primitive.accumulate(buffer, cotangent, *saved[1:], **(params or NONE))
-        return True
+        place, operand = places[0], saved[0]
+        total = self.values.get(place)
+        if total is None:
+            total = np.zeros(operand.shape, operand.dtype)
+        elif place not in self.owned and not isinstance(total, Traced):
+            total = np.array(total, dtype=operand.dtype)
+        total = primitive.accumulate(total, cotangent, *saved[1:], **(params or NONE))
+        self.values[place] = total
+        if isinstance(total, Traced):
+            self.owned.discard(place)
+        else:
+            self.owned.add(place)
 
 
 def transpose_linear(

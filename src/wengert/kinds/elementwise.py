@@ -1,0 +1,260 @@
+"""Functions of numbers, applied to each element; and ``mul0``, the product in every chain rule."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import UnknownDerivativeError
+from ..primitive import UFUNCS, Operand, Params, Primitive, Rule, Traced, operand_type, promote
+from ..program import Array, Type
+from .rules import answer, fit, spread, unboxed
+
+__all__ = ["Elementwise", "elementwise", "mul0"]
+
+_OPERANDS = ("x", "y", "z")
+
+
+@dataclass(frozen=True, slots=True)
+class _Partial:
+    """One partial derivative: a constant factor, or a rule with the positions of what it needs."""
+
+    factor: int | None = None
+    rule: Rule | None = None
+    needs: tuple[int, ...] = ()
+
+
+def _partial(declared: Any, arity: int, name: str) -> _Partial | None:
+    if declared is None:
+        return None
+    if isinstance(declared, int):
+        return _Partial(factor=declared)
+    places = {**{_OPERANDS[i]: i for i in range(arity)}, "ans": arity}
+    wanted = tuple(inspect.signature(declared).parameters)
+    if unknown := [w for w in wanted if w not in places]:
+        raise ValueError(f"a partial of {name} asks for {unknown}; there are {tuple(places)}")
+    return _Partial(rule=declared, needs=tuple(places[w] for w in wanted))
+
+
+class Elementwise(Primitive):
+    """A function of numbers, applied to each element of its broadcast operands."""
+
+    def __init__(
+        self,
+        name: str,
+        evaluate: Callable[..., Any],
+        partials: Sequence[Any] | int,
+        *,
+        arity: int | None = None,
+        ufunc: np.ufunc | None = None,
+        dtype: Callable[[Sequence[Operand]], np.dtype[Any]] | None = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(name, evaluate, **facts)
+        self.ufunc = ufunc if ufunc is not None or not isinstance(evaluate, np.ufunc) else evaluate
+        self.flat = isinstance(partials, int) and partials == 0
+        if isinstance(partials, int):
+            count = arity if arity is not None else self.ufunc.nin if self.ufunc else 1
+            partials = [partials] * count
+        self.arity = len(partials)
+        self.partials = tuple(_partial(p, self.arity, name) for p in partials)
+        if dtype is None:
+            if self.ufunc is None:
+                raise ValueError(f"{name} stands for no ufunc and is declared without a type rule")
+            dtype = answer(self.ufunc)
+        self.dtype = dtype
+        if self.ufunc is not None:
+            UFUNCS[self.ufunc] = self
+
+    def types(self, operands: Sequence[Operand], params: Params) -> tuple[Type, ...]:
+        if len(operands) != self.arity:
+            raise TypeError(f"{self.name} takes {self.arity} operands, not {len(operands)}")
+        shape = np.broadcast_shapes(*(operand_type(o).shape for o in operands))
+        return (Type(shape, self.dtype(operands)),)
+
+    def batch(self, size: int, operands: list[Array], batched: list[bool], params: Params) -> Any:
+        ranks = [getattr(o, "ndim", 0) - b for o, b in zip(operands, batched, strict=True)]
+        rank = max(ranks)
+        aligned = [
+            np.reshape(o, (size, *(1,) * (rank - r), *o.shape[1:])) if b and r < rank else o
+            for o, b, r in zip(operands, batched, ranks, strict=True)
+        ]
+        return self.bind(*aligned)
+
+    def save(
+        self, operands: Sequence[Array], ans: Any, active: Sequence[Any], params: Params
+    ) -> Any:
+        """For numbers, the operands and the result; for arrays, what each operand's partial needs.
+
+        The two are told apart by their length.
+        """
+        partials = self.partials
+        if type(ans) is np.float64:
+            for place, node in enumerate(active):
+                if node is not None and partials[place] is None:
+                    raise self._unknown(place)
+            return (*operands, ans)
+        saved: list[Any] = []
+        shape, dtype = ans.shape, ans.dtype
+        for place, node in enumerate(active):
+            if node is None:
+                saved.append(None)
+                continue
+            partial = partials[place]
+            if partial is None:
+                raise self._unknown(place)
+            operand = operands[place]
+            kind = None
+            if operand.shape != shape or (operand.dtype is not dtype and operand.dtype != dtype):
+                kind = (operand.shape, operand.dtype, shape, dtype)
+            needs = tuple([ans if i == self.arity else operands[i] for i in partial.needs])
+            saved.append((kind, needs))
+        return tuple(saved)
+
+    def _unknown(self, place: int) -> UnknownDerivativeError:
+        return UnknownDerivativeError(
+            f"the derivative of {self.name} with respect to its operand {_OPERANDS[place]} is not "
+            "known",
+            remedy="wg.stop_gradient(...) around that operand if it is meant to be constant, or "
+            "wg.custom_jvp with a rule of your own",
+        )
+
+    def push(self, tangents: Sequence[Array | None], saved: Any, params: Params) -> Any:
+        total = None
+        wide = None
+        for place, tangent in enumerate(tangents):
+            if tangent is None:
+                continue
+            partial = self.partials[place]
+            assert partial is not None
+            if len(saved) > self.arity:
+                needs = [saved[i] for i in partial.needs]
+            else:
+                kind, needs = saved[place]
+                wide = wide if kind is None else kind
+            if partial.rule is not None:
+                term = mul0.bind(tangent, partial.rule(*needs))
+            else:
+                term = tangent if partial.factor == 1 else tangent * partial.factor
+            total = term if total is None else total + term
+        return total if wide is None else spread(total, wide[2], wide[3])
+
+    def pull(
+        self,
+        cotangent: Array,
+        saved: Any,
+        places: Sequence[int | None],
+        add: Callable[[int, Array], None],
+    ) -> None:
+        """Add to the operands at ``places`` their cotangents, from the result's."""
+        numbers = len(saved) > self.arity
+        for i, place in enumerate(places):
+            if place is None:
+                continue
+            partial = self.partials[i]
+            assert partial is not None
+            kind = None
+            if numbers:
+                needs = [saved[j] for j in partial.needs]
+            else:
+                kind, needs = saved[i]
+            if partial.rule is None:
+                term = cotangent if partial.factor == 1 else cotangent * partial.factor
+            else:
+                slope = partial.rule(*needs)
+                if isinstance(slope, Traced) or isinstance(cotangent, Traced):
+                    term = mul0.bind(cotangent, slope)
+                elif not numbers and _fresh(slope, needs, cotangent) and _harmless(cotangent):
+                    term = np.multiply(cotangent, slope, out=slope)
+                else:
+                    term = _multiply_zero_absorbs(cotangent, slope)
+            add(place, term if kind is None else fit(term, kind[0], kind[1]))
+
+
+def elementwise(
+    name: str, evaluate: Callable[..., Any], partials: Sequence[Any] | int, **facts: Any
+) -> Elementwise:
+    """Declare an elementwise primitive.
+
+    ``partials`` has an entry for each operand: a function of what it names among ``x``, ``y``,
+    ``z`` and ``ans``; an integer for a constant; or None where the derivative is not known. It
+    must keep the dtype: Python numbers are weak, NumPy scalars are not.
+    ``partials=0`` declares a function whose derivative is zero wherever it exists.
+    ``domain`` is where the registry's test samples; ``text`` how the equation prints; ``ufunc`` the
+    ufunc that it stands for, if ``evaluate`` is a shorter way to it; ``dtype`` the type rule where
+    there is no ufunc.
+
+    Example:
+        sinh = elementwise("sinh", np.sinh, [lambda x: np.cosh(x)])
+    """
+    return Elementwise(name, evaluate, partials, **facts)
+
+
+# -- the product that every chain rule uses --------------------------------------------------------
+
+
+LARGE = 1 << 12
+"""Up to this many elements looking for a NaN costs no more than looking for a reason not to."""
+
+
+def _harmless(factor: Array) -> bool:
+    """Whether a factor is one finite number other than zero, alone or broadcast."""
+    if isinstance(factor, np.ndarray):
+        if any(factor.strides) or not factor.size:
+            return False
+        factor = factor[(0,) * factor.ndim]
+    return bool(factor != 0 and np.isfinite(factor))
+
+
+def _any_nan(c: Array) -> bool:
+    """Whether there is a NaN, or may be one: one pass, by BLAS where it can be.
+
+    A sum of squares has no infinities that could cancel.
+    """
+    if c.flags.c_contiguous and c.dtype.char in "fd":
+        flat = c if c.ndim == 1 else c.ravel()
+        total = np.dot(flat, flat)
+    else:
+        total = np.add.reduce(c, axis=None)
+    return bool(total != total)
+
+
+def _fresh(slope: Array, needs: Sequence[Array], cotangent: Array) -> bool:
+    """Whether a slope is an array that its rule has just made, and can hold the product."""
+    return (
+        type(slope) is np.ndarray
+        and slope.base is None
+        and slope.ndim > 0
+        and slope.shape == cotangent.shape
+        and slope.dtype == cotangent.dtype
+        and not any(slope is need for need in needs)
+    )
+
+
+def _multiply_zero_absorbs(a: Array, b: Array) -> Array:
+    c = a * b
+    if type(c) is np.float64:
+        return c if c == c or (a != 0 and b != 0) else np.float64(0.0)
+    if type(c) is complex:
+        c = np.complex128(c)
+    if c.size > LARGE and (_harmless(a) or _harmless(b)):
+        return c
+    if _any_nan(c):
+        c = np.where((a == 0) | (b == 0), np.zeros((), c.dtype), c)
+        return unboxed(c)
+    return c
+
+
+mul0 = elementwise(
+    "mul0",
+    _multiply_zero_absorbs,
+    [lambda y: y, lambda x: x],
+    dtype=promote,
+    text="{0} *0 {1}",
+    doc="x * y, where zero times anything, infinity and NaN too, is zero. "
+    "A zero cotangent (or partial) is structural: what it multiplies was not on the path taken.",
+)

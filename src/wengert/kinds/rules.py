@@ -1,0 +1,62 @@
+"""What declarations and rules of several kinds need: dtypes, and shapes that were broadcast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..primitive import Operand, promote, promotion
+from ..program import Array
+
+__all__ = ["add_tangents", "answer", "fit", "floating", "spread", "unboxed"]
+
+
+def answer(ufunc: np.ufunc) -> Callable[[Sequence[Operand]], np.dtype[Any]]:
+    """The type rule of a ufunc: the dtype in which it answers, TypeError if it does not."""
+
+    def dtype(operands: Sequence[Operand]) -> np.dtype[Any]:
+        return ufunc.resolve_dtypes((*map(promotion, operands), None))[-1]
+
+    return dtype
+
+
+def floating(operands: Sequence[Operand]) -> np.dtype[Any]:
+    """The dtype to which NumPy promotes the operands, and float64 where they are integers."""
+    dtype = promote(operands)
+    return dtype if dtype.kind in "fc" else np.dtype(np.float64)
+
+
+def unboxed(array: Array) -> Array:
+    """A NumPy scalar for an array without axes; any other as it is (``x[()]`` would be a view)."""
+    return array if array.ndim else array[()]
+
+
+def fit(cotangent: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Undo broadcasting and promotion: sum over repeated axes, cast, drop an imaginary part."""
+    if cotangent.shape != shape:
+        extra = cotangent.ndim - len(shape)
+        axes = tuple(range(extra)) + tuple(
+            extra + i for i, n in enumerate(shape) if n == 1 and cotangent.shape[extra + i] != 1
+        )
+        cotangent = np.sum(cotangent, axis=axes)
+        if cotangent.shape != shape:
+            cotangent = np.reshape(cotangent, shape)
+    if cotangent.dtype != dtype:
+        if cotangent.dtype.kind == "c" and dtype.kind != "c":
+            cotangent = np.real(cotangent)
+        cotangent = cotangent.astype(dtype)
+    return cotangent
+
+
+def spread(tangent: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """The transpose of ``fit``: broadcast and promote a tangent to the type of the result."""
+    if tangent.dtype != dtype:
+        tangent = tangent.astype(dtype)
+    return tangent if tangent.shape == shape else np.broadcast_to(tangent, shape)
+
+
+def add_tangents(total: Array | None, term: Array) -> Array:
+    """``total + term``, where None is zero."""
+    return term if total is None else total + term

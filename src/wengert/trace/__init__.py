@@ -1,0 +1,47 @@
+"""Tracing: the values that stand in for arrays, and NumPy's protocols.
+
+A ``Tracer`` is a handle that belongs to a trace. NumPy hands every ufunc and function that meets
+one over to it (``__array_ufunc__``, ``__array_function__``), and the trace does what it is for:
+write an equation into a Program (``recorder``), keep residuals (``transforms.tape``), carry
+a tangent along (``transforms.dual``).
+
+Start reading at ``base.Trace``; ``number`` and ``array`` are what the user's function is given, and
+``protocols`` is how NumPy's functions find ours.
+"""
+
+from .array import ArrayTracer, Element, View, as_view, snapshot, wrap
+from .base import Trace, concrete, known, layout, perhaps
+from .number import Tracer
+from .protocols import (
+    CREATION,
+    FUNCTIONS,
+    UFUNC_METHODS,
+    check_kind,
+    implements,
+    plain,
+    store,
+    strong,
+)
+
+__all__ = [
+    "CREATION",
+    "FUNCTIONS",
+    "UFUNC_METHODS",
+    "ArrayTracer",
+    "Element",
+    "Trace",
+    "Tracer",
+    "View",
+    "as_view",
+    "check_kind",
+    "concrete",
+    "implements",
+    "known",
+    "layout",
+    "perhaps",
+    "plain",
+    "snapshot",
+    "store",
+    "strong",
+    "wrap",
+]

@@ -1,0 +1,283 @@
+"""Traced arrays: sequences that can be assigned into, and views of them.
+
+A traced array is a handle on a value that does not change. Assigning to it gives the handle another
+value, and a view knows what it is a view of, so that both see what they would see in NumPy.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import DtypeError, ShapeError, TracedArrayError
+from ..kinds import Linear
+from ..primitive import UFUNCS, Params, Traced
+from ..program import Array, Type
+from .base import Trace, known, layout
+from .number import Tracer
+from .protocols import FUNCTIONS
+
+__all__ = ["ArrayTracer", "Element", "View", "as_view", "snapshot", "wrap"]
+
+
+class ArrayTracer(Tracer):
+    """A traced array with at least one axis.
+
+    Assignment (``x[i] = v``, ``x += v``) is functional underneath: the handle is given the updated
+    value, and views into it see the update, as in NumPy.
+    """
+
+    __slots__ = ("_version",)
+
+    assignable = True
+
+    def __init__(self, trace: Trace, value: Array, node: Any) -> None:
+        self._trace = trace
+        self._value = value
+        self._node = node
+        self._version = 0
+
+    @property
+    def version(self) -> int:
+        """Counts the assignments to this array, for its views."""
+        return self._version
+
+    def __array__(self, dtype: Any = None, **_: Any) -> Any:
+        if self.dtype.kind in "iub":
+            remedy = "np.take_along_axis(table, i, axis=0) for table[i] of a plain table"
+            return np.asarray(known(self, "the elements of", remedy), dtype)
+        value = self._trace.reveal(self)
+        if value is not None:
+            return np.asarray(value, dtype)
+        raise TracedArrayError(
+            f"a traced {Type.of(self)} was converted to a plain array, which would cut the "
+            "derivative. np.asarray, np.array([rows]) and functions that are not written in NumPy "
+            "do this",
+            remedy="x for np.asarray(x), x.copy() for np.array(x); np.stack([a, b]) for "
+            "np.array([a, b]) of arrays, or wg.numpy.array, which takes both; np.linalg for "
+            "scipy.linalg; wg.custom_jvp for the function of another library",
+        )
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(self.shape[0]))
+
+    def __getitem__(self, index: Any) -> Any:
+        return FUNCTIONS[operator.getitem](self, index)
+
+    def __contains__(self, value: object) -> bool:
+        return bool(FUNCTIONS[np.any](self == value))
+
+    def __setitem__(self, index: Any, value: Array) -> None:
+        new = FUNCTIONS[operator.setitem](self, index, value)
+        if new is not self:
+            self.assign(new)
+
+    def __pos__(self) -> Any:
+        return snapshot(self)
+
+    def copy(self, order: str = "C") -> Any:
+        value = layout(self)
+        if value is None or order == "K":
+            return snapshot(self)
+        if order == "F" or (order == "A" and value.flags.fnc):
+            return self.T.copy().T
+        if value.flags.c_contiguous:
+            return snapshot(self)
+        # How it lies in memory decides which reshapes of the copy are views of it.
+        flat = FUNCTIONS[np.reshape](self, (self.size,), copy=True)
+        if not layout(flat).flags.c_contiguous:
+            flat = UFUNCS[np.positive].bind(flat)
+        return snapshot(FUNCTIONS[np.reshape](flat, self.shape))
+
+    def fill(self, value: Array) -> None:
+        """Assign ``value`` to every element."""
+        self[...] = value
+
+    def compress(self, condition: Array, axis: int | None = None) -> Any:
+        """``np.compress``."""
+        return FUNCTIONS[np.compress](condition, self, axis)
+
+    def sort(self, axis: int = -1, **kwargs: Any) -> None:
+        """Sort in place."""
+        self.assign(FUNCTIONS[np.sort](self, axis=axis, **kwargs))
+
+    def assign(self, new: Tracer) -> None:
+        """Give this handle, and what it is a view of, another value of the same shape."""
+        self._trace = new._trace
+        self._value = new._value
+        self._node = new._node
+        self._version += 1
+
+    def _update(self, new: Any) -> ArrayTracer:
+        if new.shape != self.shape:
+            raise ShapeError(
+                f"an array of shape {self.shape} cannot take a result of shape {new.shape} in place"
+            )
+        if new.dtype != self.dtype:
+            if not np.can_cast(new.dtype, self.dtype, "same_kind"):
+                raise DtypeError(f"{new.dtype} does not fit in place into {self.dtype}")
+            new = new.astype(self.dtype)
+        self.assign(new)
+        return self
+
+    def __iadd__(self, other: Array) -> Any:
+        return self._update(self + other)
+
+    def __isub__(self, other: Array) -> Any:
+        return self._update(self - other)
+
+    def __imul__(self, other: Array) -> Any:
+        return self._update(self * other)
+
+    def __itruediv__(self, other: Array) -> Any:
+        return self._update(self / other)
+
+    def __ipow__(self, other: Array) -> Any:
+        return self._update(self**other)
+
+    def __ifloordiv__(self, other: Array) -> Any:
+        return self._update(self // other)
+
+    def __imod__(self, other: Array) -> Any:
+        return self._update(self % other)
+
+    def __imatmul__(self, other: Array) -> Any:
+        return self._update(self @ other)
+
+
+# -- views -----------------------------------------------------------------------------------------
+
+
+class View(ArrayTracer):
+    """A basic slice, a transpose or a reshape: it knows what it is a view of.
+
+    Reading it reads the base again if that has been assigned to since; assigning to it assigns to
+    the base through the primitive's ``view`` rule. ``operands`` are the primitive's further ones.
+    """
+
+    __slots__ = (
+        "_base",
+        "_fresh_node",
+        "_fresh_trace",
+        "_fresh_value",
+        "_operands",
+        "_params",
+        "_primitive",
+        "_seen",
+    )
+
+    def __init__(
+        self,
+        made: ArrayTracer,
+        base: ArrayTracer,
+        primitive: Linear,
+        params: Params,
+        operands: Sequence[Array] = (),
+    ) -> None:
+        self._fresh_trace = made._trace
+        self._fresh_value = made._value
+        self._fresh_node = made._node
+        self._version = 0
+        self._base = base
+        self._primitive = primitive
+        self._params = params
+        self._operands = operands
+        self._seen = base.version
+
+    @property
+    def version(self) -> int:
+        """Counts the assignments to the base."""
+        return self._base.version
+
+    def _refresh(self) -> None:
+        self._seen = self._base.version
+        made = self._primitive.bind(self._base, *self._operands, **self._params)
+        self._fresh_trace = made._trace
+        self._fresh_value = made._value
+        self._fresh_node = made._node
+
+    @property
+    def _trace(self) -> Any:
+        if self._seen != self._base.version:
+            self._refresh()
+        return self._fresh_trace
+
+    @property
+    def _value(self) -> Array:
+        if self._seen != self._base.version:
+            self._refresh()
+        return self._fresh_value
+
+    @property
+    def _node(self) -> Any:
+        if self._seen != self._base.version:
+            self._refresh()
+        return self._fresh_node
+
+    def assign(self, new: Tracer) -> None:
+        assert self._primitive.view is not None
+        written = self._primitive.view(self._base, new, *self._operands, **self._params)
+        self._base.assign(written)
+        self._seen = -1
+
+    @property
+    def base(self) -> ArrayTracer:
+        """What this is a view of."""
+        return self._base
+
+    def is_part(self, base: Array, primitive: Linear, index: Any) -> bool:
+        """Whether this is what ``base[index]`` gives: then ``base[index] = self`` does nothing."""
+        same = self._base is base and self._primitive is primitive
+        return same and self._params["index"] == index
+
+
+class Element(View):
+    """One element as a view: what ``x[..., i]`` is of an array x with one axis, in NumPy too.
+
+    It follows x and can be assigned to in place, but it is no sequence: ``np.array([a, b])`` of two
+    makes an array of two numbers.
+    """
+
+    __slots__ = ()
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__array__":
+            raise AttributeError("a traced number is not an array")
+        return super().__getattribute__(name)
+
+    def __len__(self) -> int:
+        raise TypeError("len() of a traced number")
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError("iteration over a traced number")
+
+
+# -- handles ---------------------------------------------------------------------------------------
+
+
+def wrap(trace: Trace, value: Array, node: Any) -> Tracer:
+    """A traced value of the class that fits: a number, or an array."""
+    if type(value) is np.float64 or not value.shape:
+        return Tracer(trace, value, node)
+    return ArrayTracer(trace, value, node)
+
+
+def snapshot(tracer: Traced) -> Tracer:
+    """A handle of its own on the same value: later assignments to either do not reach the other."""
+    kind = ArrayTracer if isinstance(tracer, ArrayTracer) and tracer.shape else Tracer
+    return kind(tracer._trace, tracer._value, tracer._node)
+
+
+def as_view(
+    base: Array, made: Any, primitive: Linear, params: Params, operands: Sequence[Array] = ()
+) -> Any:
+    """``made``, the result of ``primitive`` on ``base``, as a view of ``base`` where it is one."""
+    if isinstance(base, ArrayTracer) and isinstance(made, ArrayTracer):
+        return View(made, base, primitive, params, operands)
+    return made

@@ -1,0 +1,132 @@
+"""The trace: one run of a function on traced values, and what a traced value stands on.
+
+A traced value has a value of its own, or a traced value of an enclosing trace, or its trace has to
+answer for it (``jit``), or nothing but its type is known.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..errors import AbstractValueError, LeakedTracerError, TracedArrayError
+from ..primitive import Params, Primitive, Traced
+from ..program import Array, Type
+
+if TYPE_CHECKING:
+    from .number import Tracer
+
+__all__ = ["Trace", "concrete", "known", "layout", "perhaps"]
+
+_serials = itertools.count()
+
+
+class Trace:
+    """One run of a function on traced values.
+
+    ``serial`` orders traces by birth: of two that nest, the inner one has the greater number.
+    ``open`` is cleared when the function has returned; a traced value is of no use after that.
+    """
+
+    def __init__(self) -> None:
+        self.serial = next(_serials)
+        self.open = True
+
+    def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
+        """Apply ``primitive`` to ``args``, of which at least one is this trace's own."""
+        raise NotImplementedError
+
+    def constant(self, value: Array) -> Tracer:
+        """A traced value that does not depend on the inputs."""
+        raise NotImplementedError
+
+    def force(self, value: Tracer) -> Array:
+        """The value of a tracer that has none of its own, where the trace answers for it."""
+        return None
+
+    def reveal(self, value: Tracer) -> Array:
+        """The same for a plain copy of a number, which no derivative can pass through."""
+        return None
+
+    def peek(self, value: Tracer) -> Array:
+        """The same to look at its memory layout only, which the trace need not answer for."""
+        return None
+
+    def missing(self, value: Tracer, name: str) -> Any:
+        """What to give for an attribute that a tracer does not have; NotImplemented: an error."""
+        return NotImplemented
+
+    def rescue(
+        self, error: Exception, call: Callable[..., Any], args: Any, kwargs: dict[str, Any]
+    ) -> Any:
+        """What a call of NumPy gives for which there is no rule: here the error."""
+        raise error
+
+    def checked(
+        self, result: Any, call: Callable[..., Any], args: Any, kwargs: dict[str, Any]
+    ) -> Any:
+        """The result of a call of NumPy, which the trace may compare with what NumPy gives."""
+        return result
+
+    def stands_for(self, value: Tracer, found: type) -> type:
+        """The class that ``isinstance`` is to find."""
+        return found
+
+    def check_results(self, results: Sequence[Array]) -> None:
+        """Refuse results that hold a value of this trace although no operand brought it in."""
+        for result in results:
+            if isinstance(result, Traced) and result._trace.serial >= self.serial:
+                raise TracedArrayError(
+                    "a function with a derivative rule of its own used a traced value that is not "
+                    "among its arguments, and the rule cannot know of it",
+                    remedy="pass the value as an argument",
+                )
+
+    def check_open(self) -> None:
+        """Raise if the function that was traced has returned."""
+        if not self.open:
+            raise LeakedTracerError(
+                "a traced value outlived the function call that made it (it was kept in a global, "
+                "a closure, an attribute or a cache), and its derivative is gone",
+                remedy="return the value from the function (has_aux=True for a second result), or "
+                "keep wg.stop_gradient(x)",
+            )
+
+
+# -- what lies below a traced value ----------------------------------------------------------------
+
+
+def concrete(value: Array) -> Array:
+    """The array under all traces, or None where a trace knows the type only."""
+    while isinstance(value, Traced):
+        value = value._value
+    return value
+
+
+def perhaps(value: Array) -> Array:
+    """The array under all traces, for which a trace may have to answer; None if it is not known."""
+    while isinstance(value, Traced):
+        below = value._value
+        value = value._trace.force(value) if below is None else below
+    return value
+
+
+def layout(value: Array) -> Array:
+    """The array under all traces, to ask how it lies in memory; None if that is not known."""
+    while isinstance(value, Traced):
+        below = value._value
+        value = value._trace.peek(value) if below is None else below
+    return value
+
+
+def known(value: Array, what: str, remedy: str) -> Array:
+    """The array under all traces; an error where a trace knows the type only."""
+    found = perhaps(value)
+    if found is None:
+        raise AbstractValueError(
+            f"Python asked for {what} a traced {Type.of(value)} whose value is not known here, "
+            "because the function is traced once for all values, as vmap, loops and branches do",
+            remedy=remedy,
+        )
+    return found

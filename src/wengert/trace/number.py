@@ -1,0 +1,463 @@
+"""The traced number, which has all of a NumPy scalar's operators and methods.
+
+Known to be weak: what no protocol reaches (``math``, C functions, a plain array's item assignment)
+can only be answered with an error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import TracedArrayError, UnsupportedError
+from ..primitive import UFUNCS, Traced
+from ..program import Array, Type
+from .base import Trace, concrete, known, perhaps
+from .protocols import CREATION, FUNCTIONS, call_ufunc, no_rule, store
+
+__all__ = ["Tracer"]
+
+
+class Tracer(Traced):
+    """A traced number: what a differentiated function is given in place of a NumPy scalar.
+
+    ``_value`` is the number itself, or a Tracer of an enclosing trace, or None where only the type
+    is known. ``_node`` is what the trace knows of it: its place on a tape, its tangent, its Var.
+    """
+
+    __slots__ = ()
+    __array_priority__ = 1000.0
+
+    assignable = False
+    """Whether instances of the class are arrays, which can be assigned into."""
+
+    def __init__(self, trace: Trace, value: Array, node: Any) -> None:
+        self._trace = trace
+        self._value = value
+        self._node = node
+
+    __hash__ = None
+
+    @property
+    def __class__(self) -> Any:
+        found = type(self)
+        return self._trace.stands_for(self, found)
+
+    def strong(self) -> Tracer:
+        """The value as what NumPy makes of it: only ``jit`` has values that stand for less."""
+        return self
+
+    @property
+    def promotes(self) -> Any:
+        """What it is in NumPy's promotion: its dtype, or a Python number that stands for less."""
+        return self.dtype
+
+    # -- facts -----------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        value = self._value
+        return value.shape if value is not None else self._node.type.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of the array."""
+        value = self._value
+        return value.dtype if value is not None else self._node.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Number of bytes of the array's elements."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        """Number of bytes of one element."""
+        return self.dtype.itemsize
+
+    def __repr__(self) -> str:
+        value = self._trace.force(self) if self._trace.open else None
+        if value is not None:
+            return repr(value)
+        value = concrete(self)
+        kind = str(Type(self.shape, self.dtype))
+        return f"Traced({kind})" if value is None else f"Traced({kind}, {value})"
+
+    def __str__(self) -> str:
+        value = self._trace.force(self)
+        return repr(self) if value is None else str(value)
+
+    def __format__(self, spec: str) -> str:
+        value = perhaps(self)
+        return repr(self) if value is None else format(value, spec)
+
+    # -- what Python asks of a number ------------------------------------------------------------
+
+    def __bool__(self) -> bool:
+        truth = self
+        if self.size == 1 and self.dtype.kind != "b" and concrete(self) is None:
+            truth = self != 0
+        return bool(known(truth, "the truth of", _CHOICES))
+
+    def __int__(self) -> int:
+        whole = self
+        if self.dtype.kind == "f" and self.size == 1 and concrete(self) is None:
+            whole = np.trunc(self)
+        return int(known(whole, "the integer part of", "an integer that is not traced"))
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iub":
+            raise TypeError(f"a traced {self.dtype} cannot be used as an index or a count")
+        return int(known(self, "the index", _COUNTS))
+
+    def __float__(self) -> float:
+        return float(self._plainly("a Python float"))
+
+    def __complex__(self) -> complex:
+        return complex(self._plainly("a Python complex number"))
+
+    def _plainly(self, what: str) -> Array:
+        """The value where nothing is differentiated, as under ``jit`` alone; an error elsewhere."""
+        value = self._trace.reveal(self)
+        if value is None:
+            raise _plain_wanted(what)
+        return value
+
+    def __round__(self, digits: int | None = None) -> Any:
+        rounded = FUNCTIONS[np.round](self, 0 if digits is None else digits)
+        return int(rounded) if digits is None else rounded
+
+    def __floor__(self) -> int:
+        return int(np.floor(self))
+
+    def __ceil__(self) -> int:
+        return int(np.ceil(self))
+
+    def __trunc__(self) -> int:
+        return int(self)
+
+    def __copy__(self) -> Any:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        # A copy of the trace as well would be a trace that no derivative ever reads.
+        return self.copy()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TracedArrayError(
+            "a traced value was pickled or sent to another process, which cuts the derivative",
+            remedy="the same computation in this process, or wg.stop_gradient(x) of a value "
+            "that is only to be stored",
+        )
+
+    def item(self, *index: Any) -> Any:
+        """Refused, like ``float``: a Python number has no derivative."""
+        return self._plainly("a Python number by .item()").item(*index)
+
+    def tolist(self) -> Any:
+        """Nested lists of traced numbers."""
+        value = None if self.dtype.char in "dD" else self._trace.force(self)
+        if value is not None:
+            return value.tolist()
+        return self if not self.shape else [row.tolist() for row in self]
+
+    # -- NumPy's protocols -----------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Array, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs:
+            primitive = UFUNCS.get(ufunc)
+            if primitive is not None:
+                if len(inputs) == 1:
+                    return self._trace.process(primitive, inputs, {})
+                return primitive.bind(*inputs)
+        try:
+            result = call_ufunc(ufunc, method, inputs, dict(kwargs))
+            if "out" in kwargs:
+                return result
+            return self._trace.checked(result, getattr(ufunc, method), inputs, kwargs)
+        except (UnsupportedError, TracedArrayError) as error:
+            return self._trace.rescue(error, getattr(ufunc, method), inputs, kwargs)
+
+    def __array_function__(
+        self, func: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        creation = CREATION.get(func)
+        if creation is not None:
+            return creation(self, *args, **kwargs)
+        implementation = FUNCTIONS.get(func)
+        try:
+            if implementation is None:
+                module = getattr(func, "__module__", "numpy") or "numpy"
+                raise no_rule(f"{module.replace('numpy', 'np', 1)}.{func.__name__}")
+            if "out" not in kwargs:
+                return self._trace.checked(implementation(*args, **kwargs), func, args, kwargs)
+            others = {name: value for name, value in kwargs.items() if name != "out"}
+            result = implementation(*args, **others)
+            return result if kwargs["out"] is None else store(kwargs["out"], result, True)
+        except (UnsupportedError, TracedArrayError) as error:
+            return self._trace.rescue(error, func, args, kwargs)
+
+    # -- operators: NumPy's ufuncs ---------------------------------------------------------------
+
+    def __add__(self, other: Array) -> Any:
+        return _operate(np.add, self, other)
+
+    def __radd__(self, other: Array) -> Any:
+        return _operate_right(np.add, other, self)
+
+    def __sub__(self, other: Array) -> Any:
+        return _operate(np.subtract, self, other)
+
+    def __rsub__(self, other: Array) -> Any:
+        return _operate_right(np.subtract, other, self)
+
+    def __mul__(self, other: Array) -> Any:
+        if isinstance(other, _SEQUENCES) and _counts(self):
+            return int(self) * other
+        return _operate(np.multiply, self, other)
+
+    def __rmul__(self, other: Array) -> Any:
+        if isinstance(other, _SEQUENCES) and _counts(self):
+            return other * int(self)
+        return _operate_right(np.multiply, other, self)
+
+    def __truediv__(self, other: Array) -> Any:
+        return _operate(np.divide, self, other)
+
+    def __rtruediv__(self, other: Array) -> Any:
+        return _operate_right(np.divide, other, self)
+
+    def __pow__(self, other: Array) -> Any:
+        return _operate(np.power, self, other)
+
+    def __rpow__(self, other: Array) -> Any:
+        return _operate_right(np.power, other, self)
+
+    def __floordiv__(self, other: Array) -> Any:
+        return UFUNCS[np.floor_divide].bind(self, other)
+
+    def __rfloordiv__(self, other: Array) -> Any:
+        return UFUNCS[np.floor_divide].bind(other, self)
+
+    def __mod__(self, other: Array) -> Any:
+        return UFUNCS[np.remainder].bind(self, other)
+
+    def __rmod__(self, other: Array) -> Any:
+        return UFUNCS[np.remainder].bind(other, self)
+
+    def __divmod__(self, other: Array) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Array) -> Any:
+        return other // self, other % self
+
+    def __matmul__(self, other: Array) -> Any:
+        return FUNCTIONS[np.matmul](self, other)
+
+    def __rmatmul__(self, other: Array) -> Any:
+        return FUNCTIONS[np.matmul](other, self)
+
+    def __neg__(self) -> Any:
+        return UFUNCS[np.negative].bind(self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return FUNCTIONS[np.absolute](self)
+
+    def __invert__(self) -> Any:
+        return UFUNCS[np.invert].bind(self)
+
+    def __and__(self, other: Array) -> Any:
+        return UFUNCS[np.bitwise_and].bind(self, other)
+
+    def __rand__(self, other: Array) -> Any:
+        return UFUNCS[np.bitwise_and].bind(other, self)
+
+    def __or__(self, other: Array) -> Any:
+        return UFUNCS[np.bitwise_or].bind(self, other)
+
+    def __ror__(self, other: Array) -> Any:
+        return UFUNCS[np.bitwise_or].bind(other, self)
+
+    def __xor__(self, other: Array) -> Any:
+        return UFUNCS[np.bitwise_xor].bind(self, other)
+
+    def __rxor__(self, other: Array) -> Any:
+        return UFUNCS[np.bitwise_xor].bind(other, self)
+
+    def __eq__(self, other: object) -> Any:
+        if other is None or isinstance(other, str):
+            return False
+        return UFUNCS[np.equal].bind(self, other)
+
+    def __ne__(self, other: object) -> Any:
+        if other is None or isinstance(other, str):
+            return True
+        return UFUNCS[np.not_equal].bind(self, other)
+
+    def __lt__(self, other: Array) -> Any:
+        return UFUNCS[np.less].bind(self, other)
+
+    def __le__(self, other: Array) -> Any:
+        return UFUNCS[np.less_equal].bind(self, other)
+
+    def __gt__(self, other: Array) -> Any:
+        return UFUNCS[np.greater].bind(self, other)
+
+    def __ge__(self, other: Array) -> Any:
+        return UFUNCS[np.greater_equal].bind(self, other)
+
+    # -- methods: NumPy's functions --------------------------------------------------------------
+
+    @property
+    def T(self) -> Any:
+        """All axes reversed."""
+        return FUNCTIONS[np.transpose](self)
+
+    @property
+    def mT(self) -> Any:
+        """The last two axes exchanged."""
+        return FUNCTIONS[np.matrix_transpose](self)
+
+    @property
+    def real(self) -> Any:
+        """The real part."""
+        return FUNCTIONS[np.real](self)
+
+    @real.setter
+    def real(self, value: Array) -> None:
+        self.real[...] = value
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary part."""
+        return FUNCTIONS[np.imag](self)
+
+    @imag.setter
+    def imag(self, value: Array) -> None:
+        if self.dtype.kind != "c":
+            raise TypeError("a real array has no imaginary part to assign to")
+        self.imag[...] = value
+
+    @property
+    def flat(self) -> Any:
+        """The elements in one row: to run over, to index, and to assign into."""
+        return FUNCTIONS["flat"](self)
+
+    def flatten(self, order: str = "C") -> Any:
+        """The elements in one row, as a copy."""
+        return FUNCTIONS[np.ravel](self, order).copy()
+
+    def copy(self, order: str = "C") -> Any:
+        """A value of its own: later assignments to either do not reach the other."""
+        return self
+
+    def astype(self, dtype: Any, **_: Any) -> Any:
+        """The same values as another dtype."""
+        return FUNCTIONS[np.astype](self, dtype)
+
+    def conj(self) -> Any:
+        """Complex conjugate."""
+        return UFUNCS[np.conjugate].bind(self)
+
+    conjugate = conj
+
+    def reshape(self, *shape: Any, order: str = "C") -> Any:
+        """``np.reshape``."""
+        return FUNCTIONS[np.reshape](self, shape[0] if len(shape) == 1 else shape, order=order)
+
+    def transpose(self, *axes: Any) -> Any:
+        """``np.transpose``."""
+        order = axes[0] if len(axes) == 1 else axes or None
+        return FUNCTIONS[np.transpose](self, order)
+
+    def dot(self, other: Array) -> Any:
+        """``np.dot``."""
+        return FUNCTIONS[np.dot](self, other)
+
+    def clip(self, min: Any = None, max: Any = None) -> Any:
+        """``np.clip``."""
+        return FUNCTIONS[np.clip](self, min, max)
+
+    def __getattr__(self, name: str) -> Any:
+        """The other methods of an ndarray, and those by which NumPy treats object elements."""
+        function = _METHODS.get(name)
+        if function is not None:
+            implementation = FUNCTIONS.get(function)
+            if implementation is not None:
+                return lambda *args, **kwargs: self._trace.checked(
+                    implementation(self, *args, **kwargs), function, (self, *args), kwargs
+                )
+            if function in UFUNCS:
+                return lambda: UFUNCS[function].bind(self)
+        found = self._trace.missing(self, name)
+        if found is not NotImplemented:
+            return found
+        hint = f"; try np.{name}(x)" if callable(getattr(np, name, None)) else ""
+        raise AttributeError(f"a traced array has no attribute {name!r}{hint}")
+
+
+_METHODS: dict[str, Any] = {
+    name: getattr(np, name)
+    for name in (
+        *"sum prod mean var std max min argmax argmin cumsum cumprod all any ptp trace".split(),
+        *"ravel squeeze swapaxes repeat diagonal take nonzero argsort round put".split(),
+        *"sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh exp exp2".split(),
+        *"expm1 log log2 log10 log1p sqrt cbrt square reciprocal floor ceil rint trunc".split(),
+        *"sign deg2rad rad2deg radians degrees fabs logical_not isnan isfinite isinf".split(),
+    )
+}
+
+
+def _operate(ufunc: np.ufunc, left: Tracer, right: Array) -> Any:
+    """A binary operator whose left operand is traced, by the shortest way to its trace."""
+    primitive = UFUNCS[ufunc]
+    if isinstance(right, Traced) and right._trace is not left._trace:
+        return primitive.bind(left, right)
+    return left._trace.process(primitive, (left, right), {})
+
+
+def _operate_right(ufunc: np.ufunc, left: Array, right: Tracer) -> Any:
+    """The same where the left operand is not traced, or by a trace of which less is known."""
+    if isinstance(left, Traced):  # The right one is of a subclass: Python asks that first.
+        return UFUNCS[ufunc].bind(left, right)
+    return right._trace.process(UFUNCS[ufunc], (left, right), {})
+
+
+_CHOICES = (
+    "np.where(condition, a, b); wg.cond(condition, f, g, x) for an if, "
+    "wg.while_loop(condition, step, x) for a while, a & b for a and b"
+)
+_COUNTS = "an integer that is not traced; wg.fori_loop(0, n, step, x) for a loop over range(n)"
+_SEQUENCES = (list, tuple, str, bytes)
+
+
+def _counts(value: Tracer) -> bool:
+    """Whether a value is an integer scalar, which repeats a list that it is multiplied with."""
+    return value.dtype.kind in "iu" and not type(value).assignable
+
+
+def _plain_wanted(what: str) -> TracedArrayError:
+    return TracedArrayError(
+        f"{what} was asked of a traced value, which would cut the derivative. math.sin and its "
+        "kin, float(), item assignment into a plain array and compiled functions do this",
+        remedy="np.sin(x) for math.sin(x); no float(); np.zeros_like(x) or np.zeros(n, like=x) for "
+        "an array to assign into; wg.numpy.array([a, b]) for np.array([a, b]) where a NumPy "
+        "function asked for it; wg.stop_gradient(x) where the derivative is meant to be zero",
+    )

@@ -1,0 +1,184 @@
+"""NumPy's protocols: what becomes of NumPy's functions and ufuncs when they meet a traced value.
+
+The tables here say which of our functions stands for one of NumPy's; ``wengert.numpy`` fills them.
+A ufunc that is a primitive is in ``primitive.UFUNCS`` instead.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from ..errors import TracedArrayError, UnsupportedError
+from ..primitive import UFUNCS, Traced
+from ..program import Array
+
+__all__ = [
+    "CREATION",
+    "FUNCTIONS",
+    "UFUNC_METHODS",
+    "call_ufunc",
+    "check_kind",
+    "implements",
+    "no_rule",
+    "plain",
+    "store",
+    "strong",
+]
+
+# -- the tables ------------------------------------------------------------------------------------
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+"""What traced arguments make of a NumPy function; filled by ``wengert.numpy``."""
+
+UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
+"""The same for ``np.add.reduce``, ``np.add.accumulate``, ..., filled by ``wengert.numpy``."""
+
+CREATION: dict[Any, Callable[..., Any]] = {}
+"""What a creation function makes when it is called with ``like=x`` for a traced x.
+
+NumPy leaves ``like`` out of the arguments; x is put in front of them.
+"""
+
+
+def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: this function is what traced arguments make of each of the NumPy functions."""
+
+    def register(implementation: Callable[..., Any]) -> Callable[..., Any]:
+        for function in dict.fromkeys(functions):
+            if function in FUNCTIONS:
+                raise ValueError(f"{function.__name__} has an implementation already")
+            FUNCTIONS[function] = implementation
+        return implementation
+
+    return register
+
+
+def no_rule(name: str) -> UnsupportedError:
+    """The error for a NumPy function without a rule."""
+    short = name.rsplit(".", 1)[-1]
+    names = {f.__name__ for f in [*FUNCTIONS, *UFUNCS] if hasattr(f, "__name__")}
+    hint = f"np.{short}" if short in names else "a formula in other NumPy functions"
+    return UnsupportedError(
+        f"{name} was called with a traced array, and wengert has no rule for it",
+        remedy=f"{hint}; wg.custom_jvp for a function with a rule of your own; or call it with "
+        "wg.stop_gradient(x) where the derivative is meant to be zero",
+    )
+
+
+# -- ufuncs with options ---------------------------------------------------------------------------
+
+
+def call_ufunc(
+    ufunc: np.ufunc, method: str, inputs: Sequence[Array], kwargs: dict[str, Any]
+) -> Any:
+    """A ufunc's call or method with any of its options, ``out`` and ``where`` among them."""
+    if method == "__call__":
+        primitive = UFUNCS.get(ufunc)
+        call = primitive.bind if primitive is not None else FUNCTIONS.get(ufunc)
+    else:
+        call = UFUNC_METHODS.get((ufunc, method))
+    name = _ufunc_name(ufunc) + ("" if method == "__call__" else f".{method}")
+    if call is None:
+        raise no_rule(name)
+    out = kwargs.pop("out", None)
+    mask = kwargs.pop("where", True) if method == "__call__" else True
+    dtype = kwargs.pop("dtype", None) if method == "__call__" else None
+    if kwargs and method == "__call__":
+        raise UnsupportedError(f"{name} with {', '.join(kwargs)} is not differentiated")
+    if dtype is not None:
+        inputs = tuple(FUNCTIONS[np.astype](x, dtype) for x in inputs)
+    if mask is not True:
+        inputs = _unasked(inputs, mask)
+    result = call(*inputs, **kwargs)
+    if out is None:
+        if mask is not True:
+            raise UnsupportedError(
+                f"{name} with where= and without out= leaves elements undefined",
+                remedy="np.where(mask, f(x), y)",
+            )
+        return result
+    (target,) = out
+    return store(target, result, mask)
+
+
+def _unasked(inputs: Sequence[Array], mask: Array) -> tuple[Array, ...]:
+    """The operands with NaN where ``where=`` is False: as in NumPy, nothing there may warn."""
+    operands = [plain(x) for x in inputs]
+    for i, x in enumerate(operands):
+        if isinstance(x, float) or getattr(x, "dtype", np.dtype(int)).kind in "fc":
+            operands[i] = FUNCTIONS[np.where](mask, x, np.nan)
+            break
+    return tuple(operands)
+
+
+def _ufunc_name(ufunc: np.ufunc) -> str:
+    name = ufunc.__name__
+    for home, module in (("np", np), ("scipy.special", sys.modules.get("scipy.special"))):
+        if getattr(module, name, None) is ufunc:
+            return f"{home}.{name}"
+    return name
+
+
+def store(target: Any, result: Array, mask: Any) -> Any:
+    """``target[mask] = result`` in place, for the ``out`` of a NumPy function."""
+    if isinstance(target, tuple):
+        (target,) = cast("tuple[Any]", target)
+    if not getattr(type(target), "assignable", False):
+        raise TracedArrayError(
+            f"a traced result cannot be written into a plain array of shape {np.shape(target)}: "
+            "its derivative would be lost",
+            remedy="y = f(x) without out=, or an out that is np.zeros_like(x) of a traced x",
+        )
+    if mask is not True:
+        result = FUNCTIONS[np.where](mask, result, target)
+    return target._update(FUNCTIONS[np.broadcast_to](result, target.shape))
+
+
+# -- operands and results as primitives take and give them -----------------------------------------
+
+
+def strong(result: Any) -> Any:
+    """A Python complex number or bool, which NumPy's scalars can give, as a NumPy scalar."""
+    if type(result) is complex:
+        return np.complex128(result)
+    return np.bool_(result) if type(result) is bool else result
+
+
+def plain(arg: Array) -> Array:
+    """An operand as primitives take it: lists, and arrays of traced numbers, become arrays."""
+    kind = type(arg)
+    if isinstance(arg, (Traced, np.generic, float, int, complex)):
+        return arg
+    if kind is np.ndarray and arg.dtype.kind != "O":
+        return arg
+    if isinstance(arg, np.ndarray):
+        check_kind(arg)
+        return FUNCTIONS[np.array](arg)
+    if isinstance(arg, (list, tuple)):
+        return FUNCTIONS[np.array](arg)
+    sparse = "; x.toarray() of a sparse matrix" if hasattr(arg, "toarray") else ""
+    raise TracedArrayError(
+        f"a traced array cannot be combined with a {kind.__name__}",
+        remedy=f"a number, a NumPy array or a list of numbers{sparse}",
+    )
+
+
+def check_kind(array: np.ndarray[Any, Any]) -> None:
+    """Refuse the kinds of array whose arithmetic is not that of an ndarray."""
+    kind = type(array)
+    if isinstance(array, np.ma.MaskedArray):
+        remedy = "np.where(mask, 0.0, x) with the mask as an array of its own"
+    elif isinstance(array, np.matrix):
+        remedy = "np.asarray(x), with @ for the matrix product"
+    elif kind.__array_ufunc__ is not np.ndarray.__array_ufunc__:
+        remedy = "np.asarray(x) of the plain numbers"
+    else:
+        return
+    raise UnsupportedError(
+        f"wengert differentiates plain arrays, and a {kind.__name__} computes by rules of its own",
+        remedy=remedy,
+    )
