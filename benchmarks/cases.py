@@ -176,6 +176,16 @@ def _orbit(count: int) -> Callable[[Any], Function]:
 orbit_short, orbit = _orbit(10), _orbit(100)
 
 
+def orbit_loop(np: Any) -> Function:
+    """As ``orbit``, but its loop is one operation."""
+    import wengert
+
+    def end(rates: Array, y: Array) -> Array:
+        return np.sum(wengert.fori_loop(0, 100, lambda _, y: runge_kutta(np, y, rates), y))
+
+    return end
+
+
 def chain(np: Any, count: int) -> Function:
     """``count`` steps, each of which has one array as its residual."""
 
@@ -375,6 +385,7 @@ JAX: dict[Any, Callable[[Any], Function]] = {
     loop: _jax_loop,
     steps: _jax_steps,
     orbit: _jax_orbit,
+    orbit_loop: _jax_orbit,
 }
 """Loops that a user of JAX would not unroll under its ``jit``."""
 

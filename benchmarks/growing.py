@@ -1,7 +1,7 @@
 """Functions of growing size, whose gradients are compiled.
 
 Loops are Python's, so each of their operations is in the trace; only ``orbit`` is a ``fori_loop``
-for JAX, as its users would write it.
+for JAX, as its users would write it, and ``orbit_loop`` is one for all.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy
 
-from .cases import Array, Case, Function, logistic, orbit, orbit_short, rosenbrock
+from .cases import Array, Case, Function, logistic, orbit, orbit_loop, orbit_short, rosenbrock
 
 __all__ = ["GROWING", "straight"]
 
@@ -124,6 +124,7 @@ GROWING = (
     Case("recurrent", "LSTM, 20 characters", recurrent, _sequence),
     Case("orbit-short", "Runge-Kutta, 10 steps", orbit_short, _rates),
     Case("orbit", "Runge-Kutta, 100 steps", orbit, _rates),
+    Case("orbit-loop", "Runge-Kutta, 100 steps, a `fori_loop`", orbit_loop, _rates),
     *(
         Case(f"straight-{n}", f"{n:,} operations in a line", straight(n), _numbers)
         for n in (300, 10_000)

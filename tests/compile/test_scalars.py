@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wengert.compile.emit import Buffer, Code, Module, constant
+from wengert.compile.emit import Buffer, Code, constant
 from wengert.compile.machine import compile_object, link
 from wengert.compile.mathlib import LARGEST_ERROR, mathlib, used
+from wengert.compile.module import Module
 from wengert.compile.scalars import lowerable, operand_dtypes, scalar
 from wengert.compile.shapes import ELEMENTWISE
 from wengert.kinds import Elementwise, mul0

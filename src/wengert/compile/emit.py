@@ -17,11 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from .machine import part
+from .module import Module
 from .outline import outline
-from .pieces import SYMBOL, divided
 
-__all__ = ["PARALLEL", "Buffer", "Code", "Frame", "Index", "Module", "constant", "register"]
+__all__ = ["PARALLEL", "Buffer", "Code", "Frame", "Index", "constant", "register"]
 
 REGISTER = {
     "float64": "double",
@@ -42,12 +41,6 @@ REGISTER = {
 PARALLEL = "wengert_parallel"
 """The function that calls a part for each chunk, see ``threads``."""
 
-
-PLAIN = 12
-"""Of this many lines at least one reads or writes memory, where LLVM is to vectorise lines."""
-
-LONGEST = 15_000
-"""Lines of straight code that LLVM chooses registers for with care. More are to be had at once."""
 
 INTERLEAVE = '!{!"llvm.loop.interleave.count", i32 4}'
 """Asks for several sums at once, so that none waits for the one before: for short loop bodies."""
@@ -123,49 +116,6 @@ class Buffer:
     constant: bool = False
 
 
-class Module:
-    """What the functions of one object share: declarations, metadata, mathematics."""
-
-    def __init__(self, mathlib: Any = None) -> None:
-        self.mathlib = mathlib
-        self.declarations: dict[str, str] = {}
-        self.functions: list[str] = []
-        self.metadata: list[str] = []
-        self.straight: dict[str, str] = {}
-        """Functions of a module of their own, by their declaration."""
-        self.plain = False
-        """Whether nearly all of the code is arithmetic on numbers in registers."""
-        self.math: dict[tuple[str, str], Any] = {}
-
-    def declare(self, name: str, text: str) -> None:
-        """Declare a function or a global once."""
-        self.declarations.setdefault(name, text)
-
-    def meta(self, text: str) -> str:
-        """A new metadata node; ``{self}`` in the text is the node itself."""
-        name = f"!{len(self.metadata)}"
-        self.metadata.append(text.replace("{self}", name))
-        return name
-
-    def movable(self) -> list[str]:
-        """The declarations that another module can have too: all but those of memory."""
-        return [text for text in self.declarations.values() if " global " not in text]
-
-    @property
-    def level(self) -> int:
-        """How hard LLVM is to optimise: in straight code there is little to find."""
-        return 2 if self.plain else 3
-
-    def text(self) -> str:
-        """The whole module, and behind it one of straight functions if there are some."""
-        lines = [*self.declarations.values(), *self.straight, *self.functions]
-        lines += [f"!{i} = {text}" for i, text in enumerate(self.metadata)]
-        if self.straight:
-            size = sum(function.count("\n") for function in self.straight.values())
-            lines += [part(0 if size > LONGEST else 1), *self.movable(), *self.straight.values()]
-        return "\n".join(lines) + "\n"
-
-
 class Code:
     """One function in the making."""
 
@@ -211,25 +161,23 @@ class Code:
                 found = max(found, depths.get(name, 0))
         return found
 
-    def op(self, text: str, *operands: str, tail: str = "", depth: int = 0) -> str:
-        """The register of ``text operands``, for instance ``op("fadd double", a, b)``."""
-        depth = max(depth, self.depth_of(*operands))
+    def _made(self, text: str, depth: int) -> str:
+        """The register that an instruction gives, in the loop of a depth."""
         name = "%" + self.fresh()
-        self._append(f"  {name} = {text} {', '.join(operands)}{tail}", depth)
+        self._append(f"  {name} = {text}", depth)
         if depth:
             self.depths[name] = depth
         return name
 
+    def op(self, text: str, *operands: str, tail: str = "", depth: int = 0) -> str:
+        """The register of ``text operands``, for instance ``op("fadd double", a, b)``."""
+        depth = max(depth, self.depth_of(*operands))
+        return self._made(f"{text} {', '.join(operands)}{tail}", depth)
+
     def typed(self, text: str, *operands: tuple[str, str], tail: str = "", depth: int = 0) -> str:
         """The same for operands that are each written with their type: casts and selects."""
-        names = [name for _, name in operands]
-        depth = max(depth, self.depth_of(*names))
-        name = "%" + self.fresh()
-        written = ", ".join(f"{kind} {operand}" for kind, operand in operands)
-        self._append(f"  {name} = {text} {written}{tail}", depth)
-        if depth:
-            self.depths[name] = depth
-        return name
+        depth = max(depth, self.depth_of(*(name for _, name in operands)))
+        return self._made(f"{text} {_typed(operands)}{tail}", depth)
 
     def cast(self, how: str, source: str, operand: str, target: str) -> str:
         """``how source operand to target``: sitofp, fpext, zext, ..."""
@@ -246,12 +194,7 @@ class Code:
     def call(self, function: str, result: str, *operands: tuple[str, str], tail: str = "") -> str:
         """A call of a pure function."""
         depth = self.depth_of(*(name for _, name in operands))
-        name = "%" + self.fresh()
-        written = ", ".join(f"{kind} {operand}" for kind, operand in operands)
-        self._append(f"  {name} = call {result} @{function}({written}){tail}", depth)
-        if depth:
-            self.depths[name] = depth
-        return name
+        return self._made(f"call {result} @{function}({_typed(operands)}){tail}", depth)
 
     def intrinsic(self, name: str, kind: str, *operands: str) -> str:
         """An LLVM intrinsic all of whose operands and result have one type, such as llvm.sqrt."""
@@ -469,12 +412,8 @@ class Code:
         return memo[key]
 
     def _step(self, kind: str, base: str, count: str, depth: int) -> str:
-        name = "%" + self.fresh()
         depth = max(depth, self.depth_of(base, count))
-        self._append(f"  {name} = getelementptr inbounds {kind}, ptr {base}, i64 {count}", depth)
-        if depth:
-            self.depths[name] = depth
-        return name
+        return self._made(f"getelementptr inbounds {kind}, ptr {base}, i64 {count}", depth)
 
     def load(self, buffer: Buffer, place: Place) -> str:
         """The register of an element. Loads rise out of loops: nothing there may write to it."""
@@ -535,15 +474,12 @@ class Code:
             else:
                 lines.append(line)
         lines += [line for way in ways for line in way.split("\n")]
-        module = self.module
-        symbols = {each for text in module.movable() for each in SYMBOL.findall(text)}
-        made = divided(lines, nests, self.name, self.head, module.metadata, symbols)
-        env = [f"  %env = {room(made.nbytes)}"] if made.nbytes else []
-        text = [f"{self.head} {attributes} {{", "entry:", *env, *made.lines, "}"]
-        module.functions += [*made.nests, "\n".join(text)]
-        module.straight |= made.straight
-        moved = sum(" load " in line or " store " in line for line in lines)
-        module.plain |= len(lines) > PLAIN * (1 + moved)
+        self.module.define(self.name, f"{self.head} {attributes}", lines, nests, room)
+
+
+def _typed(operands: Sequence[tuple[str, str]]) -> str:
+    """Operands, each with its type."""
+    return ", ".join(f"{kind} {operand}" for kind, operand in operands)
 
 
 def _short(frame: Frame, extent: int) -> bool:

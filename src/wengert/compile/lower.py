@@ -13,10 +13,11 @@ from ..errors import CompileError
 from ..primitive import Primitive
 from ..program import Atom, Equation, Literal, Program, Var
 from .elements import Scope, converted
-from .emit import Buffer, Code, Module, Place, constant, is_compiled, memory
+from .emit import Buffer, Code, Place, constant, is_compiled, memory
 from .kernels import emit_kernel
 from .mathlib import mathlib
 from .memory import Arena, ways_in
+from .module import Module
 from .nests import Access, Order, Places, best, fill, loops
 from .placement import Targets, homes
 from .plan import Kernel, plan

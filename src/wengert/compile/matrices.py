@@ -169,15 +169,11 @@ class Matrices:
 
     def number(self, value: int) -> str:
         """A whole number as LAPACK takes it: a pointer."""
-        slot = self.code.slot("i64")
-        self.code.allocas.append(f"  store i64 {value}, ptr {slot}")
-        return slot
+        return self.lowering.module.fixed("i64", str(value))
 
     def letter(self, value: str) -> str:
         """A letter as LAPACK takes it: a pointer."""
-        slot = self.code.slot("i8")
-        self.code.allocas.append(f"  store i8 {ord(value)}, ptr {slot}")
-        return slot
+        return self.lowering.module.fixed("i8", str(ord(value)))
 
     def call(self, name: str, *arguments: str) -> str:
         """Call a routine, and give INFO, its last argument."""

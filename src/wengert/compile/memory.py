@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .emit import Module
+from .module import Module
 
 __all__ = ["Arena", "ways_in"]
 

@@ -30,9 +30,6 @@ __all__ = ["Native", "build", "lowered"]
 _KERNEL = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
 
-LONG = 1000
-"""Equations from which on Python's search for garbage takes long."""
-
 SLOT = 16
 """Bytes for the value of a guard that does not hold."""
 
@@ -186,7 +183,7 @@ def build(program: Program, simplified: Callable[[], Program] | None = None) -> 
     with compiling:
         name, artefact = kept(program)
         if artefact is None:
-            with _uncollected(program):
+            with _uncollected():
                 program = program if simplified is None else simplified()
                 found = lowered(program)
             artefact = made(name, *found)
@@ -194,12 +191,12 @@ def build(program: Program, simplified: Callable[[], Program] | None = None) -> 
 
 
 @contextmanager
-def _uncollected(program: Program) -> Generator[None]:
-    """Python's search for cycles of garbage waits while a long Program is worked on.
+def _uncollected() -> Generator[None]:
+    """Python's search for cycles of garbage waits while a Program is worked on.
 
-    It would take a third of the time, and find none.
+    It would take a third of the time of a long one, and find next to nothing.
     """
-    pause = len(program.equations) > LONG and gc.isenabled()
+    pause = gc.isenabled()
     if pause:
         gc.disable()
     try:
@@ -211,7 +208,7 @@ def _uncollected(program: Program) -> Generator[None]:
 
 def lowered(program: Program) -> tuple[Lowering, str]:
     """What is compiled for a Program: its lowering, and the text for LLVM. Needs no llvmlite."""
-    with _uncollected(program):
+    with _uncollected():
         lowering = Lowering(rewritten(program))
         text = lowering.run()
     # Of a loop that may be long, other threads are not to wait for the end.

@@ -169,21 +169,19 @@ class _Division:
         """The nests of loops that can be functions, with the lines that belong to them."""
         uses: dict[str, list[int]] = {}
         slots = {name for name, number in self.makers.items() if _SLOT.search(self.lines[number])}
-        inside = [False] * len(self.lines)
-        for start, stop in nests:
-            inside[start:stop] = [True] * (stop - start)
         for number, names in enumerate(self.names):
             for name in names:
                 if name in slots and self.makers[name] != number:
                     uses.setdefault(name, []).append(number)
         found: list[tuple[int, int]] = []
         for start, stop in nests:
-            first, last = start, stop
-            if last < len(self.lines) and _LABEL.match(self.lines[last]):
-                last += 1
+            behind = stop < len(self.lines) and _LABEL.match(self.lines[stop])
+            nest = first, last = start, stop + 1 if behind else stop
             for name in {each for names in self.names[start:stop] for each in names} & slots:
                 if start - NEAR <= uses[name][0] and uses[name][-1] < stop + NEAR:
                     first, last = min(first, uses[name][0]), max(last, uses[name][-1] + 1)
+            if not self._closed(first, last):
+                first, last = nest
             while found and found[-1][1] > first:
                 before = found.pop()
                 first, last = min(first, before[0]), max(last, before[1])
@@ -264,7 +262,9 @@ class _Division:
         What an address that is kept somewhere belongs to has to outlast the piece.
         """
         found = dict.fromkeys(
-            name for name in names if _SLOT.search(self.lines[self.makers.get(name, 0)])
+            name
+            for name in names
+            if name in self.makers and _SLOT.search(self.lines[self.makers[name]])
         )
         for line in range(piece.start, piece.stop):
             for name in self.names[line]:
@@ -291,7 +291,7 @@ class _Division:
                     self.result.lines += self.environment.load(name, self.kind(name), "%env")
             place = piece.stop
         self._keep(place, len(self.lines), dropped)
-        self.result.nbytes = max(self.environment.nbytes, 8)
+        self.result.nbytes = self.environment.nbytes or (8 if self.result.straight else 0)
 
     def _is_passed(self, name: str) -> bool:
         """Whether the calling function reads a register, to compute or to hand it on."""

@@ -305,9 +305,7 @@ def _by_blas(
     )
 
     def number(kind: str, value: Any) -> str:
-        slot = code.slot(kind)
-        code.allocas.append(f"  store {kind} {value}, ptr {slot}")
-        return slot
+        return lowering.module.fixed(kind, str(value))
 
     def flag(matrix: _Matrix) -> str:
         return number("i8", ord("N" if matrix.by_rows == result.by_rows else "T"))
