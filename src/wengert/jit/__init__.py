@@ -1,10 +1,12 @@
 """``wg.jit``: functions compiled to native code while they are used.
 
-``jitted`` has the verb; ``asked`` and ``keys`` take a call apart, ``tracing``, ``weak`` and ``run``
-record a path, ``paths`` finds the one that fits, ``execute``, ``worker`` and ``fast`` run it, and
-``call`` is what a jitted function is inside of a derivative.
+``verb`` is what users call, ``jitted`` what they get; ``asked`` and ``keys`` take a call apart,
+``tracing``, ``weak`` and ``run`` record a path, ``paths`` finds the one that fits, ``execute``,
+``worker`` and ``fast`` run it, ``call`` is what a jitted function is inside of a derivative, and
+``exported`` what it is for callers in C.
 """
 
-from .jitted import Jitted, jit
+from .jitted import Jitted
+from .verb import jit
 
 __all__ = ["Jitted", "jit"]

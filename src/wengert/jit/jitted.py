@@ -1,4 +1,4 @@
-"""``jit``: functions that are compiled while they are used.
+"""Functions that are compiled while they are used.
 
 A call is looked up by its key (``keys``); the paths of that key (``paths``) are tried from the last
 one on; where none fits the function is traced (``run``) and the new path compiled in the
@@ -13,11 +13,10 @@ import sys
 import types
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..calls import check_callable
 from ..errors import GuardFailed, JitWarning
 from ..forks import lock
 from ..program import Array, Program
@@ -40,7 +39,7 @@ from .tracing import InlinedError, reason
 if TYPE_CHECKING:
     from ..compile.export import Export
 
-__all__ = ["Jitted", "jit"]
+__all__ = ["Jitted"]
 
 MOST = 256
 """Signatures that are kept for a function; the least recently used one is dropped."""
@@ -480,65 +479,3 @@ def _may_write(path: Path, inputs: Sequence[Any]) -> bool:
         if sum(np.may_share_memory(target, other) for other in arrays) > 1:
             return False
     return True
-
-
-@overload
-def jit(
-    f: Callable[..., Any],
-    *,
-    static_argnums: int | Sequence[int] = (),
-    static_argnames: str | Sequence[str] = (),
-    wait: bool = False,
-) -> Jitted: ...
-
-
-@overload
-def jit(
-    f: None = None,
-    *,
-    static_argnums: int | Sequence[int] = (),
-    static_argnames: str | Sequence[str] = (),
-    wait: bool = False,
-) -> Callable[[Callable[..., Any]], Jitted]: ...
-
-
-def jit(
-    f: Callable[..., Any] | None = None,
-    *,
-    static_argnums: int | Sequence[int] = (),
-    static_argnames: str | Sequence[str] = (),
-    wait: bool = False,
-) -> Any:
-    """``f``, compiled to native code while it is used; results are those of ``f``.
-
-    The first call with arguments of a kind (nesting, shapes, dtypes) runs ``f`` and records what it
-    computes; that is compiled in the background, and later calls run the native code. Control flow
-    that depends on values is followed: a call that takes another branch is recorded anew. Arguments
-    that are no numbers or arrays, and those named by ``static_argnums`` or ``static_argnames``,
-    count by value and must be hashable. With ``wait`` the first call returns when all is compiled.
-
-    Where ``f`` would return a Python float, an ``np.float64`` comes back, and arrays that share no
-    memory. Printing and other effects happen only while recording; what ``f`` reads from variables
-    and objects outside of it is compared at each call. Compiled code gives no floating-point
-    warnings. What cannot be recorded runs as without ``jit``, with one
-    ``wengert.errors.JitWarning``. Derivatives go inside (``jit(grad(f))``, the fastest) or around.
-
-    ``f.lower(*args)`` is the Program, ``f.report()`` what is compiled, ``f.wait()`` waits for it,
-    ``f.clear()`` forgets it. The environment variable ``WENGERT_JIT=0`` turns ``jit`` off, and
-    ``WENGERT_JIT_WAIT=1`` makes every call wait. Raises ``DtypeError`` for a static argument that
-    cannot be hashed.
-
-    Example:
-        >>> import numpy as np, wengert as wg
-        >>> @wg.jit
-        ... def f(x):
-        ...     return np.sum(x**2) if x[0] > 0 else np.sum(x)
-        >>> f(np.array([1.0, 2.0])), f(np.array([-1.0, 2.0]))
-        (np.float64(5.0), np.float64(1.0))
-    """
-    argnums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
-    names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
-    if f is None:
-        return lambda function: Jitted(function, argnums, names, wait)
-    check_callable(f, "jit")
-    return Jitted(f, argnums, names, wait)
