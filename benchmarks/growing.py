@@ -124,7 +124,7 @@ GROWING = (
     Case("recurrent", "LSTM, 20 characters", recurrent, _sequence),
     Case("orbit-short", "Runge-Kutta, 10 steps", orbit_short, _rates),
     Case("orbit", "Runge-Kutta, 100 steps", orbit, _rates),
-    Case("orbit-loop", "Runge-Kutta, 100 steps, a `fori_loop`", orbit_loop, _rates),
+    Case("orbit-loop", "Runge-Kutta, 100 steps, a fori_loop", orbit_loop, _rates),
     *(
         Case(f"straight-{n}", f"{n:,} operations in a line", straight(n), _numbers)
         for n in (300, 10_000)
