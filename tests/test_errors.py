@@ -339,3 +339,14 @@ def test_a_function_without_a_rule_is_named_as_the_user_knows_it():
         assert str(caught.value).startswith(f"{name} was called")
     with pytest.raises(errors.UnsupportedError, match=r"Write instead: np\.sqrt;"):
         wg.grad(lambda x: np.sum(np.emath.sqrt(x)))(X)
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [(1, "an int"), ([], "a list"), (X, "an ndarray"), (np.uint8(1), "a uint8"), (None, "a None")],
+)
+def test_a_value_that_is_no_function_is_named_with_the_right_article(value, name):
+    with pytest.raises(errors.TracedArrayError, match=f"was given {name}"):
+        wg.grad(value)
+    with pytest.raises(errors.TracedArrayError, match=f"was given {name}"):
+        wg.cond(True, value, np.sin, 1.0)

@@ -32,6 +32,7 @@ LAYERS = (
     "numpy",
     "tree",
     "calls",
+    "verbs",
     "derivatives",
     "custom",
     "control",

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from . import tree
-from .errors import DtypeError, ShapeError, TracedArrayError
+from .errors import DtypeError, ShapeError, TracedArrayError, named
 from .primitive import Traced
 from .program import Array, Type
 from .trace import View, check_kind, plain, snapshot
@@ -44,7 +44,7 @@ def check_callable(f: Any, verb: str) -> None:
     """Raise for what is no function: most often the value of one."""
     if not callable(f):
         raise TracedArrayError(
-            f"{verb} takes a function, and was given a {type(f).__name__}",
+            f"{verb} takes a function, and was given {named(type(f))}",
             remedy=f"wg.{verb}(f)(x) for wg.{verb}(f(x))",
         )
 
@@ -63,7 +63,7 @@ def number(value: Any, what: str = "an argument") -> Array:
     dtype = getattr(value, "dtype", None)
     if dtype is None or kind is bool:
         raise DtypeError(
-            f"{what} that is to be differentiated is a {kind.__name__}, not a number or an array",
+            f"{what} that is to be differentiated is {named(kind)}, not a number or an array",
             remedy="argnums= to choose the arguments to differentiate, or a float",
         )
     if dtype.kind not in "fc":
@@ -79,7 +79,7 @@ def number(value: Any, what: str = "an argument") -> Array:
         return np.asarray(value)[()] if not value.shape else np.asarray(value)
     if not isinstance(value, (Traced, np.generic)):
         raise DtypeError(
-            f"{what} that is to be differentiated is a {kind.__name__}, not a number or an array",
+            f"{what} that is to be differentiated is {named(kind)}, not a number or an array",
             remedy="a plain NumPy array",
         )
     return value

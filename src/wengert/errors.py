@@ -25,6 +25,7 @@ __all__ = [
     "UnknownDerivativeError",
     "UnsupportedError",
     "WengertError",
+    "named",
     "user_line",
 ]
 
@@ -49,6 +50,14 @@ def user_line() -> str | None:
     path = frame.f_code.co_filename
     code = linecache.getline(path, frame.f_lineno, frame.f_globals).strip()
     return f"{Path(path).name}:{frame.f_lineno}    {code}".rstrip()
+
+
+def named(kind: type) -> str:
+    """The name of a class with its article: ``an int``, ``a list``, ``an ndarray``."""
+    name = kind.__name__
+    sound = name.lstrip("_").lower()
+    vowel = sound.startswith(("a", "e", "i", "o", "ndarray"))
+    return f"{'an' if vowel else 'a'} {name}"
 
 
 class WengertError(Exception):

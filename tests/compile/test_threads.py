@@ -273,8 +273,14 @@ def test_the_number_can_be_set():
     wg.set_num_threads(3)
     assert wg.get_num_threads() == 3
     assert len(chunks(40, 1, lambda *_: time.sleep(0.002))[1]) == 3
-    with pytest.raises(ValueError, match="not 0"):
+    wg.set_num_threads(np.int64(2))
+    assert wg.get_num_threads() == 2
+    with pytest.raises(wg.errors.ShapeError, match="not 0"):
         wg.set_num_threads(0)
+    for number, name in (("x", "a str"), (1.5, "a float")):
+        with pytest.raises(wg.errors.DtypeError, match=f"not {name}"):
+            wg.set_num_threads(number)
+    assert wg.get_num_threads() == 2
 
 
 def test_setting_the_number_waits_for_no_compilation():

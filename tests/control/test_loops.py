@@ -620,3 +620,43 @@ def test_python_numbers_stay_weak_under_jit(kind):
             wanted = f(number, n, x)
             for _ in range(2):
                 same(g(number, n, x), wanted)
+
+
+def _line_search(start):
+    def loss(x):
+        return (x - 1.0) ** 4 + x**2
+
+    def slope(x):
+        return 4 * (x - 1.0) ** 3 + 2 * x
+
+    def body(x):
+        def too_far(t):
+            return loss(x - t * slope(x)) > loss(x) - 0.3 * t * slope(x) ** 2
+
+        return x - wg.while_loop(too_far, lambda t: 0.5 * t, 1.5 + 0 * x) * slope(x)
+
+    return wg.while_loop(lambda x: np.abs(slope(x)) > 1e-3, body, start) * start
+
+
+def test_a_batch_ends_when_a_loop_in_the_step_would_not_end_for_an_element_that_is_done():
+    starts = np.array([0.4102, 1.0, 3.0, -1.0])
+    for f in (_line_search, wg.grad(_line_search), wg.hessian(_line_search)):
+        one_by_one = np.array([f(start) for start in starts])
+        np.testing.assert_allclose(wg.vmap(f)(starts), one_by_one, rtol=1e-10)
+    compiled = wg.jit(wg.vmap(wg.grad(_line_search)), wait=True)(starts)
+    np.testing.assert_allclose(compiled, wg.vmap(wg.grad(_line_search))(starts), rtol=1e-10)
+
+
+def test_an_element_that_is_done_is_not_searched_from_again():
+    """At 1.0 no step is better than none, and the search for one would go on for ever."""
+
+    def descend(x):
+        def body(x):
+            down = 2 * (x - 1.0)
+            worse = lambda t: (x - t * down - 1.0) ** 2 >= (x - 1.0) ** 2
+            return x - wg.while_loop(worse, lambda t: 0.5 * t, 1.5) * down
+
+        return wg.while_loop(lambda x: abs(x - 1.0) > 1e-6, body, x)
+
+    found = wg.vmap(descend)(np.array([1.0, 3.0]))
+    np.testing.assert_allclose(found, [1.0, 1.0], atol=1e-6)

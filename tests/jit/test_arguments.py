@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import fractions
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -166,3 +167,33 @@ def test_static_arguments() -> None:
                 same(jitted(X, mode=mode, n=n), f(X, n, mode))
     with pytest.raises(wg.errors.DtypeError, match="cannot be hashed"):
         wg.jit(f, static_argnums=1)(X, [1], "times")
+
+
+def test_static_arguments_that_are_no_parameters_are_refused() -> None:
+    def f(x: Any, n: int, *, mode: str = "power") -> Any:
+        return x**n if mode == "power" else x * n
+
+    with pytest.raises(wg.errors.DtypeError, match=r"'q'.* parameters are x, n, mode"):
+        wg.jit(f, static_argnames=("n", "q"))
+    for place in (2, -3):
+        with pytest.raises(wg.errors.ShapeError, match=f"argument {place},.* 2 by position"):
+            wg.jit(f, static_argnums=place)
+
+
+def test_static_arguments_of_a_function_that_takes_any() -> None:
+    def f(*args: Any, **kwargs: Any) -> Any:
+        return args[0] ** args[1] if kwargs["mode"] == "power" else args[0] * args[1]
+
+    @functools.wraps(lambda x: x)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return f(*args, **kwargs)
+
+    for each in (f, wrapper):
+        jitted = wg.jit(each, static_argnums=1, static_argnames="mode")
+        same(jitted(X, 2, mode="power"), X**2)
+
+
+def test_an_array_of_objects_is_called_that() -> None:
+    halves = np.array([fractions.Fraction(1, 2)], object)
+    with pytest.warns(wg.errors.JitWarning, match="as an array of objects is neither"):
+        wg.jit(lambda x: x * 2)(halves)

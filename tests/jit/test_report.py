@@ -22,6 +22,12 @@ def one(f):
     return signature, path
 
 
+def guard_lines(f):
+    """The lines of the report that tell guards."""
+    lines = [line.strip() for line in f.report().splitlines()]
+    return [line for line in lines if line.startswith(("guard", "..."))]
+
+
 def test_before_the_first_call_there_is_nothing_to_say():
     f = wg.jit(np.sin)
     assert f.report() == "sin has not been called yet"
@@ -88,6 +94,35 @@ def test_a_path_says_how_it_is_run_and_how_long_it_took():
     assert text.count("native, compiled in") == 2
     assert "guard 1: x[0] > 0 is False" in text
     assert repr(f).endswith("2 paths, 2 native>")
+    assert "call" not in text
+
+
+def test_equal_guards_in_a_row_take_one_line():
+    def f(x):
+        total = 0.0
+        for i in range(30):
+            if np.sum(np.exp(np.sum(np.sin(x) * x + np.cos(x) / x)) * np.sin(x + i)) > -9e99:
+                total = total + x[i]
+        return total if x[0] > 0 else -total
+
+    g = wg.jit(f, wait=True)
+    g(X)
+    _, path = one(g)
+    assert len(path.guards) == 31
+    lines = guard_lines(g)
+    assert lines == [
+        "guards 1 to 30: a value of type bool is True",
+        "guard 31: x[0] > 0 is True",
+    ]
+
+
+def test_of_many_guards_the_first_are_listed():
+    g = wg.jit(lambda x: sum(v for v in x if v > 0), wait=True)
+    g(X)
+    lines = guard_lines(g)
+    assert lines[0] == "guard 1: x[0] > 0 is True"
+    assert lines[19] == "guard 20: x[19] > 0 is True"
+    assert lines[20:] == ["... and 20 more guards"]
 
 
 def test_callouts_are_counted():

@@ -25,6 +25,7 @@ not seen.
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
 import platform
 import signal
@@ -34,6 +35,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DtypeError, ShapeError, named
 from ..forks import compiling, lock
 from .machine import Library, link
 from .store import store
@@ -64,7 +66,7 @@ def set_num_threads(number: int | None) -> None:
     one for each CPU that this process may use, and no more than NumPy's BLAS takes. A number that
     was asked for holds until BLAS is given fewer threads than it had at first.
 
-    Raises ``ValueError`` for less than one.
+    Raises ``DtypeError`` for what is no integer, and ``ShapeError`` for less than one.
 
     Example:
         >>> import wengert as wg
@@ -74,10 +76,22 @@ def set_num_threads(number: int | None) -> None:
         >>> wg.set_num_threads(None)
     """
     global _wanted  # noqa: PLW0603 - a setting of the process
-    if number is not None and number < 1:
-        raise ValueError(f"compiled loops need at least one thread, not {number}")
-    _wanted = number
+    _wanted = None if number is None else _checked(number)
     _tell()
+
+
+def _checked(number: Any) -> int:
+    """A number of threads; an error for what is none."""
+    remedy = "wg.set_num_threads(n) for n >= 1, or None for as many as there are CPUs"
+    try:
+        number = operator.index(number)
+    except TypeError as error:
+        raise DtypeError(
+            f"a number of threads is an integer, and not {named(type(number))}", remedy=remedy
+        ) from error
+    if number < 1:
+        raise ShapeError(f"compiled loops need at least one thread, not {number}", remedy=remedy)
+    return number
 
 
 def get_num_threads() -> int:

@@ -272,7 +272,8 @@ def _held(program: Program, condition: Program | None, size: int, active: Marked
     """A sweep's step for a batch whose elements take different numbers of steps.
 
     Elements that are done keep their carries. The first sweep, which has the condition, says which
-    are not in a y more; the others read that in a read more.
+    are not in a y more; the others read that in a read more. A loop within the step might not end
+    for an element that is done: it is given what one has that goes on.
     """
     lean, done = batched_program(program, size, active.inputs, active.outputs)
     carries = len(active.carries)
@@ -290,12 +291,24 @@ def _held(program: Program, condition: Program | None, size: int, active: Marked
             ((going,), _) = evaluate_batched(
                 condition, size, asked, (*active.consts, *active.carries)
             )
+        if _has_loop(program):
+            row = np.where(going, np.arange(size), np.argmax(going))
+            own = [x[row] if flag else x for x, flag in zip(own, active.inputs, strict=True)]
         outputs = evaluate(lean, own)
         held = [chosen_rows(going, a, b) for a, b in zip(outputs, before, strict=False)]
         return [*held, *outputs[carries:], *([going] if condition is not None else [])]
 
     assert all(done[:carries])
     return recorded(step, types)
+
+
+def _has_loop(program: Program) -> bool:
+    """Whether there is a loop of unknown length in a Program."""
+    return any(
+        equation.primitive is while_primitive
+        or any(_has_loop(inner) for _, inner in equation.primitive.programs(equation.params))
+        for equation in program.equations
+    )
 
 
 # -- what is live ----------------------------------------------------------------------------------

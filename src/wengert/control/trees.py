@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import tree
 from ..calls import called, result_leaf
-from ..errors import DtypeError, ShapeError, TracedArrayError
+from ..errors import DtypeError, ShapeError, TracedArrayError, named
 from ..primitive import Traced
 from ..primitives.shape import convert
 from ..program import Array, Atom, Literal, Program, Type, Var
@@ -35,7 +35,7 @@ def check_function(f: Any, verb: str, what: str) -> None:
     """Raise ``TracedArrayError`` for what is no function."""
     if not callable(f):
         raise TracedArrayError(
-            f"wg.{verb} takes a function for {what}, and was given a {type(f).__name__}"
+            f"wg.{verb} takes a function for {what}, and was given {named(type(f))}"
         )
 
 
@@ -48,7 +48,7 @@ def leaves_of(values: Any, what: str) -> tuple[list[Array], tree.Spec]:
             found.append(result_leaf(leaf))
         except DtypeError as error:
             raise DtypeError(
-                f"{what} holds a {type(leaf).__name__}, which is not a number or an array",
+                f"{what} holds {named(type(leaf))}, which is not a number or an array",
                 remedy="a function that uses it from outside: lambda x: f(x, name)",
             ) from error
     return found, spec
@@ -208,8 +208,8 @@ class _Result:
             return result, None
         if not isinstance(result, tuple) or len(cast("tuple[Any, ...]", result)) != 2:
             raise ShapeError(
-                f"the body of wg.{self.verb} must return a pair (carry, y), and returned a "
-                f"{type(result).__name__}",
+                f"the body of wg.{self.verb} must return a pair (carry, y), and returned "
+                f"{named(type(result))}",
                 remedy="return carry, None if there is nothing to be stacked",
             )
         return cast("tuple[Any, Any]", result)

@@ -21,10 +21,12 @@ from ..primitives.shape import broadcast
 from ..program import Array, Type
 from ..recorder import record
 from ..transforms.batching import evaluate_batched
+from ..verbs import verb
 
 __all__ = ["vmap"]
 
 
+@verb
 def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
     """A function that applies ``f`` to each slice of its arguments at once, without a Python loop.
 

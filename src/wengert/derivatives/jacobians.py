@@ -22,6 +22,7 @@ from ..primitives.shape import broadcast, reshape
 from ..program import Array, Program, Type
 from ..recorder import record
 from ..transforms.batching import evaluate_batched
+from ..verbs import verb
 from .forward import jvp
 from .reverse import grad
 
@@ -81,6 +82,7 @@ def _zero_rows(found: Sequence[Array | None], types: Sequence[Type]) -> list[Arr
     ]
 
 
+@verb
 def jacobian(
     f: Callable[..., Any],
     argnums: Argnums = 0,
@@ -202,6 +204,7 @@ def _reverse_rows(run: Linearised, in_types: Sequence[Type]) -> list[list[Array]
     ]
 
 
+@verb
 def jacfwd(
     f: Callable[..., Any],
     argnums: Argnums = 0,
@@ -213,6 +216,7 @@ def jacfwd(
     return jacobian(f, argnums, has_aux=has_aux, holomorphic=holomorphic, mode="forward")
 
 
+@verb
 def jacrev(
     f: Callable[..., Any],
     argnums: Argnums = 0,
@@ -224,6 +228,7 @@ def jacrev(
     return jacobian(f, argnums, has_aux=has_aux, holomorphic=holomorphic, mode="reverse")
 
 
+@verb
 def hessian(
     f: Callable[..., Any],
     argnums: Argnums = 0,

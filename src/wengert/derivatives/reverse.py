@@ -18,6 +18,7 @@ from ..calls import (
 )
 from ..errors import DtypeError, ShapeError
 from ..program import Array
+from ..verbs import verb
 
 __all__ = ["grad", "value_and_grad", "vjp"]
 
@@ -54,6 +55,7 @@ def _scalar_seed(run: Linearised, holomorphic: bool, verb: str) -> Array:
     return type.dtype.type(1)
 
 
+@verb
 def value_and_grad(
     f: Callable[..., Any],
     argnums: Argnums = 0,
@@ -94,6 +96,7 @@ def value_and_grad(
     return value_and_gradient
 
 
+@verb
 def grad(
     f: Callable[..., Any],
     argnums: Argnums = 0,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from .. import tree
-from ..errors import DtypeError
+from ..errors import DtypeError, ShapeError, named
 from ..primitive import Traced
 from ..program import Array
 from ..recorder import Recorder
@@ -19,7 +19,10 @@ __all__ = ["Asked", "Static"]
 
 
 class Static:
-    """Which arguments count by value: by position, by name, or either way for a parameter."""
+    """Which arguments count by value: by position, by name, or either way for a parameter.
+
+    Raises ``ShapeError`` for a position, and ``DtypeError`` for a name, that no argument can have.
+    """
 
     def __init__(
         self, function: Callable[..., Any], argnums: tuple[int, ...], argnames: tuple[str, ...]
@@ -30,6 +33,7 @@ class Static:
         self.names = set(argnames)
         if not argnums and not argnames:
             return
+        _check(function, argnums, argnames)
         try:
             parameters = list(inspect.signature(function).parameters.values())
         except (TypeError, ValueError):
@@ -61,12 +65,42 @@ class Static:
                 hash(value)
             except TypeError as error:
                 raise DtypeError(
-                    f"the static argument {place!r} of a jitted function is a "
-                    f"{type(value).__name__}, which cannot be hashed",
+                    f"the static argument {place!r} of a jitted function is "
+                    f"{named(type(value))}, which cannot be hashed",
                     remedy="a tuple for a list, a frozen dataclass for an object; or leave arrays "
                     "and numbers to be no static arguments",
                 ) from error
         return tuple((place, type(value), value) for place, value in static.items())
+
+
+def _check(
+    function: Callable[..., Any], argnums: tuple[int, ...], argnames: tuple[str, ...]
+) -> None:
+    """Raise for what is no parameter. Of a wrapper its own signature counts, if it is known."""
+    try:
+        parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
+    except (TypeError, ValueError):
+        return
+    kinds = {p.kind for p in parameters}
+    positional = [
+        p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    names = positional + [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    there = f"the parameters are {', '.join(names)}" if names else "there are no parameters"
+    for place in argnums:
+        fits = -len(positional) <= place < len(positional)
+        if not fits and inspect.Parameter.VAR_POSITIONAL not in kinds:
+            raise ShapeError(
+                f"static_argnums names argument {place}, and the function takes "
+                f"{len(positional)} by position: {there}",
+                remedy="the positions from 0, or static_argnames= with names of parameters",
+            )
+    for name in argnames:
+        if name not in names and inspect.Parameter.VAR_KEYWORD not in kinds:
+            raise DtypeError(
+                f"static_argnames names {name!r}, which is no parameter of the function: {there}",
+                remedy="static_argnames= with the names of parameters",
+            )
 
 
 class Asked:

@@ -21,6 +21,7 @@ import numpy as np
 
 from ..errors import is_ours
 from .keys import GENERATORS, PARTS, attributes, contents, outer
+from .world import reached
 
 __all__ = ["Environment"]
 
@@ -42,6 +43,8 @@ class Environment:
         self.function = function
         self.generators: dict[int, Any] = {}
         self.compares_types = ""
+        self.world = ""
+        """A clock, a file or the like that the function can read."""
         self._home = (getattr(function, "__module__", None) or "").partition(".")[0]
         self._names: set[str] = set()
         self._codes: set[types.CodeType] = set()
@@ -145,9 +148,14 @@ class Environment:
             if names & {"environ", "getenv"}:
                 self._watch("environ", None, functools.partial(dict, os.environ))
             package = space.get("__package__") or ""
+            imported: list[Any] = []
             for name in names if _IMPORT in code.co_code[::2] else ():
-                self._visit(sys.modules.get(name), outside=True)
-                self._visit(sys.modules.get(f"{package}.{name}"), outside=True)
+                imported += [sys.modules.get(name), sys.modules.get(f"{package}.{name}")]
+            for module in imported:
+                self._visit(module, outside=True)
+            cells = [contents(cell) for cell in function.__closure__ or ()]
+            variables = [space.get(name, vars(builtins).get(name)) for name in _globals(code)]
+            self.world = self.world or reached(names, [*cells, *variables, *imported])
 
     def _space(self, value: Any) -> None:
         """A module or a class of which attributes may be read."""

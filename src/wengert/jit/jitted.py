@@ -21,6 +21,7 @@ from ..errors import GuardFailed, JitWarning
 from ..forks import lock
 from ..program import Array, Program
 from ..trace import concrete
+from ..verbs import packed
 from .asked import Asked, Static
 from .call import call
 from .environment import Environment
@@ -272,7 +273,11 @@ class Jitted:
         """
         paths.traced(run.path)
         if paths.hopeless:
-            self._give_up(paths, "its control flow takes a new path at nearly every call")
+            self._give_up(
+                paths,
+                "its control flow takes a new path at nearly every call; np.where and wg.cond choose "
+                "without one, and np.sin needs no value where math.sin does",
+            )
         elif self._traces > TRACES and self._hits < self._traces:
             self._give_up_all("nearly every call has other shapes, constants or variables")
         elif not run.exceptional:
@@ -352,6 +357,11 @@ class Jitted:
                 self._give_up_all(
                     f"{self._environment.compares_types} compares type(x), which is another while "
                     "tracing; isinstance(x, ...) is the same"
+                )
+            elif self._environment.world:
+                self._give_up_all(
+                    f"it can call {self._environment.world}, which may give something else each "
+                    "time; call that outside of it, and pass the result"
                 )
         return asked, self._paths(asked.key)
 
@@ -456,7 +466,7 @@ class Jitted:
         if home is self:
             return place
         static = self._static
-        return _again, (self.function, static.argnums, static.argnames, self.waits)
+        return _again, (packed(self.function), static.argnums, static.argnames, self.waits)
 
     def __jit_token__(self) -> Any:
         """In the keys of other functions it counts as itself."""

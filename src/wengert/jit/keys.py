@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import WengertError
+from ..errors import WengertError, named
 from ..primitive import Traced
 from .tracing import InlinedError
 
@@ -66,10 +66,12 @@ class UnkeyableError(WengertError):
     """A value of which later calls cannot tell whether it has changed."""
 
     def __init__(self, value: Any) -> None:
+        array = isinstance(value, np.ndarray) and value.dtype.hasobject
+        what = "an array of objects" if array else named(type(value))
         Exception.__init__(
             self,
             "later calls could not notice a change of one of its arguments, or of a variable that "
-            f"it reads, as a {type(value).__name__} is neither a number, an array, nor hashable by "
+            f"it reads, as {what} is neither a number, a plain array of numbers, nor hashable by "
             "value",
         )
         self.line = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +26,17 @@ LONGEST = 60
 """Characters of a value that a guard asks for; of a longer one its type is said."""
 
 
+MOST = 20
+"""Lines that the text gives to the guards of a path."""
+
+
 @dataclass(frozen=True)
 class PathReport:
     """A path, or a form derived from one, named by ``kind``.
 
     ``guards`` say what holds on the path. ``calls`` are those that went the general way: the ones
-    that compiled code took from the caller directly are not counted. ``state`` is ``native``,
+    that compiled code took from the caller directly are not counted, so that of a native path the
+    text gives no number. ``state`` is ``native``,
     ``compiling``, ``waiting`` (for the compiler), ``evaluated`` (it is compiled at its next use),
     or ``failed``, for the ``reason``. ``seconds`` is how long the compiler took.
     """
@@ -216,8 +222,6 @@ def report_text(jitted: Jitted, width: int = 80) -> str:
             lines += _wrapped(f"run as it is: {signature.plain}", width, "  ", "    ")
         for number, path in enumerate(signature.paths, 1):
             lines += _path_lines(path, f"path {number}", "  ", width)
-    if jitted._fast != jitted._general:
-        lines += ["", "The path in front takes calls directly; those are not counted."]
     return "\n".join(lines)
 
 
@@ -225,14 +229,26 @@ def _path_lines(path: PathReport, title: str, indent: str, width: int) -> Iterat
     facts = [count(path.equations, "equation")]
     if path.callouts:
         facts.append(f"{path.callouts} called out")
-    if path.calls is not None:
+    if path.calls is not None and path.state != "native":
         facts.append(count(path.calls, "call"))
     text = f"{title}: {_state(path)}; {', '.join(facts)}"
     yield from _wrapped(text, width, indent, f"{indent}    ")
-    for number, text in enumerate(path.guards, 1):
-        yield from _wrapped(f"guard {number}: {text}", width, f"{indent}  ", f"{indent}    ")
+    for text in _guard_lines(path.guards):
+        yield from _wrapped(text, width, f"{indent}  ", f"{indent}    ")
     for each in path.derived:
         yield from _path_lines(each, each.kind, f"{indent}  ", width)
+
+
+def _guard_lines(guards: Sequence[str]) -> Iterator[str]:
+    """The guards with their numbers, equal ones in a row as one; of very many the first ones."""
+    number = 0
+    for lines, (text, run) in enumerate(itertools.groupby(guards)):
+        if lines == MOST:
+            yield f"... and {count(len(guards) - number, 'more guard')}"
+            return
+        first, number = number + 1, number + len(list(run))
+        which = f"guard {first}" if first == number else f"guards {first} to {number}"
+        yield f"{which}: {text}"
 
 
 def _state(path: PathReport) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import tree
 from ..calls import annotate, result_leaf
-from ..errors import UnsupportedError
+from ..errors import UnsupportedError, named
 from ..primitive import Traced
 from ..program import Array, Literal, Program
 from ..trace import ArrayTracer, plain, snapshot
@@ -127,7 +127,7 @@ def _output(leaf: Any, recorder: JitRecorder, atoms: list[Any], found: list[Arra
 
 def _as_it_is(leaf: Any, recorder: JitRecorder) -> Output:
     """A result that no path can give: the run is none, unless it is one that hides its parts."""
-    why = f"the function returned a {type(leaf).__name__}"
+    why = f"the function returned {named(type(leaf))}"
     hides = isinstance(leaf, (Iterator, types.FunctionType, types.MethodType, functools.partial))
     if hides or (isinstance(leaf, np.ndarray) and leaf.dtype.hasobject):
         raise UnsupportedError(why)

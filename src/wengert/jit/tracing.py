@@ -107,6 +107,10 @@ def _signature(call: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Hashab
     return tuple(found)
 
 
+def _has_size(leaf: Any) -> bool:
+    return isinstance(leaf, (np.ndarray, np.generic))
+
+
 def _frozen(value: Array) -> Array:
     """A value that cannot be written to."""
     if isinstance(value, np.ndarray):
@@ -288,7 +292,7 @@ class JitRecorder(Recorder):
             return None
         plain = [_frozen(leaf._node.value) if isinstance(leaf, Traced) else leaf for leaf in leaves]
         again = not any(callable(leaf) and not isinstance(leaf, type) for leaf in plain)
-        again = again and all(getattr(leaf, "size", 0) <= CHECKED for leaf in plain)
+        again = again and all(np.size(leaf) <= CHECKED for leaf in plain if _has_size(leaf))
         values, named = tree.unflatten(spec, plain)
         return values, named, again
 

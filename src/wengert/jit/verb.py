@@ -55,7 +55,8 @@ def jit(
     ``f.lower(*args)`` is the Program, ``f.report()`` what is compiled, ``f.wait()`` waits for it,
     ``f.clear()`` forgets it, ``f.export(*args)`` is a C function. The environment variable
     ``WENGERT_JIT=0`` turns ``jit`` off, and ``WENGERT_JIT_WAIT=1`` makes every call wait. Raises
-    ``DtypeError`` for a static argument that cannot be hashed.
+    ``DtypeError`` for a static argument that cannot be hashed, and for a name in
+    ``static_argnames`` that is no parameter; ``ShapeError`` for a position that is none.
 
     Example:
         >>> import numpy as np, wengert as wg

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..errors import TracedArrayError, UnsupportedError
+from ..errors import TracedArrayError, UnsupportedError, named
 from ..primitive import UFUNCS, Traced
 from ..program import Array
 
@@ -162,7 +162,7 @@ def plain(arg: Array) -> Array:
         return FUNCTIONS[np.array](arg)
     sparse = "; x.toarray() of a sparse matrix" if hasattr(arg, "toarray") else ""
     raise TracedArrayError(
-        f"a traced array cannot be combined with a {kind.__name__}",
+        f"a traced array cannot be combined with {named(kind)}",
         remedy=f"a number, a NumPy array or a list of numbers{sparse}",
     )
 
@@ -179,6 +179,6 @@ def check_kind(array: np.ndarray[Any, Any]) -> None:
     else:
         return
     raise UnsupportedError(
-        f"wengert differentiates plain arrays, and a {kind.__name__} computes by rules of its own",
+        f"wengert differentiates plain arrays, and {named(kind)} computes by rules of its own",
         remedy=remedy,
     )
