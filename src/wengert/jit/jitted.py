@@ -275,8 +275,8 @@ class Jitted:
         if paths.hopeless:
             self._give_up(
                 paths,
-                "its control flow takes a new path at nearly every call; np.where and wg.cond choose "
-                "without one, and np.sin needs no value where math.sin does",
+                "its control flow takes a new path at nearly every call; np.where and wg.cond "
+                "choose without one, and np.sin needs no value where math.sin does",
             )
         elif self._traces > TRACES and self._hits < self._traces:
             self._give_up_all("nearly every call has other shapes, constants or variables")
