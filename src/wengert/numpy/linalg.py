@@ -10,6 +10,7 @@ import builtins
 import math
 import operator
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -195,11 +196,18 @@ def eigvalsh(a: Array, UPLO: str = "L") -> Array:
 
 @implements(np.linalg.eig)
 def eig(a: Array) -> Any:
-    """Real where the matrix is and all eigenvalues are; complex where their values are unknown."""
+    """Before NumPy 2.5 real where the matrix and its eigenvalues are, if their values are known."""
     w, v = spectra.eig.bind(a)
-    if a.dtype.kind != "c" and perhaps(np.all(np.imag(w) == 0)):
+    real = a.dtype.kind != "c" and not _always_complex()
+    if real and perhaps(np.all(np.imag(w) == 0)):
         w, v = np.real(w), np.real(v)
     return _named("EigResult", (w, v))
+
+
+@cache
+def _always_complex() -> bool:
+    """Whether NumPy gives real matrices complex eigenvalues, as it does since 2.5."""
+    return np.linalg.eigvals(np.eye(1)).dtype.kind == "c"
 
 
 @implements(np.linalg.eigvals)
