@@ -17,7 +17,9 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import pytest
 
+import wengert as wg
 from wengert.compile import Native, build
 from wengert.control.scan import scan_primitive
 from wengert.control.sweep_rules import while_primitive
@@ -291,6 +293,26 @@ def assert_agreement(
         demand(same_bits(one, two), f"output {i} is different in the second run")
         demand(same_bits(one, found[i]), f"output {i} is changed by the next run")
     return native
+
+
+def agree(f: Callable[..., Any], *args: Any) -> None:
+    """Native code of a NumPy function against the evaluator."""
+    with np.errstate(all="ignore"):
+        program = wg.trace(f)(*args)
+    assert_agreement(program, args)
+
+
+def named(table: dict[str, Any]) -> Any:
+    """Decorator: a test of each ``case`` of a table."""
+    return pytest.mark.parametrize("case", [pytest.param(v, id=k) for k, v in table.items()])
+
+
+def written(x: Any, *places: tuple[Any, Any]) -> Any:
+    """A copy with some assignments made."""
+    y = x.copy()
+    for place, value in places:
+        y[place] = value
+    return y
 
 
 def _assert_own_memory(found: Sequence[Any], values: Sequence[Any], native: Native) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from agreement import assert_agreement
+from agreement import agree, named, written
 
 import wengert as wg
 from wengert.compile import build
@@ -24,24 +24,6 @@ STACK = np.stack([LONG, 2 * LONG, 3 * LONG])
 @pytest.fixture(autouse=True)
 def _no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WENGERT_CACHE", "0")
-
-
-def agree(f: Callable[..., Any], *args: Any) -> None:
-    with np.errstate(all="ignore"):
-        program = wg.trace(f)(*args)
-    assert_agreement(program, args)
-
-
-def named(table: dict[str, Any]) -> Any:
-    return pytest.mark.parametrize("case", [pytest.param(v, id=k) for k, v in table.items()])
-
-
-def written(x: Any, *places: tuple[Any, Any]) -> Any:
-    """A copy with some assignments made."""
-    y = x.copy()
-    for place, value in places:
-        y[place] = value
-    return y
 
 
 # -- carries ---------------------------------------------------------------------------------------

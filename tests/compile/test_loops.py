@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from agreement import assert_agreement, same_bits
+from agreement import agree, assert_agreement, same_bits
 from hypothesis import settings
 
 import wengert as wg
@@ -32,12 +32,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.fixture(autouse=True)
 def _no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WENGERT_CACHE", "0")
-
-
-def agree(f: Callable[..., Any], *args: Any) -> None:
-    with np.errstate(all="ignore"):
-        program = wg.trace(f)(*args)
-    assert_agreement(program, args)
 
 
 # -- one inside the other --------------------------------------------------------------------------

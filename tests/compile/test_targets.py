@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from agreement import named, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,18 +54,6 @@ def sums(a: Any, b: Any) -> Any:
     return np.sum(a[:, :, None] * b[:, None, :], axis=0)
 
 
-def named(table: dict[str, Any]) -> Any:
-    return pytest.mark.parametrize("case", [pytest.param(v, id=k) for k, v in table.items()])
-
-
-def assigned(x: Any, *places: tuple[Any, Any]) -> Any:
-    """A copy with some assignments made."""
-    y = x.copy()
-    for place, value in places:
-        y[place] = value
-    return y
-
-
 # -- nothing but the result ------------------------------------------------------------------------
 
 DIRECT: dict[str, Callable[[Any, Any], Any]] = {
@@ -81,9 +70,9 @@ DIRECT: dict[str, Callable[[Any, Any], Any]] = {
     "a product with a new axis": lambda a, b: (a @ b.T)[:, None, :],
     "transposed sums": lambda a, b: sums(a, b).T,
     "parts that are views": lambda a, b: np.concatenate([(a.T @ b).T, sums(b, a)[::-1]], axis=1),
-    "written in place": lambda a, b: assigned(a @ b.T, (0, 1.0), (slice(4, 6), 2.0)),
+    "written in place": lambda a, b: written(a @ b.T, (0, 1.0), (slice(4, 6), 2.0)),
     "written in place and joined": lambda a, b: np.concatenate(
-        [assigned(a @ b.T, (0, 1.0)), assigned(np.zeros((30, 9), like=a), (2, 7.0))], axis=1
+        [written(a @ b.T, (0, 1.0)), written(np.zeros((30, 9), like=a), (2, 7.0))], axis=1
     ),
     "running sums side by side": lambda a, b: np.concatenate(
         [np.cumsum(a, 1), np.cumsum(b, 1)], axis=1
@@ -128,16 +117,16 @@ SHARED: dict[str, Callable[[Any, Any], Any]] = {
     ),
     "a part that is written to afterwards": lambda a, b: (
         np.concatenate([p := a @ b.T, a], axis=1),
-        assigned(p, (0, 5.0), (slice(None, None, 2), p[1])),
+        written(p, (0, 5.0), (slice(None, None, 2), p[1])),
     ),
     "a whole that is written to afterwards": lambda a, b: (
         c := np.concatenate([a @ b.T, b @ a.T], axis=1),
-        assigned(c, ((slice(None), 1), 5.0)),
+        written(c, ((slice(None), 1), 5.0)),
     ),
-    "written with what it was": lambda a, b: assigned(
+    "written with what it was": lambda a, b: written(
         p := a @ b.T, (slice(1, None), p[:-1]), ((slice(None), 0), p[0])
     ),
-    "shifted in itself": lambda a, b: 2 * assigned(p := a @ b.T, (slice(1, None), p[:-1])),
+    "shifted in itself": lambda a, b: 2 * written(p := a @ b.T, (slice(1, None), p[:-1])),
     "a result twice": lambda a, b: (p := (a @ b.T).T, p, p.T),
     "a result and its base": lambda a, b: (p := a @ b.T, p.T, p.T.reshape(-1)),
     "a result that is read": lambda a, b: (p := (a @ b.T).T, p @ p, np.sum(p, axis=0)),
@@ -190,7 +179,7 @@ CARRIED: dict[str, Callable[[Any, Any], Any]] = {
     "joined along the last axis": lambda c, x: np.concatenate([(c @ c.T)[:, :3], c[:, 3:]], axis=1),
     "transposed": lambda c, x: (c @ c.T).T,
     "turned round": lambda c, x: np.concatenate([c[:, 20:], c[:, :20]], axis=1)[::-1],
-    "written in place": lambda c, x: assigned(c, ((slice(None), 1), c[0]), (2, x * c[:, 1])),
+    "written in place": lambda c, x: written(c, ((slice(None), 1), c[0]), (2, x * c[:, 1])),
 }
 
 
