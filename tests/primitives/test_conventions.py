@@ -92,6 +92,49 @@ def test_both_modes_keep_to_the_table(name: str) -> None:
     np.testing.assert_allclose(gradient(lambda x: np.sum(f(x)), in_array), [wanted] * 2, rtol=1e-13)
 
 
+# name: function, points at which its value is NaN although they are finite
+OUTSIDE: dict[str, tuple[Any, tuple[float, ...]]] = {
+    "sqrt": (np.sqrt, (-1.0, -1e-300)),
+    "x ** 0.5": (lambda x: x**0.5, (-1.0,)),
+    "x ** -1.5": (lambda x: x**-1.5, (-2.0,)),
+    "x ** y of arrays": (lambda x: np.power(x, np.full(x.shape, 0.3)), (-2.0,)),
+    "a negative base": (lambda y: (-2.0) ** y, (0.5,)),
+    "log": (np.log, (-1.0, -1e300, -1e-300)),
+    "log2": (np.log2, (-1.0, -3.0)),
+    "log10": (np.log10, (-1.0, -3.0)),
+    "log1p": (np.log1p, (-1.5, -3.0)),
+    "arcsin": (np.arcsin, (-1.5, 2.0)),
+    "arccos": (np.arccos, (-1.5, 2.0)),
+    "arccosh": (np.arccosh, (0.5, 0.0, -2.0)),
+    "arctanh": (np.arctanh, (-1.5, 2.0, 1e200)),
+    "remainder in x": (lambda x: np.remainder(x, 0.0), (-1.5, 0.0, 2.0)),
+    "remainder in y": (lambda y: 2.0 % y, (0.0,)),
+    "fmod in x": (lambda x: np.fmod(x, 0.0), (-1.5, 2.0)),
+    "fmod in y": (lambda y: np.fmod(2.0, y), (0.0,)),
+    "divmod": (lambda x: np.divmod(x, 0.0)[1], (2.0,)),
+    "sin of infinity": (np.sin, (inf, -inf)),
+    "tan of infinity": (np.tan, (inf,)),
+}
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_where_a_value_is_nan_by_domain_so_is_its_derivative(name: str) -> None:
+    f, points = OUTSIDE[name]
+    f = quiet(f)
+    x = np.array([*points, 0.7])
+    assert np.isnan(f(x)).tolist() == np.isnan(gradient(lambda x: np.sum(f(x)), x)).tolist()
+    assert np.isnan(f(x)).tolist() == np.isnan(tangent(f, x, np.ones_like(x))).tolist()
+    compiled = wg.jit(wg.grad(lambda x: np.sum(f(x))))
+    assert np.isnan(f(x)).tolist() == np.isnan(compiled(x)).tolist()
+    for point in points:
+        assert np.isnan(gradient(f, point))
+        assert np.isnan(tangent(f, point, 1.0))
+        assert np.isnan(wg.grad(wg.grad(f))(point))
+        left_out = quiet(lambda x: np.where(np.isnan(f(x)), 2 * x, f(x)))
+        assert wg.grad(left_out)(point) == 2.0
+        assert wg.grad(wg.grad(left_out))(point) == 0.0
+
+
 EXP_BELOW_100 = quiet(lambda x: np.where(x < 100, np.exp(x), x**2))
 
 # name: function, point, derivatives of order 2 and 3

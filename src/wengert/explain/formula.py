@@ -32,6 +32,7 @@ _LEVELS = {
     "matmul": PRODUCT,
     "divide": PRODUCT,
     "reciprocal": PRODUCT,
+    "inverse_inside": PRODUCT,
     "remainder": PRODUCT,
     "floor_divide": PRODUCT,
     "negative": SIGN,
@@ -120,7 +121,8 @@ def _apply(equation: Equation, operands: list[_Text]) -> _Text:
     if level is None:
         return _other(equation, operands)
     # What stands right of -, / and in a base binds more tightly than the operation itself.
-    first = operands[0].within(level + 1 if name in ("power", "square", "reciprocal") else level)
+    tight = name in ("power", "square", "reciprocal", "inverse_inside")
+    first = operands[0].within(level + 1 if tight else level)
     others = [operand.within(min(level + 1, ATOM)) for operand in operands[1:]]
     return _Text(equation.primitive.formula([first, *others], equation.params), level)
 

@@ -11,7 +11,7 @@ import operator
 import numpy as np
 
 from ..errors import UnknownDerivativeError
-from ..kinds import answer, elementwise, linear, mul0, nonlinear, unboxed
+from ..kinds import answer, elementwise, floating, linear, mul0, nonlinear, unboxed
 from ..primitive import Example, Operand, operand_type, promote
 from ..program import Array, Type
 
@@ -31,6 +31,7 @@ __all__ = [
     "heaviside",
     "hypot",
     "imag",
+    "inverse_inside",
     "ldexp",
     "maximum",
     "minimum",
@@ -84,6 +85,43 @@ reciprocal = elementwise(
 square = elementwise("square", np.square, [lambda x: 2 * x], text="{0}**2")
 
 
+def _inverse_inside(x: Array) -> Array:
+    if isinstance(x, float):
+        return np.float64(math.nan if x < 0 else 1.0 / x if x else math.inf)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.divide(1.0, x)
+        if found.size and not np.minimum.reduce(x, axis=None) >= 0:
+            found = unboxed(np.where(x < 0, np.asarray(math.nan, found.dtype), found))
+    return found
+
+
+inverse_inside = elementwise(
+    "inverse_inside",
+    _inverse_inside,
+    [lambda ans: -(ans * ans)],
+    dtype=lambda operands: answer(np.divide)((*operands, *operands)),
+    text="1 / {0}",
+    domain=(0.5, 2.0),
+    lower=lambda x: np.where(x < 0, math.nan, 1.0 / x).astype((1.0 / x).dtype),
+    doc="1 / x, and NaN where x < 0: the slope of what is defined where x is not negative.",
+)
+
+
+def _slope_of_number(x: Array) -> Array:
+    kind = floating((Type.of(x),))
+    return unboxed(np.where(x == x, np.ones((), kind), np.asarray(math.nan, kind)))
+
+
+slope_of_number = elementwise(
+    "slope_of_number",
+    _slope_of_number,
+    [lambda ans: ans - 1],
+    dtype=floating,
+    lower=lambda x: np.where(x == x, 1, math.nan).astype(floating((Type.of(x),))),
+    doc="1, and NaN where x is NaN: the slope of x in an operand that x follows.",
+)
+
+
 def _power_in_base(x: Array, y: Array) -> Array:
     """y x^(y - 1). Where y is 0 that is 0, at x = 0 and at infinity too."""
     if isinstance(y, (int, float)):
@@ -113,11 +151,22 @@ power = elementwise(
 remainder = elementwise(
     "remainder",
     np.remainder,
-    [1, lambda x, y: -np.floor_divide(x, y)],
+    [
+        lambda ans: slope_of_number.bind(ans),
+        lambda x, y, ans: -(np.floor_divide(x, y) * slope_of_number.bind(ans)),
+    ],
     text="{0} % {1}",
     domain=(0.6, 0.9),
 )
-fmod = elementwise("fmod", np.fmod, [1, lambda x, y: -np.trunc(x / y)], domain=(0.6, 0.9))
+fmod = elementwise(
+    "fmod",
+    np.fmod,
+    [
+        lambda ans: slope_of_number.bind(ans),
+        lambda x, y, ans: -(np.trunc(x / y) * slope_of_number.bind(ans)),
+    ],
+    domain=(0.6, 0.9),
+)
 floor_divide = elementwise("floor_divide", np.floor_divide, 0, text="{0} // {1}", domain=(0.5, 2.0))
 floor = elementwise("floor", np.floor, 0)
 ceil = elementwise("ceil", np.ceil, 0)

@@ -11,6 +11,7 @@ from ..forks import imported
 from ..kinds import Nonlinear, answer, elementwise, floating, nonlinear, unboxed
 from ..primitive import Example, Operand, operand_type
 from ..program import Array, Type
+from .arithmetic import inverse_inside
 
 __all__ = [
     "arccos",
@@ -55,10 +56,17 @@ LN10 = float(np.log(10.0))
 exp = elementwise("exp", np.exp, [lambda ans: ans])
 exp2 = elementwise("exp2", np.exp2, [lambda ans: ans * LN2])
 expm1 = elementwise("expm1", np.expm1, [lambda x: np.exp(x)])
-log = elementwise("log", np.log, [lambda x: np.reciprocal(x)], domain=(0.2, 3.0))
-log2 = elementwise("log2", np.log2, [lambda x: 1 / (x * LN2)], domain=(0.2, 3.0))
-log10 = elementwise("log10", np.log10, [lambda x: 1 / (x * LN10)], domain=(0.2, 3.0))
-log1p = elementwise("log1p", np.log1p, [lambda x: 1 / (1 + x)], domain=(-0.6, 2.0))
+
+
+def _over(x: Array) -> Array:
+    """1 / x for the slope of a function that is not real, and so NaN, where a real x < 0."""
+    return np.reciprocal(x) if x.dtype.kind == "c" else inverse_inside.bind(x)
+
+
+log = elementwise("log", np.log, [lambda x: _over(x)], domain=(0.2, 3.0))
+log2 = elementwise("log2", np.log2, [lambda x: _over(x * LN2)], domain=(0.2, 3.0))
+log10 = elementwise("log10", np.log10, [lambda x: _over(x * LN10)], domain=(0.2, 3.0))
+log1p = elementwise("log1p", np.log1p, [lambda x: _over(1 + x)], domain=(-0.6, 2.0))
 sqrt = elementwise("sqrt", np.sqrt, [lambda ans: 0.5 / ans], domain=(0.2, 3.0))
 cbrt = elementwise("cbrt", np.cbrt, [lambda ans: 1 / (3 * ans * ans)], domain=(0.2, 3.0))
 
@@ -88,7 +96,7 @@ arccosh = elementwise(
     "arccosh", np.arccosh, [lambda x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1))], domain=(1.2, 3.0)
 )
 arctanh = elementwise(
-    "arctanh", np.arctanh, [lambda x: 1 / ((1 - x) * (1 + x))], domain=(-0.8, 0.8)
+    "arctanh", np.arctanh, [lambda x: _over((1 - x) * (1 + x))], domain=(-0.8, 0.8)
 )
 
 
