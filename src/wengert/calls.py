@@ -16,7 +16,7 @@ from . import tree
 from .errors import DtypeError, ShapeError, TracedArrayError, named
 from .primitive import Traced
 from .program import Array, Type
-from .trace import View, check_kind, plain, snapshot
+from .trace import View, check_kind, joined, plain, snapshot
 from .transforms.tape import Hold, Tape
 
 __all__ = [
@@ -193,11 +193,13 @@ _OBJECT_ARRAY = (
     "type object is unsupported",
     "loop of ufunc does not support argument",
     "not supported for the input types",
+    "non-numeric array",
+    "holds references",
 )
 """What NumPy says when an array of Python objects is given to what computes with numbers only."""
 
 
-def annotate(error: TypeError | ValueError, holds: bool = False) -> None:
+def annotate(error: Exception, holds: bool = False) -> None:
     """Add to an error of NumPy's the note that says what it has to do with differentiation."""
     text = str(error)
     note = ""
@@ -206,7 +208,9 @@ def annotate(error: TypeError | ValueError, holds: bool = False) -> None:
             "While a gradient is computed, wengert keeps arrays that its result depends on from "
             "being overwritten. Write into a new array, or into a copy of this one."
         )
-    elif any(sign in text for sign in _OBJECT_ARRAY):
+    elif any(sign in text for sign in _OBJECT_ARRAY) or (
+        isinstance(error, AttributeError) and isinstance(error.obj, (int, float, complex))
+    ):
         note = (
             "If an argument was made by np.array([...]) from traced numbers, it is an array of "
             "Python objects, which np.linalg and some other functions do not take. Write "
@@ -220,7 +224,7 @@ def called(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -
     """``f(*args, **kwargs)`` of traced values, with the note on errors of NumPy's."""
     try:
         return f(*args, **kwargs)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AttributeError) as error:
         annotate(error)
         raise
 
@@ -242,11 +246,11 @@ def linearised(
         result = f(*selected.put(args, inputs), **kwargs)
         result, aux = split_aux(result, has_aux)
         if has_aux:
-            aux = tree.map_leaves(tape.primal, aux)
+            aux = tree.map_leaves(lambda leaf: tape.primal(joined(leaf)), aux)
         outputs, spec = tree.flatten(result)
         outputs = [result_leaf(output) for output in outputs]
         tape.check_held()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AttributeError) as error:
         annotate(error, tape.holds)
         raise
     finally:

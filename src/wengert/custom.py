@@ -24,7 +24,7 @@ from .primitives.logic import stop_gradient as stop_gradient_primitive
 from .primitives.shape import broadcast
 from .program import Array, Type
 from .recorder import Recorder, record
-from .trace import plain
+from .trace import joined
 from .transforms.tape import transpose_linear
 
 __all__ = ["custom_jvp", "custom_vjp", "stop_gradient"]
@@ -43,8 +43,7 @@ def stop_gradient(x: Any) -> Any:
 
 def _constant(leaf: Any) -> Any:
     """A plain value where there is one, which can be stored, printed and given to ``float``."""
-    if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "O":
-        leaf = plain(leaf)
+    leaf = joined(leaf)
     if not isinstance(leaf, Traced):
         return leaf
     while isinstance(leaf, Traced) and not isinstance(leaf._trace, Recorder):

@@ -127,7 +127,7 @@ def test_ragged_lists_are_refused(ragged: Any) -> None:
         lambda x: np.array([x, x]),
         lambda x: np.asarray(x),
         lambda x: np.full_like(V, x[0]),
-        lambda x: np.mean(np.array([x[0], x[1]])),
+        lambda x: np.array([x[0], x[1]]).astype(float),
         lambda x: np.full((2, 3), x),
     ],
 )

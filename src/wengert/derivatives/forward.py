@@ -17,6 +17,7 @@ from ..calls import (
 )
 from ..errors import ShapeError
 from ..program import Type
+from ..trace import joined
 from ..transforms.dual import Dual
 
 __all__ = ["jvp", "linearize"]
@@ -56,7 +57,9 @@ def jvp(
         result, aux = split_aux(f(*selected.put(primals, inputs)), has_aux)
         outputs, spec = tree.flatten(result)
         outputs = [result_leaf(output) for output in outputs]
-    except (TypeError, ValueError) as error:
+        if has_aux:
+            aux = tree.map_leaves(lambda leaf: dual.primal(joined(leaf)), aux)
+    except (TypeError, ValueError, AttributeError) as error:
         annotate(error)
         raise
     finally:
@@ -64,9 +67,7 @@ def jvp(
     value = tree.unflatten(spec, [dual.primal(output) for output in outputs])
     moved = own([dual.tangent(output) for output in outputs], outputs, taken=fitted)
     tangent = tree.unflatten(spec, moved)
-    if has_aux:
-        return value, tangent, tree.map_leaves(dual.primal, aux)
-    return value, tangent
+    return (value, tangent, aux) if has_aux else (value, tangent)
 
 
 def linearize(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:

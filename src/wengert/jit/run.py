@@ -15,7 +15,7 @@ from ..calls import annotate, result_leaf
 from ..errors import UnsupportedError, named
 from ..primitive import Traced
 from ..program import Array, Literal, Program
-from ..trace import ArrayTracer, plain, snapshot
+from ..trace import ArrayTracer, joined, snapshot
 from .execute import Executable
 from .paths import Output, Path, value_token
 from .tracing import JitRecorder
@@ -100,7 +100,7 @@ def _output(leaf: Any, recorder: JitRecorder, atoms: list[Any], found: list[Arra
         if type(leaf) is not np.ndarray or leaf.dtype.kind not in "fciubO":
             return _as_it_is(leaf, recorder)
         boxed = leaf.ndim == 0
-        leaf = plain(leaf)
+        leaf = joined(leaf)
     if not isinstance(leaf, Traced):
         if isinstance(leaf, np.ndarray):
             if leaf.dtype.kind not in "fciub":

@@ -19,7 +19,7 @@ from ..primitive import UFUNCS, Params, Primitive, promotion
 from ..primitives import arithmetic, logic
 from ..primitives.shape import convert
 from ..program import Array, Atom, Literal, Type
-from ..trace import Tracer
+from ..trace import Tracer, complex_in_objects
 from .node import Node, user_asks
 
 __all__ = ["WeakTracer", "hardened"]
@@ -114,6 +114,8 @@ def _computed(
     simple = kinds == {float} or (kinds == {complex} and primitive is not arithmetic.absolute)
     if not simple or type(result) not in (float, complex, bool):
         return function(*(_plain(arg) for arg in args))
+    if recorder.boxed and type(result) is complex:
+        raise complex_in_objects()
     atoms = tuple(recorder.atom(arg if type(arg) is WeakTracer else _numpy(arg)) for arg in args)
     made = recorder.record(primitive, atoms, {}, _numpy(result))
     made._node.value = result

@@ -72,7 +72,7 @@ def array(
         return np.array(object, dtype, copy=copy, ndmin=ndmin)
     made = _assemble(object)
     if dtype is not None and made.dtype != np.dtype(dtype):
-        made = convert.bind(made, dtype=np.dtype(dtype))
+        made = np.astype(made, dtype)
     if made is object and copy and isinstance(made, ArrayTracer):
         made = snapshot(made)
     if made.ndim < ndmin:
@@ -246,6 +246,8 @@ def geomspace(
 
 
 def _kind(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        value = plain(value)
     return value.promotes if isinstance(value, Traced) else value
 
 

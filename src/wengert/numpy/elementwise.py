@@ -192,8 +192,8 @@ def modf(x: Array) -> tuple[Array, Array]:
 
 @implements(np.float_power)
 def float_power(x1: Array, x2: Array) -> Array:
-    kind = np.result_type(x1.dtype if isinstance(x1, Traced) else x1, np.float64)
-    return np.power(np.astype(arraylike(x1), kind), x2)
+    x1, x2 = arraylike(x1), arraylike(x2)
+    return np.power(np.astype(x1, np.result_type(x1.dtype, np.float64)), x2)
 
 
 # -- rounding --------------------------------------------------------------------------------------

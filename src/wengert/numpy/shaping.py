@@ -306,9 +306,21 @@ def astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) ->
     dtype = np.dtype(dtype)
     if isinstance(x, (int, float, complex)) and not isinstance(x, np.generic):
         return dtype.type(x)
+    if dtype.kind == "O":
+        return _objects(x)
     if x.dtype != dtype:
         return convert.bind(x, dtype=dtype)
     return snapshot(x) if copy and isinstance(x, ArrayTracer) else x
+
+
+def _objects(x: Array) -> Array:
+    """An array of objects whose elements are traced numbers."""
+    if not x.shape:
+        return x
+    found = np.empty(x.shape, object)
+    for index in np.ndindex(*x.shape):
+        found[index] = x[index]
+    return found
 
 
 @implements(np.copy)

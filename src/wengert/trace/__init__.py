@@ -11,13 +11,16 @@ Start reading at ``base.Trace``; ``number`` and ``array`` are what the user's fu
 
 from .array import ArrayTracer, Element, View, as_view, snapshot, wrap
 from .base import Trace, concrete, known, layout, perhaps
+from .boxed import complex_in_objects
 from .number import Tracer
 from .protocols import (
     CREATION,
     FUNCTIONS,
     UFUNC_METHODS,
     check_kind,
+    discrete,
     implements,
+    joined,
     plain,
     store,
     strong,
@@ -34,8 +37,11 @@ __all__ = [
     "View",
     "as_view",
     "check_kind",
+    "complex_in_objects",
     "concrete",
+    "discrete",
     "implements",
+    "joined",
     "known",
     "layout",
     "perhaps",

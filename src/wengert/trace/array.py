@@ -248,6 +248,7 @@ class Element(View):
 
     def __getattribute__(self, name: str) -> Any:
         if name == "__array__":
+            FUNCTIONS["box"](self)
             raise AttributeError("a traced number is not an array")
         return super().__getattribute__(name)
 

@@ -27,11 +27,14 @@ class Trace:
 
     ``serial`` orders traces by birth: of two that nest, the inner one has the greater number.
     ``open`` is cleared when the function has returned; a traced value is of no use after that.
+    ``boxed`` is set when NumPy has put a number of the trace into an array of objects that could
+    not be marked itself; see ``boxed``.
     """
 
     def __init__(self) -> None:
         self.serial = next(_serials)
         self.open = True
+        self.boxed = False
 
     def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
         """Apply ``primitive`` to ``args``, of which at least one is this trace's own."""

@@ -405,7 +405,11 @@ class Tracer(Traced):
                     implementation(self, *args, **kwargs), function, (self, *args), kwargs
                 )
             if function in UFUNCS:
-                return lambda: UFUNCS[function].bind(self)
+                return lambda *others: UFUNCS[function].bind(self, *others)
+        if name.startswith("__array_"):
+            if name == "__array__":  # So NumPy asks before it puts an object into an array.
+                FUNCTIONS["box"](self)
+            raise AttributeError(name)
         found = self._trace.missing(self, name)
         if found is not NotImplemented:
             return found
@@ -421,6 +425,7 @@ _METHODS: dict[str, Any] = {
         *"sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh exp exp2".split(),
         *"expm1 log log2 log10 log1p sqrt cbrt square reciprocal floor ceil rint trunc".split(),
         *"sign deg2rad rad2deg radians degrees fabs logical_not isnan isfinite isinf".split(),
+        *"arctan2 hypot fmod".split(),
     )
 }
 

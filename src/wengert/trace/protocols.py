@@ -6,13 +6,15 @@ A ufunc that is a primitive is in ``primitive.UFUNCS`` instead.
 
 from __future__ import annotations
 
+import numbers
+import reprlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import numpy as np
 
-from ..errors import TracedArrayError, UnsupportedError, named
+from ..errors import DtypeError, TracedArrayError, UnsupportedError, named
 from ..primitive import UFUNCS, Traced
 from ..program import Array
 
@@ -22,8 +24,11 @@ __all__ = [
     "UFUNC_METHODS",
     "call_ufunc",
     "check_kind",
+    "discrete",
     "implements",
+    "joined",
     "no_rule",
+    "numeric",
     "plain",
     "store",
     "strong",
@@ -127,6 +132,8 @@ def store(target: Any, result: Array, mask: Any) -> Any:
     """``target[mask] = result`` in place, for the ``out`` of a NumPy function."""
     if isinstance(target, tuple):
         (target,) = cast("tuple[Any]", target)
+    if type(target) is np.ndarray and target.dtype.kind == "O" and mask is True:
+        return _put_objects(target, result)
     if not getattr(type(target), "assignable", False):
         raise TracedArrayError(
             f"a traced result cannot be written into a plain array of shape {np.shape(target)}: "
@@ -135,7 +142,15 @@ def store(target: Any, result: Array, mask: Any) -> Any:
         )
     if mask is not True:
         result = FUNCTIONS[np.where](mask, result, target)
-    return target._update(FUNCTIONS[np.broadcast_to](result, target.shape))
+    return cast("Any", target)._update(FUNCTIONS[np.broadcast_to](result, target.shape))
+
+
+def _put_objects(target: np.ndarray[Any, Any], result: Array) -> np.ndarray[Any, Any]:
+    """Put each number of a result into an array of objects."""
+    wide = FUNCTIONS[np.broadcast_to](result, target.shape)
+    for index in np.ndindex(*target.shape):
+        target[index] = wide[index] if index else wide
+    return target
 
 
 # -- operands and results as primitives take and give them -----------------------------------------
@@ -157,14 +172,55 @@ def plain(arg: Array) -> Array:
         return arg
     if isinstance(arg, np.ndarray):
         check_kind(arg)
-        return FUNCTIONS[np.array](arg)
+        return numeric(FUNCTIONS[np.array](arg, copy=None))
     if isinstance(arg, (list, tuple)):
-        return FUNCTIONS[np.array](arg)
+        return numeric(FUNCTIONS[np.array](arg))
     sparse = "; x.toarray() of a sparse matrix" if hasattr(arg, "toarray") else ""
     raise TracedArrayError(
         f"a traced array cannot be combined with {named(kind)}",
         remedy=f"a number, a NumPy array or a list of numbers{sparse}",
     )
+
+
+def numeric(array: Array) -> Array:
+    """An array of Python's objects that are numbers as an array of numbers; any other as it is.
+
+    NumPy computes with objects one by one, in Python, and so hides from a trace what is computed.
+    """
+    if isinstance(array, Traced) or array.dtype.kind != "O":
+        return array
+    elements = array.ravel().tolist()
+    for element in elements:
+        if not isinstance(element, (numbers.Number, np.bool_)):
+            raise DtypeError(
+                f"an array of objects that meets a traced value has {named(type(element))} in it: "
+                f"{reprlib.repr(element)}",
+                remedy="an array of numbers, as by table[columns].to_numpy(float) or "
+                "c.astype(float), with np.nan for what is missing",
+            )
+    found = np.array(elements)
+    if found.dtype.kind == "O":  # Fractions, or integers that fit into no integer of NumPy's
+        found = found.astype(float)
+    return found.reshape(array.shape)
+
+
+def discrete(result: Array) -> Array:
+    """A result without tangents: integers or truth values; an error for anything else."""
+    if result.dtype.kind in "iub":
+        return result
+    raise DtypeError(
+        f"the result of an operation on a traced value is of dtype {result.dtype}, which has no "
+        "derivatives",
+        remedy="numbers: np.timedelta64(3, 's') / np.timedelta64(1, 's') for a time in seconds",
+    )
+
+
+def joined(leaf: Any) -> Any:
+    """An array of objects with traced numbers in it as a traced array; any other leaf as it is."""
+    if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "O":
+        objects: Iterable[Any] = leaf.flat
+        return plain(leaf) if any(isinstance(each, Traced) for each in objects) else leaf
+    return leaf
 
 
 def check_kind(array: np.ndarray[Any, Any]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..primitive import Params, Primitive, Traced
 from ..program import Array, Type
-from ..trace import Trace, Tracer, plain, strong, wrap
+from ..trace import Trace, Tracer, discrete, plain, strong, wrap
 
 __all__ = ["Dual"]
 
@@ -83,4 +83,4 @@ class Dual(Trace):
         return tuple(self._result(v, t) for v, t in zip(ans, outputs, strict=True))
 
     def _result(self, value: Array, tangent: Array | None) -> Any:
-        return wrap(self, value, tangent) if value.dtype.kind in "fc" else value
+        return wrap(self, value, tangent) if value.dtype.kind in "fc" else discrete(value)

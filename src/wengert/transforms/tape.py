@@ -22,7 +22,7 @@ from ..kinds import Elementwise, Linear, Nonlinear
 from ..primitive import NUMBERED, Params, Primitive, Traced
 from ..program import Array, Type
 from ..recorder import Recorder
-from ..trace import ArrayTracer, Trace, Tracer, plain, strong, wrap
+from ..trace import ArrayTracer, Trace, Tracer, discrete, plain, strong, wrap
 
 __all__ = ["Hold", "Row", "Tape", "linearise", "transpose_linear"]
 
@@ -128,7 +128,7 @@ class Tape(Trace):
             if kind is not np.ndarray:
                 ans = strong(ans)
             if ans.dtype.kind not in "fc":
-                return ans
+                return discrete(ans)
             wrapper = ArrayTracer if ans.shape else Tracer
         if not moving or primitive.flat:
             return wrapper(self, ans, None)

@@ -1,0 +1,114 @@
+"""Traced numbers that lie in a plain array.
+
+``np.array([a, b])`` of traced numbers is an array of Python objects, whose arithmetic NumPy does
+one object at a time, by its operators and methods. What NumPy decides by the dtype alone it decides
+without asking the objects: the imaginary part of an array of objects is zero, and NaN has no place
+in its order. So a number that NumPy puts into an array becomes a ``Boxed`` one, what is computed
+from it is boxed too, and it refuses what would come out wrong: complex values, and to order NaN.
+
+Known to be weak: a number that is put into an array by ``a[i] = v`` is not noticed, and
+``np.nan_to_num`` of an array of objects gives the array as it is.
+"""
+
+from __future__ import annotations
+
+import opcode
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import TracedArrayError, UnsupportedError
+from ..program import Array
+from .base import concrete
+from .number import Tracer
+from .protocols import FUNCTIONS
+
+__all__ = ["Boxed"]
+
+_MEANS = frozenset({"_mean", "_var", "_std"})
+_COMPARE = opcode.opmap["COMPARE_OP"]
+_change_class = object.__dict__["__class__"].__set__
+
+
+class Boxed(Tracer):
+    """A traced number that NumPy has put into an array of objects, or computed from such."""
+
+    __slots__ = ()
+
+    @property
+    def dtype(self) -> Any:
+        """Dtype of the number, which ``np.mean``, ``var`` and ``std`` shall not convert it to."""
+        code = sys._getframe(1).f_code
+        if code.co_name in _MEANS and code.co_filename.endswith("_methods.py"):
+            raise AttributeError("dtype")
+        return super().dtype
+
+    def __getattr__(self, name: str) -> Any:
+        found = super().__getattr__(name)
+        return _boxing(found) if callable(found) else found
+
+
+def box(number: Tracer) -> None:
+    """Take note that NumPy puts a number into an array; an error for complex numbers."""
+    if number.dtype.kind == "c":
+        raise complex_in_objects()
+    if type(number) is Tracer:
+        _change_class(number, Boxed)
+    else:
+        number._trace.boxed = True
+
+
+FUNCTIONS["box"] = box
+
+
+def _boxed(result: Any) -> Any:
+    if type(result) is Tracer:
+        if result.dtype.kind == "c":
+            raise complex_in_objects()
+        _change_class(result, Boxed)
+    return result
+
+
+def complex_in_objects() -> TracedArrayError:
+    """The error for a complex number in an array of objects."""
+    return TracedArrayError(
+        "np.array([...]) of traced numbers makes an array of Python objects, of which .real, "
+        ".imag, np.iscomplexobj and others do not see that its numbers are complex",
+        remedy="wg.numpy.array([...]) for np.array([...]), or np.stack([a, b])",
+    )
+
+
+def _boxing(method: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args: _boxed(method(*args))
+
+
+def _ordering(method: Callable[..., Any]) -> Callable[..., Any]:
+    def ordered(self: Boxed, other: Array) -> Any:
+        found = method(self, other)
+        if isinstance(found, Tracer) or not found:
+            caller = sys._getframe(1)
+            direct = caller.f_code.co_code[caller.f_lasti] == _COMPARE
+            if not direct and (_is_nan(self) or _is_nan(other)):
+                raise UnsupportedError(
+                    "an array of objects with a NaN in it was to be ordered, and NumPy's maximum, "
+                    "sort and others take no notice of a NaN among objects",
+                    remedy="wg.numpy.array([...]) for np.array([...]) of traced numbers",
+                )
+        return found
+
+    return ordered
+
+
+def _is_nan(value: Array) -> bool:
+    known = concrete(value)
+    return bool(value != value) if known is None else bool(known != known)
+
+
+for _name in (
+    *"add sub mul truediv pow floordiv mod divmod".split(),
+    *"radd rsub rmul rtruediv rpow rfloordiv rmod rdivmod neg pos abs".split(),
+):
+    _method = getattr(Tracer, f"__{_name}__")
+    setattr(Boxed, f"__{_name}__", (lambda m: lambda self, *args: _boxed(m(self, *args)))(_method))
+for _name in ("lt", "le", "gt", "ge"):
+    setattr(Boxed, f"__{_name}__", _ordering(getattr(Tracer, f"__{_name}__")))
