@@ -148,6 +148,13 @@ class Asked:
         ordered = order((moving, named))
         self.key = (self.spec, ordered, tuple(keys), static.key(self.static), outside)
 
+    @property
+    def unfollowed(self) -> list[Any]:
+        """The arguments that are no inputs: the function is given the caller's own."""
+        places = set(self.places)
+        leaves = [leaf for place, leaf in enumerate(self.leaves) if place not in places]
+        return [*leaves, *self.static.values()]
+
     def rebuilt(self, handles: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with other values in the place of the inputs."""
         full = list(self.leaves)

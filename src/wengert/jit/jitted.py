@@ -28,10 +28,10 @@ from .environment import Environment
 from .execute import unbox
 from .exported import exported
 from .fast import shortcut
-from .generators import Draws
 from .keys import Same, UnkeyableError
 from .leaks import settle
 from .node import users_level
+from .outside import Outside, arrays
 from .paths import TRACES, Path, Paths
 from .report import count, report_text
 from .run import Run, finish, traced_run
@@ -156,7 +156,7 @@ class Jitted:
         path = paths.recent
         reached = -1
         while path is not None:
-            if path.mutated and not _may_write(path, asked.inputs):
+            if not self._may_write(path, asked):
                 return self.function(*asked.args, **asked.kwargs)
             try:
                 outputs = path.executable.run(numbers)
@@ -181,8 +181,10 @@ class Jitted:
 
     def _first(self, asked: Asked, paths: Paths, values: Sequence[Array]) -> Any:
         """Trace a path that has not been taken before; its run is this call."""
-        found, refusal = self._trace(asked, paths, values)
-        if found is None or (found.path.mutated and not _may_write(found.path, asked.inputs)):
+        outside = Outside(self._environment, asked.unfollowed)
+        found, refusal = self._trace(asked, paths, values, outside)
+        if found is None or not self._may_write(found.path, asked):
+            outside.restore()
             result = self.function(*asked.args, **asked.kwargs)
             if refusal:
                 self._give_up(paths, refusal)
@@ -199,11 +201,13 @@ class Jitted:
     def _differentiated(self, asked: Asked, paths: Paths, values: Sequence[Array]) -> Any:
         """A call inside of a derivative: one equation, the call of the path's Program."""
         inputs = [_number(value) for value in values]
+        outside = None
         path = paths.recent
         new = path is None
         reached = -1
         if path is None:
-            path = self._path_below(asked, paths, values)
+            outside = Outside(self._environment, asked.unfollowed)
+            path = self._path_below(asked, paths, values, outside)
         while path is not None and not path.cuts and not path.mutated:
             try:
                 outputs = call.bind(*inputs, program=path.program)
@@ -214,32 +218,35 @@ class Jitted:
                 reached = failure.index or 0
                 path = paths.instead(path, failure.index, failure.value) if further else None
                 if path is None:
-                    path, new = self._path_below(asked, paths, values), True
+                    outside = Outside(self._environment, asked.unfollowed)
+                    path, new = self._path_below(asked, paths, values, outside), True
             except Exception:  # the function itself raises the right one
                 break
             else:
                 paths.touch(path)
                 return finish(path, outputs, values, asked.inputs)
+        if outside is not None:
+            outside.restore()
         return self.function(*asked.args, **asked.kwargs)
 
-    def _path_below(self, asked: Asked, paths: Paths, values: Sequence[Array]) -> Path | None:
+    def _path_below(
+        self, asked: Asked, paths: Paths, values: Sequence[Array], outside: Outside
+    ) -> Path | None:
         """A new path, traced with the values under all traces; None where there can be none."""
-        draws = Draws(self._environment.generators.values())
-        found, refusal = self._trace(asked, paths, [concrete(value) for value in values])
+        found, refusal = self._trace(asked, paths, [concrete(value) for value in values], outside)
         if refusal:
             paths.give_up(refusal)
-        draws.undo()
         return found.path if found is not None and found.path in paths.paths else None
 
     # -- tracing ---------------------------------------------------------------------------------
 
-    def _trace(self, asked: Asked, paths: Paths, values: Sequence[Array]) -> tuple[Run | None, str]:
+    def _trace(
+        self, asked: Asked, paths: Paths, values: Sequence[Array], outside: Outside
+    ) -> tuple[Run | None, str]:
         """Trace the function; without a run, why it cannot be traced (nothing if for once)."""
-        draws = Draws(self._environment.generators.values())
         try:
             run = traced_run(self.function, values, asked.rebuilt, self._name)
         except Exception as error:  # whether it is the user's own will be seen
-            draws.undo()
             return None, "" if isinstance(error, InlinedError) else reason(error)
         self._traces += 1
         if run.refusal:
@@ -248,7 +255,7 @@ class Jitted:
             self._changes += 1
             if self._changes > CHANGES:
                 self._give_up_all("it changes variables or objects outside of itself")
-        elif draws.happened():
+        elif outside.drew():
             self._give_up_all("it draws random numbers")
         elif self._environment.survey((asked.args, asked.kwargs)):
             self._forget()
@@ -284,6 +291,19 @@ class Jitted:
             if len(paths.paths) < FIRST or self.waits:
                 run.path.executable.start(self.waits)
             paths.add(run.path)
+
+    def _may_write(self, path: Path, asked: Asked) -> bool:
+        """Whether what a path changes of its arguments is seen through these alone."""
+        if not path.mutated:
+            return True
+        targets = [asked.inputs[place] for place in path.mutated]
+        if not all(target.flags.writeable for target in targets):
+            return False
+        others = [value for value in asked.inputs if isinstance(value, np.ndarray)]
+        others += arrays(self._environment, asked.unfollowed)
+        return all(
+            sum(np.may_share_memory(target, other) for other in others) <= 1 for target in targets
+        )
 
     def _give_up_all(self, reason: str) -> None:
         self._plain = reason
@@ -477,15 +497,3 @@ def _again(
     function: Callable[..., Any], argnums: Sequence[int], argnames: Sequence[str], wait: bool
 ) -> Jitted:
     return Jitted(function, argnums, argnames, wait)
-
-
-def _may_write(path: Path, inputs: Sequence[Any]) -> bool:
-    """Whether the arguments that the function changes can be changed one by one."""
-    arrays = [value for value in inputs if isinstance(value, np.ndarray)]
-    for place in path.mutated:
-        target = inputs[place]
-        if not target.flags.writeable:
-            return False
-        if sum(np.may_share_memory(target, other) for other in arrays) > 1:
-            return False
-    return True

@@ -29,6 +29,7 @@ from ..primitive import Traced
 from .tracing import InlinedError
 
 __all__ = [
+    "FIXED",
     "GENERATORS",
     "Same",
     "UnkeyableError",
@@ -59,7 +60,8 @@ INT64 = range(-(1 << 63), 1 << 63)
 GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
 """Whose state is compared while tracing."""
 
-_FIXED = (types.ModuleType, np.ufunc, type, types.CodeType, np.dtype, logging.Logger, io.IOBase)
+FIXED = (types.ModuleType, np.ufunc, type, types.CodeType, np.dtype, logging.Logger, io.IOBase)
+"""What counts as itself."""
 
 
 class UnkeyableError(WengertError):
@@ -193,7 +195,7 @@ class _Tokens:
             raise InlinedError
         if isinstance(value, np.generic):
             return kind, value.tobytes()
-        if isinstance(value, _FIXED):
+        if isinstance(value, FIXED):
             return Same(value)
         if kind is np.ndarray and value.dtype.kind in "fciubSU":
             return value.dtype, value.shape, value.strides, _elements(value)

@@ -28,6 +28,10 @@ def settle(environment: Environment, arguments: Any) -> None:
     found.look(arguments, _nowhere)
 
 
+_CLOSED = (np.ndarray, types.ModuleType, types.FunctionType, type)
+"""What is not looked into: the variables of functions, modules and classes are looked at apart."""
+
+
 class _Leaks:
     """Looks into values, and replaces parts of them."""
 
@@ -40,7 +44,7 @@ class _Leaks:
             if isinstance(value._trace, JitRecorder) and not value._trace.open:
                 write(np.copy(value._node.value)[()])
             return
-        if isinstance(value, (np.ndarray, types.ModuleType, type)) or id(value) in self.seen:
+        if isinstance(value, _CLOSED) or id(value) in self.seen:
             return
         if len(self.seen) > PARTS:
             return

@@ -60,6 +60,8 @@ def traced_run(
     before = tree.flatten((args, kwargs))
     try:
         result = f(*args, **kwargs)
+        if recorder.failure is not None:  # The function has caught it.
+            raise recorder.failure
         leaves, spec = tree.flatten(result)
         atoms: list[Any] = []
         found: list[Array] = []
@@ -106,7 +108,7 @@ def _output(leaf: Any, recorder: JitRecorder, atoms: list[Any], found: list[Arra
             if leaf.dtype.kind not in "fciub":
                 return _as_it_is(leaf, recorder)
             atoms.append(Literal(leaf))
-            found.append(leaf)
+            found.append(leaf.copy(order="K"))
             return Output(len(atoms) - 1, boxed=boxed)
         if type(leaf) in _CONSTANT or isinstance(leaf, (np.generic, *_FIXED)):
             return Output(None, leaf)

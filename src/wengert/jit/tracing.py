@@ -10,6 +10,7 @@ A Python number that is an argument is a ``WeakTracer``; see ``weak``.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import warnings
 import weakref
@@ -19,12 +20,12 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..errors import UnsupportedError, WengertError
+from ..errors import TracedArrayError, UnsupportedError, WengertError
 from ..primitive import Params, Primitive, Traced
 from ..primitives.guard import guard
 from ..program import Array, Atom, Equation, Literal, Type, Var
 from ..recorder import Recorder
-from ..trace import ArrayTracer, Tracer, perhaps, plain, strong
+from ..trace import WRITERS, ArrayTracer, Tracer, perhaps, plain, strong
 from .node import Node, user_asks
 from .weak import WeakTracer, hardened
 
@@ -107,10 +108,6 @@ def _signature(call: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Hashab
     return tuple(found)
 
 
-def _has_size(leaf: Any) -> bool:
-    return isinstance(leaf, (np.ndarray, np.generic))
-
-
 def _frozen(value: Array) -> Array:
     """A value that cannot be written to."""
     if isinstance(value, np.ndarray):
@@ -124,6 +121,110 @@ def reason(error: Exception) -> str:
     text = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     line = getattr(error, "line", None)
     return f"{text}\n  {line}" if line else text
+
+
+def _raising(error: Exception) -> Callable[..., Any]:
+    """In place of a rule: a function that raises."""
+
+    def implementation(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return implementation
+
+
+_WRITING = frozenset({"at", "byteswap", "fill", "partition", "put", "resize", "setfield", "sort"})
+"""Methods of ufuncs and arrays that write into an operand."""
+
+
+def _writes(call: Any, kwargs: dict[str, Any]) -> bool:
+    """Whether a call of NumPy can write into its operands, though NumPy says that it may not."""
+    if "out" in kwargs or call in WRITERS or call is np.nan_to_num:
+        return True
+    home = getattr(call, "__self__", None) or getattr(call, "__objclass__", None)
+    writes = isinstance(home, np.ufunc) or home is np.ndarray
+    return writes and call.__name__ in _WRITING
+
+
+class Operands:
+    """The arguments of a call of NumPy with plain values in the place of tracers.
+
+    The values cannot be written to, or are copies if the call is to write to them.
+    """
+
+    def __init__(self, spec: Any, leaves: Sequence[Any], writes: bool) -> None:
+        self.tracers = [leaf for leaf in leaves if isinstance(leaf, Traced)]
+        self.values: list[Array] = []
+        self._before: list[Any] = []
+        self._spec = spec
+        self._plain = list(leaves)
+        for i, leaf in enumerate(leaves):
+            if isinstance(leaf, Traced):
+                value: Array = leaf._node.value
+                if writes and isinstance(value, np.ndarray):
+                    value = np.array(value, order="K")
+                    self._before.append(value.copy())
+                else:
+                    value = _frozen(value)
+                    self._before.append(value)
+                self._plain[i] = value
+                self.values.append(value)
+
+    @classmethod
+    def of(cls, recorder: JitRecorder, args: Any, kwargs: Any, writes: bool) -> Operands | None:
+        """The operands of a call; None if some belong to another trace."""
+        leaves, spec = tree.flatten((tuple(args), kwargs))
+        if any(isinstance(leaf, Traced) and leaf._trace is not recorder for leaf in leaves):
+            return None
+        return cls(spec, leaves, writes)
+
+    @property
+    def harmless(self) -> bool:
+        """Whether a call is cheap, and runs nothing of the user's.
+
+        Arrays of objects may hold tracers, and rules write into them.
+        """
+        if any(callable(leaf) and not isinstance(leaf, type) for leaf in self._plain):
+            return False
+        arrays = [leaf for leaf in self._plain if isinstance(leaf, (np.ndarray, np.generic))]
+        return all(leaf.size <= CHECKED and leaf.dtype.kind != "O" for leaf in arrays)
+
+    def call(self, function: Callable[..., Any]) -> Any:
+        """What the function gives for the values; where it returns an operand, that."""
+        args, kwargs = tree.unflatten(self._spec, self._plain)
+        result = function(*args, **kwargs)
+        for tracer, value in zip(self.tracers, self.values, strict=True):
+            if result is value and isinstance(value, np.ndarray) and value.flags.writeable:
+                return tracer
+        return result
+
+    def _changed(self) -> list[tuple[Any, Array]]:
+        """The operands that NumPy has written to, with what they hold since.
+
+        If it has written nothing, all operands are to hold what they held.
+        """
+        copied = [
+            (tracer, value, before)
+            for tracer, value, before in zip(self.tracers, self.values, self._before, strict=True)
+            if value is not before
+        ]
+        changed = [
+            (tracer, value)
+            for tracer, value, before in copied
+            if value.shape != before.shape or value.tobytes() != before.tobytes()
+        ]
+        return changed or [(tracer, before) for tracer, _, before in copied]
+
+    def written(self, agrees: Callable[[Any, Any], bool]) -> bool:
+        """Whether the tracers hold what NumPy has written."""
+        return all(agrees(tracer, value) for tracer, value in self._changed())
+
+    def write_back(self) -> None:
+        """Give the tracers what NumPy has written."""
+        for tracer, value in self._changed():
+            if value.shape != tracer.shape or value.dtype != tracer.dtype:
+                raise UnsupportedError("the shape or the dtype of an array is changed in place")
+            if value.tobytes() != tracer._node.value.tobytes():
+                tracer.assign(tracer._trace.constant(value.copy()))
 
 
 class Conditions:
@@ -158,6 +259,8 @@ class JitRecorder(Recorder):
         self.cuts = False
         self.refusal = ""
         self.exceptional = False
+        self.failure: UnsupportedError | None = None
+        self._lendings: dict[int, ArrayTracer] = {}
         self._conditions = Conditions()
         self._forced: set[Var] = set()
         self._large: dict[int, tuple[Array, Literal]] = {}
@@ -188,7 +291,7 @@ class JitRecorder(Recorder):
         if not isinstance(value, np.ndarray) or value.nbytes <= LARGE:
             return Literal(value)
         known = self._large.get(id(value))
-        if known is not None and np.array_equal(known[1].value, value):
+        if known is not None and known[1].value.tobytes() == value.tobytes():
             return known[1]
         literal = Literal(_shared(value), copy=False)
         self._large[id(value)] = value, literal
@@ -229,49 +332,62 @@ class JitRecorder(Recorder):
     def missing(self, value: Tracer, name: str) -> Any:
         if type(value) is WeakTracer or name.startswith("_") or not hasattr(np.ndarray, name):
             return NotImplemented
-        self.refuse(f"the attribute {name!r} of an array cannot be traced")
         found = getattr(value._node.value, name)
-        return getattr(_frozen(value._node.value), name) if callable(found) else found
+        if callable(found):
+            return functools.partial(self._method, value, name)
+        self.refuse(f"the attribute {name!r} of an array cannot be traced")
+        return self._lent(found, [value], [value._node.value])
 
-    def rescue(
-        self, error: Exception, call: Callable[..., Any], args: Any, kwargs: dict[str, Any]
-    ) -> Any:
-        """The result with the values themselves, so that the run goes on; it makes no path.
-
-        Another run without tracing would repeat what the function does outside of itself.
-        """
-        found = self._values(args, kwargs)
-        if found is None:
+    def _method(self, value: Tracer, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of an array for which there is no rule."""
+        error = UnsupportedError(f"the method {name!r} of an array cannot be traced")
+        if name == "setflags":
             raise error
-        self.refuse(reason(error))
-        return call(*found[0], **found[1])
+        call: Any = getattr(type(value._node.value), name)
+        return self.apply(_raising(error), call, (value, *args), kwargs)
 
-    def checked(
-        self, result: Any, call: Callable[..., Any], args: Any, kwargs: dict[str, Any]
+    def apply(
+        self,
+        implementation: Callable[..., Any],
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
     ) -> Any:
-        """The result, if NumPy gives the same; if not, NumPy's, in a run that makes no path.
+        """The result of a rule, if NumPy gives the same; if not, NumPy's, and the run is no path.
 
         The rules are written for what is differentiated. Of integers, Python's numbers and empty
-        arrays some make another dtype than NumPy.
+        arrays some make another dtype than NumPy. NumPy is asked first, with operands that it
+        cannot write to, or with copies if it is to write to them.
         """
         signature = _signature(call, args, kwargs)
-        if signature in _agreed:
-            return result
-        found = self._values(args, kwargs)
-        if found is None or not found[2] or call in (np.empty_like, np.empty):
-            return result
+        if signature in _agreed or call in (np.empty, np.empty_like):
+            return implementation(*args, **kwargs)
+        operands = Operands.of(self, args, kwargs, _writes(call, kwargs))
+        if operands is None:
+            return implementation(*args, **kwargs)
+        if not operands.harmless:
+            try:
+                return implementation(*args, **kwargs)
+            except (UnsupportedError, TracedArrayError) as error:
+                self.refuse(reason(error))
+            return self._numpys(operands, operands.call(call))
         try:
             with np.errstate(all="ignore"):
-                wanted = call(*found[0], **found[1])
-        except Warning:
-            return result
-        except ValueError as error:
-            if "read-only" in str(error):  # It works in place.
-                return result
+                wanted = operands.call(call)
+        except Exception:
+            self.exceptional = True
+            operands.write_back()
             raise
-        if type(result) is WeakTracer and isinstance(wanted, np.generic):
+        try:
+            result = implementation(*args, **kwargs)
+        except InlinedError:
+            raise
+        except Exception as error:
+            self.refuse(reason(error))
+            return self._numpys(operands, wanted)
+        if type(result) is WeakTracer and isinstance(wanted, (np.generic, np.ndarray)):
             result, signature = result.strong(), None
-        if self._agrees(result, wanted):
+        if self._agrees(result, wanted) and operands.written(self._agrees):
             given = self._as_given(result, wanted)
             if given is result and signature is not None:
                 _agreed.add(signature)
@@ -279,29 +395,47 @@ class JitRecorder(Recorder):
         home = getattr(call, "__self__", call)
         name = getattr(home if isinstance(home, np.ufunc) else call, "__name__", "function")
         self.refuse(f"the rule for np.{name} gives another dtype or value than NumPy here")
-        return wanted
+        return self._numpys(operands, wanted)
 
-    def _values(self, args: Any, kwargs: dict[str, Any]) -> tuple[Any, Any, bool] | None:
-        """Arguments with values for tracers; None if some are another trace's.
+    def _numpys(self, operands: Operands, result: Any) -> Any:
+        """What NumPy gave and wrote, in a run that is no path."""
+        operands.write_back()
+        return self._lent(result, operands.tracers, operands.values)
 
-        And whether a second call with them is harmless and cheap.
-        """
-        leaves, spec = tree.flatten((args, kwargs))
-        traced = [leaf for leaf in leaves if isinstance(leaf, Traced)]
-        if any(leaf._trace is not self for leaf in traced):
-            return None
-        plain = [_frozen(leaf._node.value) if isinstance(leaf, Traced) else leaf for leaf in leaves]
-        again = not any(callable(leaf) and not isinstance(leaf, type) for leaf in plain)
-        again = again and all(np.size(leaf) <= CHECKED for leaf in plain if _has_size(leaf))
-        values, named = tree.unflatten(spec, plain)
-        return values, named, again
+    # -- memory that is shared with plain arrays --------------------------------------------------
+
+    def lend(self, value: Tracer, array: Array) -> Array:
+        return self._lent(array, [value], [value._node.value])
+
+    def _lent(self, result: Any, tracers: Sequence[Any], values: Sequence[Array]) -> Any:
+        """A plain result; the arrays of which it may share the memory must stay as they are."""
+        for leaf in tree.flatten(result)[0]:
+            if isinstance(leaf, (np.generic, int, float, complex, str, bytes)):
+                continue
+            for tracer, value in zip(tracers, values, strict=True):
+                plain = isinstance(leaf, np.ndarray)
+                if isinstance(tracer, ArrayTracer) and (
+                    not plain or np.may_share_memory(leaf, value)
+                ):
+                    root = tracer.root()
+                    self._lendings[id(root)] = root
+        return result
+
+    def assigned(self, value: Tracer) -> None:
+        if id(value) in self._lendings:
+            self.failure = UnsupportedError(
+                "an array is written to after a plain array that shares its memory was made of it, "
+                "as np.asarray(x) or x.view() does",
+                remedy="x.copy() for np.asarray(x)",
+            )
+            raise self.failure
 
     def _as_given(self, result: Any, wanted: Any) -> Any:
         """A result as a scalar or as an array without axes, whichever NumPy gives."""
+        if not isinstance(result, Traced):
+            return wanted if isinstance(wanted, (np.generic, int, float, complex)) else result
         if not isinstance(wanted, (np.ndarray, np.generic)) or wanted.shape:
             return result
-        if not isinstance(result, Traced):
-            return wanted
         if type(result) is not Tracer or type(result._node.value) is type(wanted):
             return result
         node = result._node

@@ -45,13 +45,14 @@ class ArrayTracer(Tracer):
         """Counts the assignments to this array, for its views."""
         return self._version
 
-    def __array__(self, dtype: Any = None, **_: Any) -> Any:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.dtype.kind in "iub":
             remedy = "np.take_along_axis(table, i, axis=0) for table[i] of a plain table"
-            return np.asarray(known(self, "the elements of", remedy), dtype)
-        value = self._trace.reveal(self)
+            value = known(self, "the elements of", remedy)
+        else:
+            value = self._trace.reveal(self)
         if value is not None:
-            return np.asarray(value, dtype)
+            return self._trace.lend(self, np.array(value, dtype, copy=copy))
         raise TracedArrayError(
             f"a traced {Type.of(self)} was converted to a plain array, which would cut the "
             "derivative. np.asarray, np.array([rows]) and functions that are not written in NumPy "
@@ -95,6 +96,10 @@ class ArrayTracer(Tracer):
             flat = UFUNCS[np.positive].bind(flat)
         return snapshot(FUNCTIONS[np.reshape](flat, self.shape))
 
+    def root(self) -> ArrayTracer:
+        """The array of which this is a view, itself if it is none."""
+        return self
+
     def fill(self, value: Array) -> None:
         """Assign ``value`` to every element."""
         self[...] = value
@@ -109,6 +114,7 @@ class ArrayTracer(Tracer):
 
     def assign(self, new: Tracer) -> None:
         """Give this handle, and what it is a view of, another value of the same shape."""
+        self._trace.assigned(self)
         self._trace = new._trace
         self._value = new._value
         self._node = new._node
@@ -219,6 +225,9 @@ class View(ArrayTracer):
         if self._seen != self._base.version:
             self._refresh()
         return self._fresh_node
+
+    def root(self) -> ArrayTracer:
+        return self._base.root()
 
     def assign(self, new: Tracer) -> None:
         assert self._primitive.view is not None

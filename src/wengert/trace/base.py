@@ -60,17 +60,22 @@ class Trace:
         """What to give for an attribute that a tracer does not have; NotImplemented: an error."""
         return NotImplemented
 
-    def rescue(
-        self, error: Exception, call: Callable[..., Any], args: Any, kwargs: dict[str, Any]
+    def apply(
+        self,
+        implementation: Callable[..., Any],
+        call: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
     ) -> Any:
-        """What a call of NumPy gives for which there is no rule: here the error."""
-        raise error
+        """What a call of NumPy gives, by what stands for it; a trace may compare with NumPy."""
+        return implementation(*args, **kwargs)
 
-    def checked(
-        self, result: Any, call: Callable[..., Any], args: Any, kwargs: dict[str, Any]
-    ) -> Any:
-        """The result of a call of NumPy, which the trace may compare with what NumPy gives."""
-        return result
+    def lend(self, value: Tracer, array: Array) -> Array:
+        """A plain array that is handed out for a tracer, and may share its memory."""
+        return array
+
+    def assigned(self, value: Tracer) -> None:
+        """Called before an array of this trace is assigned to."""
 
     def stands_for(self, value: Tracer, found: type) -> type:
         """The class that ``isinstance`` is to find."""

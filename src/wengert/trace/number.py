@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..errors import TracedArrayError, UnsupportedError
+from ..errors import TracedArrayError
 from ..primitive import UFUNCS, Traced
 from ..program import Array, Type
 from .base import Trace, concrete, known, perhaps
-from .protocols import CREATION, FUNCTIONS, call_ufunc, no_rule, store
+from .protocols import CREATION, FUNCTIONS, call_into, call_ufunc, no_rule
 
 __all__ = ["Tracer"]
 
@@ -184,13 +185,11 @@ class Tracer(Traced):
                 if len(inputs) == 1:
                     return self._trace.process(primitive, inputs, {})
                 return primitive.bind(*inputs)
-        try:
-            result = call_ufunc(ufunc, method, inputs, dict(kwargs))
-            if "out" in kwargs:
-                return result
-            return self._trace.checked(result, getattr(ufunc, method), inputs, kwargs)
-        except (UnsupportedError, TracedArrayError) as error:
-            return self._trace.rescue(error, getattr(ufunc, method), inputs, kwargs)
+
+        def performed(*inputs: Array, **kwargs: Any) -> Any:
+            return call_ufunc(ufunc, method, inputs, kwargs)
+
+        return self._trace.apply(performed, getattr(ufunc, method), inputs, kwargs)
 
     def __array_function__(
         self, func: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]
@@ -199,17 +198,11 @@ class Tracer(Traced):
         if creation is not None:
             return creation(self, *args, **kwargs)
         implementation = FUNCTIONS.get(func)
-        try:
-            if implementation is None:
-                module = getattr(func, "__module__", "numpy") or "numpy"
-                raise no_rule(f"{module.replace('numpy', 'np', 1)}.{func.__name__}")
-            if "out" not in kwargs:
-                return self._trace.checked(implementation(*args, **kwargs), func, args, kwargs)
-            others = {name: value for name, value in kwargs.items() if name != "out"}
-            result = implementation(*args, **others)
-            return result if kwargs["out"] is None else store(kwargs["out"], result, True)
-        except (UnsupportedError, TracedArrayError) as error:
-            return self._trace.rescue(error, func, args, kwargs)
+        if implementation is None:
+            implementation = partial(_refused, func)
+        elif "out" in kwargs:
+            implementation = partial(call_into, implementation)
+        return self._trace.apply(implementation, func, args, kwargs)
 
     # -- operators: NumPy's ufuncs ---------------------------------------------------------------
 
@@ -401,8 +394,11 @@ class Tracer(Traced):
         if function is not None:
             implementation = FUNCTIONS.get(function)
             if implementation is not None:
-                return lambda *args, **kwargs: self._trace.checked(
-                    implementation(self, *args, **kwargs), function, (self, *args), kwargs
+                return lambda *args, **kwargs: self._trace.apply(
+                    partial(call_into, implementation) if "out" in kwargs else implementation,
+                    function,
+                    (self, *args),
+                    kwargs,
                 )
             if function in UFUNCS:
                 return lambda *others: UFUNCS[function].bind(self, *others)
@@ -428,6 +424,12 @@ _METHODS: dict[str, Any] = {
         *"arctan2 hypot fmod".split(),
     )
 }
+
+
+def _refused(function: Any, *_: Any, **__: Any) -> Any:
+    """In place of a rule for a NumPy function that has none."""
+    module = getattr(function, "__module__", "numpy") or "numpy"
+    raise no_rule(f"{module.replace('numpy', 'np', 1)}.{function.__name__}")
 
 
 def _operate(ufunc: np.ufunc, left: Tracer, right: Array) -> Any:

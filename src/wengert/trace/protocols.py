@@ -22,6 +22,8 @@ __all__ = [
     "CREATION",
     "FUNCTIONS",
     "UFUNC_METHODS",
+    "WRITERS",
+    "call_into",
     "call_ufunc",
     "check_kind",
     "discrete",
@@ -47,6 +49,9 @@ CREATION: dict[Any, Callable[..., Any]] = {}
 
 NumPy leaves ``like`` out of the arguments; x is put in front of them.
 """
+
+WRITERS = frozenset({np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask})
+"""NumPy's functions that write into an operand, besides ``ufunc.at`` and whatever has ``out``."""
 
 
 def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -126,6 +131,14 @@ def _ufunc_name(ufunc: np.ufunc) -> str:
         if getattr(module, name, None) is ufunc:
             return f"{home}.{name}"
     return name
+
+
+def call_into(
+    implementation: Callable[..., Any], *args: Any, out: Any = None, **kwargs: Any
+) -> Any:
+    """A NumPy function called with ``out``, of which the rules know nothing."""
+    result = implementation(*args, **kwargs)
+    return result if out is None else store(out, result, True)
 
 
 def store(target: Any, result: Array, mask: Any) -> Any:
