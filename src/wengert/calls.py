@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from . import tree
-from .errors import DtypeError, ShapeError, TracedArrayError, named
+from .errors import DtypeError, ShapeError, TracedArrayError, WengertError, named
 from .primitive import Traced
 from .program import Array, Type
-from .trace import View, check_kind, joined, plain, snapshot
+from .trace import ArrayTracer, View, as_array, check_kind, joined, plain, snapshot
 from .transforms.tape import Hold, Tape
 
 __all__ = [
@@ -28,12 +28,14 @@ __all__ = [
     "check_callable",
     "check_holomorphic",
     "fit_tangent",
+    "handle",
     "linearised",
     "number",
     "own",
     "result_leaf",
     "select",
     "split_aux",
+    "without",
     "writable",
 ]
 
@@ -76,7 +78,7 @@ def number(value: Any, what: str = "an argument") -> Array:
     if isinstance(value, np.ndarray):
         if kind is not np.ndarray:
             check_kind(value)
-        return np.asarray(value)[()] if not value.shape else np.asarray(value)
+        return np.asarray(value)
     if not isinstance(value, (Traced, np.generic)):
         raise DtypeError(
             f"{what} that is to be differentiated is {named(kind)}, not a number or an array",
@@ -165,7 +167,8 @@ class Linearised(NamedTuple):
     @property
     def primal(self) -> Any:
         """The function's result, without this trace."""
-        return tree.unflatten(self.spec, [self.tape.primal(output) for output in self.outputs])
+        values = [without(self.tape, output) for output in self.outputs]
+        return tree.unflatten(self.spec, values)
 
     @property
     def types(self) -> list[Type]:
@@ -176,6 +179,17 @@ class Linearised(NamedTuple):
     def places(self) -> list[int | None]:
         """Places of the results on the tape."""
         return [self.tape.place(output) for output in self.outputs]
+
+
+def handle(value: Any, leaf: Array) -> Any:
+    """The value for ``leaf``, an array if that is one: of a number one without axes."""
+    return as_array(value) if isinstance(leaf, (np.ndarray, ArrayTracer)) else value
+
+
+def without(trace: Any, output: Any) -> Any:
+    """A result as the caller is to have it, without the ``trace`` of the verb."""
+    value = trace.primal(output)
+    return as_array(value) if isinstance(output, ArrayTracer) else value
 
 
 def split_aux(result: Any, has_aux: bool) -> tuple[Any, Any]:
@@ -200,7 +214,13 @@ _OBJECT_ARRAY = (
 
 
 def annotate(error: Exception, holds: bool = False) -> None:
-    """Add to an error of NumPy's the note that says what it has to do with differentiation."""
+    """Add to an error of NumPy's the note that says what it has to do with differentiation.
+
+    NumPy puts an error of its own in front of ours where a traced number is assigned into a plain
+    array ("setting an array element with a sequence"): ours is raised in its place.
+    """
+    if isinstance(error.__cause__, WengertError):
+        raise error.__cause__.with_traceback(error.__traceback__) from None
     text = str(error)
     note = ""
     if holds and "read-only" in text:
@@ -242,11 +262,11 @@ def linearised(
     selected = select(args, argnums)
     tape = Tape(hold)
     try:
-        inputs = [tape.input(tape.held(leaf)) for leaf in selected.leaves]
+        inputs = [handle(tape.input(tape.held(leaf)), leaf) for leaf in selected.leaves]
         result = f(*selected.put(args, inputs), **kwargs)
         result, aux = split_aux(result, has_aux)
         if has_aux:
-            aux = tree.map_leaves(lambda leaf: tape.primal(joined(leaf)), aux)
+            aux = tree.map_leaves(lambda leaf: without(tape, joined(leaf)), aux)
         outputs, spec = tree.flatten(result)
         outputs = [result_leaf(output) for output in outputs]
         tape.check_held()
@@ -304,6 +324,8 @@ def own(
     for cotangent, leaf in zip(cotangents, leaves, strict=True):
         if cotangent is None:
             cotangent = Type.of(leaf).zeros()
+        elif type(cotangent) is np.ndarray and not cotangent.shape:
+            cotangent = cotangent[()]
         elif type(cotangent) is np.ndarray:
             if cotangent.base is not None or not cotangent.flags.writeable or id(cotangent) in seen:
                 cotangent = cotangent.copy()

@@ -485,7 +485,9 @@ def test_writing_a_traced_number_into_a_plain_array_is_an_error() -> None:
         return [a]
 
     with pytest.raises(TracedArrayError, match=r"np\.zeros"):
-        forward(f, [np.ones(2)], [np.ones(2)])
+        wg.jvp(f, (np.ones(2),), (np.ones(2),))
+    with pytest.raises(TracedArrayError, match=r"a\[0\] = x\[0\]|test_indexing"):
+        wg.vjp(f, np.ones(2))
 
 
 def test_writing_a_traced_array_into_a_plain_array_is_an_error() -> None:

@@ -9,11 +9,13 @@ from .. import tree
 from ..calls import (
     annotate,
     fit_tangent,
+    handle,
     linearised,
     own,
     result_leaf,
     select,
     split_aux,
+    without,
 )
 from ..errors import ShapeError
 from ..program import Type
@@ -53,18 +55,19 @@ def jvp(
         for leaf, tangent in zip(selected.leaves, given, strict=True)
     ]
     try:
-        inputs = list(map(dual.input, selected.leaves, fitted))
+        moving = zip(selected.leaves, fitted, strict=True)
+        inputs = [handle(dual.input(leaf, tangent), leaf) for leaf, tangent in moving]
         result, aux = split_aux(f(*selected.put(primals, inputs)), has_aux)
         outputs, spec = tree.flatten(result)
         outputs = [result_leaf(output) for output in outputs]
         if has_aux:
-            aux = tree.map_leaves(lambda leaf: dual.primal(joined(leaf)), aux)
+            aux = tree.map_leaves(lambda leaf: without(dual, joined(leaf)), aux)
     except (TypeError, ValueError, AttributeError) as error:
         annotate(error)
         raise
     finally:
         dual.open = False
-    value = tree.unflatten(spec, [dual.primal(output) for output in outputs])
+    value = tree.unflatten(spec, [without(dual, output) for output in outputs])
     moved = own([dual.tangent(output) for output in outputs], outputs, taken=fitted)
     tangent = tree.unflatten(spec, moved)
     return (value, tangent, aux) if has_aux else (value, tangent)

@@ -10,6 +10,7 @@ from .. import tree
 from ..calls import (
     called,
     check_callable,
+    handle,
     result_leaf,
 )
 from ..errors import ShapeError
@@ -41,7 +42,7 @@ def trace(f: Callable[..., Any]) -> Callable[..., Program]:
         values = [result_leaf(leaf) for leaf in leaves]
 
         def flat(*inputs: Array) -> list[Array]:
-            given, named = tree.unflatten(spec, inputs)
+            given, named = tree.unflatten(spec, list(map(handle, inputs, leaves)))
             outputs, _ = tree.flatten(called(f, given, named))
             return [result_leaf(output) for output in outputs]
 

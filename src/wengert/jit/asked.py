@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from .. import tree
+from ..calls import handle
 from ..errors import DtypeError, ShapeError, named
 from ..primitive import Traced
 from ..program import Array
@@ -137,7 +138,7 @@ class Asked:
             if isinstance(leaf, Traced):
                 self.traced = True
                 leaf = snapshot(leaf)
-                below = _below(leaf)
+                below = handle(_below(leaf), leaf)
             key = dynamic_key(below)
             if key is None:
                 keys.append(token(leaf))
@@ -158,8 +159,8 @@ class Asked:
     def rebuilt(self, handles: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with other values in the place of the inputs."""
         full = list(self.leaves)
-        for place, handle in zip(self.places, handles, strict=True):
-            full[place] = handle
+        for place, stand_in in zip(self.places, handles, strict=True):
+            full[place] = stand_in
         moving, named = tree.unflatten(self.spec, full)
         args = list(moving)
         for place in sorted(place for place in self.static if isinstance(place, int)):

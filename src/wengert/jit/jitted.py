@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..calls import handle
 from ..errors import GuardFailed, JitWarning
 from ..forks import lock
 from ..program import Array, Program
@@ -233,7 +234,8 @@ class Jitted:
         self, asked: Asked, paths: Paths, values: Sequence[Array], outside: Outside
     ) -> Path | None:
         """A new path, traced with the values under all traces; None where there can be none."""
-        found, refusal = self._trace(asked, paths, [concrete(value) for value in values], outside)
+        below = [handle(concrete(value), value) for value in values]
+        found, refusal = self._trace(asked, paths, below, outside)
         if refusal:
             paths.give_up(refusal)
         return found.path if found is not None and found.path in paths.paths else None

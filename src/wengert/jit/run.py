@@ -15,7 +15,7 @@ from ..calls import annotate, result_leaf
 from ..errors import UnsupportedError, named
 from ..primitive import Traced
 from ..program import Array, Literal, Program
-from ..trace import ArrayTracer, joined, snapshot
+from ..trace import ArrayTracer, as_array, joined, snapshot
 from .execute import Executable
 from .paths import Output, Path, value_token
 from .tracing import JitRecorder
@@ -97,11 +97,11 @@ def _check_containers(before: Any, after: Any) -> None:
 
 
 def _output(leaf: Any, recorder: JitRecorder, atoms: list[Any], found: list[Array]) -> Output:
-    boxed = False
+    point = False
     if isinstance(leaf, np.ndarray) and not isinstance(leaf, Traced):
         if type(leaf) is not np.ndarray or leaf.dtype.kind not in "fciubO":
             return _as_it_is(leaf, recorder)
-        boxed = leaf.ndim == 0
+        point = leaf.ndim == 0
         leaf = joined(leaf)
     if not isinstance(leaf, Traced):
         if isinstance(leaf, np.ndarray):
@@ -109,7 +109,7 @@ def _output(leaf: Any, recorder: JitRecorder, atoms: list[Any], found: list[Arra
                 return _as_it_is(leaf, recorder)
             atoms.append(Literal(leaf))
             found.append(leaf.copy(order="K"))
-            return Output(len(atoms) - 1, boxed=boxed)
+            return Output(len(atoms) - 1, boxed=point)
         if type(leaf) in _CONSTANT or isinstance(leaf, (np.generic, *_FIXED)):
             return Output(None, leaf)
         return _as_it_is(leaf, recorder)
@@ -120,11 +120,11 @@ def _output(leaf: Any, recorder: JitRecorder, atoms: list[Any], found: list[Arra
     else:
         leaf = result_leaf(leaf)
         value = recorder.value(leaf)
-    if isinstance(value, np.ndarray) and not value.shape:
-        boxed = True
+    if isinstance(leaf, ArrayTracer) or isinstance(value, np.ndarray):
+        point = not np.shape(value)
     atoms.append(recorder.atom(leaf))
     found.append(value)
-    return Output(len(atoms) - 1, boxed=boxed)
+    return Output(len(atoms) - 1, boxed=point)
 
 
 def _as_it_is(leaf: Any, recorder: JitRecorder) -> Output:
@@ -152,8 +152,8 @@ def finish(
     found = [
         output.constant
         if output.place is None
-        else np.asarray(fresh[output.place])
-        if output.boxed and not isinstance(fresh[output.place], Traced)
+        else as_array(fresh[output.place])
+        if output.boxed
         else fresh[output.place]
         for output in path.outputs
     ]

@@ -21,15 +21,16 @@ import numpy as np
 
 from .. import tree
 from ..errors import TracedArrayError, UnsupportedError, WengertError
+from ..kinds import unboxed
 from ..primitive import Params, Primitive, Traced
 from ..primitives.guard import guard
 from ..program import Array, Atom, Equation, Literal, Type, Var
 from ..recorder import Recorder
-from ..trace import WRITERS, ArrayTracer, Tracer, perhaps, plain, strong
+from ..trace import WRITERS, ArrayTracer, Tracer, as_array, perhaps, plain, strong
 from .node import Node, user_asks
 from .weak import WeakTracer, hardened
 
-__all__ = ["InlinedError", "JitRecorder", "PointTracer", "reason"]
+__all__ = ["InlinedError", "JitRecorder", "reason"]
 
 COMPARED = 10_000
 """So many calls of NumPy are remembered to have given what NumPy gives."""
@@ -61,18 +62,6 @@ class InlinedError(WengertError):
     def __init__(self) -> None:
         Exception.__init__(self, "a jitted function used a traced value from outside of it")
         self.line = None
-
-
-class PointTracer(Tracer):
-    """An argument that is an array without axes: what would change it in place is refused."""
-
-    __slots__ = ()
-
-    def _refused(self, other: Array) -> Any:
-        raise UnsupportedError("an array without axes cannot be changed in place while tracing")
-
-    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ifloordiv__ = _refused
-    __imod__ = __ipow__ = __iand__ = __ior__ = __ixor__ = _refused
 
 
 def _settled(param: Any) -> Any:
@@ -114,6 +103,12 @@ def _frozen(value: Array) -> Array:
         value = value.view()
         value.flags.writeable = False
     return value
+
+
+def _as_seen(leaf: Tracer) -> Array:
+    """The value of a traced one: a scalar or an array without axes, whichever it stands for."""
+    value = leaf._node.value
+    return np.asarray(value) if isinstance(leaf, ArrayTracer) else value
 
 
 def reason(error: Exception) -> str:
@@ -159,7 +154,7 @@ class Operands:
         self._plain = list(leaves)
         for i, leaf in enumerate(leaves):
             if isinstance(leaf, Traced):
-                value: Array = leaf._node.value
+                value = _as_seen(leaf)
                 if writes and isinstance(value, np.ndarray):
                     value = np.array(value, order="K")
                     self._before.append(value.copy())
@@ -224,7 +219,7 @@ class Operands:
             if value.shape != tracer.shape or value.dtype != tracer.dtype:
                 raise UnsupportedError("the shape or the dtype of an array is changed in place")
             if value.tobytes() != tracer._node.value.tobytes():
-                tracer.assign(tracer._trace.constant(value.copy()))
+                tracer.assign(tracer._trace.constant(unboxed(value.copy())))
 
 
 class Conditions:
@@ -274,7 +269,7 @@ class JitRecorder(Recorder):
         self.inputs.append(var)
         node = Node(var, type_, value)
         if isinstance(value, np.ndarray):
-            return ArrayTracer(self, None, node) if value.shape else PointTracer(self, None, node)
+            return ArrayTracer(self, None, Node(var, type_, unboxed(value)))
         if isinstance(value, np.generic):
             return Tracer(self, None, node)
         return WeakTracer(self, None, node)
@@ -436,13 +431,16 @@ class JitRecorder(Recorder):
             return wanted if isinstance(wanted, (np.generic, int, float, complex)) else result
         if not isinstance(wanted, (np.ndarray, np.generic)) or wanted.shape:
             return result
-        if type(result) is not Tracer or type(result._node.value) is type(wanted):
+        if result._trace is not self or type(result) is WeakTracer:
             return result
-        node = result._node
-        return Tracer(self, None, Node(node.atom, node.type, wanted))
+        if isinstance(wanted, np.ndarray):
+            return as_array(result)
+        return Tracer(self, None, result._node) if isinstance(result, ArrayTracer) else result
 
     def _agrees(self, found: Any, wanted: Any) -> bool:
         """Whether a result is of NumPy's dtype and shape, and of about the same value."""
+        if found is wanted:
+            return True
         if isinstance(wanted, (tuple, list)):
             if not isinstance(found, (tuple, list)) or len(found) != len(wanted):
                 return False
@@ -474,7 +472,7 @@ class JitRecorder(Recorder):
             return kind if kind in (int, bool) or user_asks(3) else found
         if not user_asks(3):
             return found
-        if issubclass(found, (ArrayTracer, PointTracer)):
+        if issubclass(found, ArrayTracer):
             return np.ndarray
         return value._node.type.dtype.type
 

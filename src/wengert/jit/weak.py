@@ -62,6 +62,9 @@ class WeakTracer(Tracer):
         """A Python number of its class: weak."""
         return type(self._node.value)()
 
+    def __getitem__(self, index: Any) -> Any:
+        raise TypeError(f"{type(self._node.value).__name__!r} object is not subscriptable")
+
     def __hash__(self) -> int:
         return hash(self._trace.force(self))
 

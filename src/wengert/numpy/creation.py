@@ -12,9 +12,9 @@ from ..primitives.shape import broadcast, concatenate, convert, reshape
 from ..program import Array
 from ..trace import (
     CREATION,
-    ArrayTracer,
     Trace,
     Tracer,
+    as_array,
     implements,
     layout,
     plain,
@@ -73,11 +73,10 @@ def array(
     made = _assemble(object)
     if dtype is not None and made.dtype != np.dtype(dtype):
         made = np.astype(made, dtype)
-    if made is object and copy and isinstance(made, ArrayTracer):
-        made = snapshot(made)
+    made = snapshot(object) if made is object and copy else as_array(made)
     if made.ndim < ndmin:
-        made = reshape.bind(made, shape=(1,) * (ndmin - made.ndim) + made.shape)
-    return made
+        made = np.reshape(made, (1,) * (ndmin - made.ndim) + made.shape)
+    return as_array(made)
 
 
 def asarray(object: Any, dtype: Any = None) -> Array:
@@ -103,7 +102,9 @@ def _trace(prototype: Array) -> Trace:
 
 
 def _fresh(prototype: Array, made: Array) -> Array:
-    return made if made.dtype.kind not in "fc" else _trace(prototype).constant(made)
+    if made.dtype.kind not in "fc":
+        return made
+    return as_array(_trace(prototype).constant(made if made.shape else made[()]))
 
 
 def _zeros_like(
@@ -145,7 +146,8 @@ def full_like(
         return _fresh(a if isinstance(prototype, Traced) else value, made)
     if value.dtype != dtype:
         value = convert.bind(value, dtype=dtype)
-    return broadcast.bind(value, shape=(shape,) if isinstance(shape, int) else tuple(shape))
+    made = broadcast.bind(value, shape=(shape,) if isinstance(shape, int) else tuple(shape))
+    return as_array(made)
 
 
 def _creator(function: Callable[..., Any]) -> Callable[..., Array]:

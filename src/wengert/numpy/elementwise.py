@@ -19,7 +19,7 @@ from ..primitives.index import ARRAY, gather
 from ..primitives.logic import select as select_primitive
 from ..primitives.logic import stop_gradient
 from ..program import Array
-from ..trace import as_view, implements, known, plain
+from ..trace import as_array, as_view, implements, known, plain
 
 __all__: list[str] = []
 
@@ -36,7 +36,7 @@ def arraylike(x: Any) -> Array:
 def where(condition: Array, x: Any = None, y: Any = None) -> Array:
     if x is None:
         return np.nonzero(condition)
-    return select_primitive.bind(condition, x, y)
+    return as_array(select_primitive.bind(condition, x, y))
 
 
 @implements(np.select)
@@ -46,7 +46,7 @@ def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Any 
     found = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         found = select_primitive.bind(condition, choice, found)
-    return found
+    return as_array(found)
 
 
 @implements(np.choose)
@@ -81,7 +81,7 @@ def piecewise(x: Array, condlist: Any, funclist: Sequence[Any], *args: Any, **kw
     with np.errstate(all="ignore"):
         for condition, function in zip(conditions, funclist, strict=False):
             found = select_primitive.bind(condition, value(function), found)
-    return found.astype(x.dtype)
+    return as_array(found.astype(x.dtype))
 
 
 @implements(np.clip)
@@ -149,6 +149,7 @@ def angle(z: Array, deg: bool = False) -> Array:
 
 @implements(np.real_if_close)
 def real_if_close(a: Array, tol: float = 100) -> Array:
+    a = as_array(a)
     if a.dtype.kind != "c":
         return a
     parts = known(np.imag(a), "whether the imaginary part vanishes of", "np.real(x)")
@@ -256,7 +257,7 @@ def array_equal(a1: Array, a2: Array, equal_nan: bool = False) -> bool:
 
 @implements(np.i0)
 def i0(x: Array) -> Array:
-    return bessel_i.bind(x, order=0)
+    return as_array(bessel_i.bind(x, order=0))
 
 
 @implements(np.sinc)

@@ -23,7 +23,6 @@ from ..program import Array
 from ..trace import (
     UFUNC_METHODS,
     ArrayTracer,
-    Element,
     View,
     as_view,
     implements,
@@ -182,16 +181,15 @@ def getitem(x: Array, index: Any) -> Array:
         params = {"index": basic}
         made = x._trace.process(slice_, (x,), params)
         return View(made, x, slice_, params) if isinstance(made, ArrayTracer) else made
-    had_ellipsis = any(item is Ellipsis for item in index) if type(index) is tuple else False
+    items: Any = index if type(index) is tuple else (index,)
+    had_ellipsis = any(item is Ellipsis for item in items)
     index, arrays, _, fresh = parse(index, x.shape)
     params = {"index": index}
     if not arrays:
-        made = slice_.bind(x, index=index)
-        if not made.shape and isinstance(made, Traced):
-            return Element(made, x, slice_, params) if had_ellipsis else made
-        return as_view(x, made, slice_, params)
+        made = slice_.bind(x, index=index) if index else x
+        return as_view(x, made, slice_, params) if made.shape or had_ellipsis else made
     made = gather.bind(_with_fresh(x, fresh), *arrays, index=index)
-    if any(np.ndim(array) for array in arrays):
+    if any(np.ndim(array) for array in arrays) or not (made.shape or had_ellipsis):
         return made
     return as_view(x, made, gather, params, arrays)
 
@@ -333,6 +331,8 @@ def argwhere(a: Array) -> Array:
 @implements(operator.setitem)
 def setitem(x: Array, index: Any, value: Array) -> Array:
     """The array that ``x`` becomes by ``x[index] = value``."""
+    if not x.shape:
+        return _set_point(x, index, value)
     basic = _basic(index)
     if basic is not None:
         if isinstance(value, View) and value.is_part(x, slice_, basic):
@@ -351,6 +351,18 @@ def setitem(x: Array, index: Any, value: Array) -> Array:
         return _update(x, part, parsed)
     made = _update(_with_fresh(x, parsed.fresh), part, parsed)
     return reshape.bind(made, shape=x.shape)
+
+
+def _set_point(x: Array, index: Any, value: Array) -> Array:
+    """The array without axes that ``x`` becomes by ``x[index] = value``."""
+    parsed = parse(index, ())
+    part = _as_part(value, x.dtype)
+    if parsed.fresh:
+        made = _update(_with_fresh(x, parsed.fresh), part, parsed)
+        return reshape.bind(made, shape=())
+    part = _fitted(part, _part_shape((), parsed.template))
+    part = reshape.bind(part, shape=())
+    return part if isinstance(part, Traced) else x._trace.constant(part)
 
 
 def _as_part(value: Any, dtype: np.dtype[Any]) -> Array:

@@ -13,7 +13,7 @@ from ..errors import UnsupportedError
 from ..primitive import Traced
 from ..primitives.shape import concatenate, pad
 from ..program import Array
-from ..trace import implements, plain
+from ..trace import as_array, implements, plain
 from .indexing import take
 from .shaping import astype, moveaxis, one_axis
 
@@ -84,7 +84,7 @@ def append(arr: Array, values: Array, axis: int | None = None) -> Array:
 @implements(np.block)
 def block(arrays: Any) -> Array:
     depth = _depth(arrays)
-    return _block(arrays, depth, max(depth, _rank(arrays)))
+    return as_array(_block(arrays, depth, max(depth, _rank(arrays))))
 
 
 def _depth(nested: Any) -> int:

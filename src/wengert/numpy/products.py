@@ -15,7 +15,7 @@ from ..primitive import Traced
 from ..primitives import contract
 from ..primitives.contract import matmul as matmul_primitive
 from ..program import Array
-from ..trace import UFUNC_METHODS, implements
+from ..trace import UFUNC_METHODS, as_array, implements
 from .elementwise import arraylike
 
 __all__: list[str] = []
@@ -105,7 +105,7 @@ def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
     two = np.transpose(b, (*right, *columns))
     two = np.reshape(two, (length, math.prod(b.shape[i] for i in columns)))
     shape = (*(a.shape[i] for i in rows), *(b.shape[i] for i in columns))
-    return np.reshape(matmul_primitive.bind(one, two), shape)
+    return as_array(np.reshape(matmul_primitive.bind(one, two), shape))
 
 
 # -- einsum ----------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from ..primitives.reduce import cumsum as cumsum_primitive
 from ..primitives.reduce import kept, sum_
 from ..primitives.shape import reshape
 from ..program import Array
-from ..trace import UFUNC_METHODS, implements
+from ..trace import UFUNC_METHODS, as_number, implements
 
 __all__ = ["normal_axes"]
 
@@ -81,7 +81,7 @@ def sum(
         x = _masked(x, where, 0)
     shape = x.shape
     axes = normal_axes(axis, len(shape))
-    total = sum_.bind(x, axes=axes) if shape else x
+    total = sum_.bind(x, axes=axes) if shape else as_number(x)
     if _given(initial):
         total = total + initial
     return total if keepdims is ABSENT else _finish(total, shape, axes, keepdims)
@@ -98,7 +98,7 @@ def prod(
 ) -> Array:
     x = _masked(a if dtype is None else np.astype(a, dtype), where, 1)
     axes = normal_axes(axis, x.ndim)
-    product = reduce.prod.bind(x, axes=axes) if x.shape else x
+    product = reduce.prod.bind(x, axes=axes) if x.shape else as_number(x)
     if _given(initial):
         product = product * initial
     return _finish(product, x.shape, axes, keepdims)
@@ -247,7 +247,7 @@ def _extreme(primitive: Primitive, pair: np.ufunc, worst: float) -> Callable[...
                 raise ValueError(f"{primitive.name} with where= needs an initial value")
             x = np.where(where, a, worst)
         axes = normal_axes(axis, x.ndim)
-        found = primitive.bind(x, axes=axes) if x.shape else x
+        found = primitive.bind(x, axes=axes) if x.shape else as_number(x)
         if _given(initial):
             found = pair(found, initial)
         return _finish(found, x.shape, axes, keepdims)

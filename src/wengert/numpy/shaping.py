@@ -18,6 +18,7 @@ from ..trace import (
     ArrayTracer,
     Tracer,
     View,
+    as_array,
     as_view,
     implements,
     layout,
@@ -99,9 +100,13 @@ def reshape_(a: Array, /, shape: Any, order: str = "C", *, copy: bool | None = N
         )
     shape = _full_shape(a.shape, shape)
     made = reshape.bind(a, shape=shape)
-    if copy is True or not isinstance(a, ArrayTracer) or not isinstance(made, ArrayTracer):
+    if not isinstance(a, ArrayTracer):
         return made
+    if copy is True:
+        return as_array(made)
     value = layout(a)
+    if a.size <= 1:
+        return View(made, a, reshape, {"shape": shape})
     if value is None:
         kind = View if type(a) is ArrayTracer else _PerhapsView
         return kind(made, a, reshape, {"shape": shape})
@@ -309,7 +314,8 @@ def astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) ->
     if dtype.kind == "O":
         return _objects(x)
     if x.dtype != dtype:
-        return convert.bind(x, dtype=dtype)
+        made = convert.bind(x, dtype=dtype)
+        return as_array(made) if isinstance(x, ArrayTracer) else made
     return snapshot(x) if copy and isinstance(x, ArrayTracer) else x
 
 
@@ -325,7 +331,7 @@ def _objects(x: Array) -> Array:
 
 @implements(np.copy)
 def copy(a: Array, order: str = "K", subok: bool = False) -> Array:
-    return a.copy(order)
+    return as_array(a.copy(order))
 
 
 @implements(np.broadcast_to)
@@ -333,7 +339,7 @@ def broadcast_to(array: Array, shape: Any, subok: bool = False) -> Array:
     array, shape = plain(array), _sizes(shape)
     old = np.shape(array)
     if old == shape:
-        return array
+        return as_array(array)
     if old and np.broadcast_shapes(old, shape) != shape:
         raise ValueError(f"an array of shape {old} cannot be broadcast to {shape}")
     return broadcast.bind(array, shape=shape)
@@ -365,7 +371,7 @@ def meshgrid(
 @implements(np.roll)
 def roll(a: Array, shift: Any, axis: Any = None) -> Array:
     if axis is None:
-        return reshape.bind(roll(ravel(a), shift, 0), shape=a.shape)
+        return as_array(reshape.bind(roll(ravel(a), shift, 0), shape=a.shape))
     for step, place in np.broadcast(shift, axis):
         place = one_axis(place, len(a.shape))
         length = a.shape[place]
@@ -386,7 +392,9 @@ def tile(A: Array, reps: Any) -> Array:
     apart = tuple(n for size in shape for n in (1, size))
     wide = tuple(n for pair in zip(reps, shape, strict=True) for n in pair)
     spread = broadcast.bind(reshape.bind(A, shape=apart), shape=wide)
-    return reshape.bind(spread, shape=tuple(r * n for r, n in zip(reps, shape, strict=True)))
+    return as_array(
+        reshape.bind(spread, shape=tuple(r * n for r, n in zip(reps, shape, strict=True)))
+    )
 
 
 @implements(np.repeat)

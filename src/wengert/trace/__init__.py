@@ -9,7 +9,7 @@ Start reading at ``base.Trace``; ``number`` and ``array`` are what the user's fu
 ``protocols`` is how NumPy's functions find ours.
 """
 
-from .array import ArrayTracer, Element, View, as_view, snapshot, wrap
+from .array import ArrayTracer, View, as_array, as_number, as_view, snapshot, wrap
 from .base import Trace, concrete, known, layout, perhaps
 from .boxed import complex_in_objects
 from .number import Tracer
@@ -33,10 +33,11 @@ __all__ = [
     "UFUNC_METHODS",
     "WRITERS",
     "ArrayTracer",
-    "Element",
     "Trace",
     "Tracer",
     "View",
+    "as_array",
+    "as_number",
     "as_view",
     "check_kind",
     "complex_in_objects",

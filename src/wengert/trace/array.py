@@ -1,7 +1,10 @@
-"""Traced arrays: sequences that can be assigned into, and views of them.
+"""Traced arrays, which can be assigned into, and views of them.
 
 A traced array is a handle on a value that does not change. Assigning to it gives the handle another
 value, and a view knows what it is a view of, so that both see what they would see in NumPy.
+
+Arrays without axes are arrays here where they are in NumPy (``np.array(v)``, ``x[..., 0]``), and
+numbers elsewhere (``x[0]``, the result of a ufunc). Below the handle both are numbers.
 """
 
 from __future__ import annotations
@@ -20,11 +23,11 @@ from .base import Trace, known, layout
 from .number import Tracer
 from .protocols import FUNCTIONS
 
-__all__ = ["ArrayTracer", "Element", "View", "as_view", "snapshot", "wrap"]
+__all__ = ["ArrayTracer", "View", "as_array", "as_number", "as_view", "snapshot", "wrap"]
 
 
 class ArrayTracer(Tracer):
-    """A traced array with at least one axis.
+    """A traced array.
 
     Assignment (``x[i] = v``, ``x += v``) is functional underneath: the handle is given the updated
     value, and views into it see the update, as in NumPy.
@@ -45,7 +48,13 @@ class ArrayTracer(Tracer):
         """Counts the assignments to this array, for its views."""
         return self._version
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+    @property
+    def __array__(self) -> Any:
+        if not self.shape:  # np.array([a, b]) of two makes an array of the objects themselves.
+            raise AttributeError("a traced array without axes has no __array__")
+        return self._converted
+
+    def _converted(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.dtype.kind in "iub":
             remedy = "np.take_along_axis(table, i, axis=0) for table[i] of a plain table"
             value = known(self, "the elements of", remedy)
@@ -63,9 +72,13 @@ class ArrayTracer(Tracer):
         )
 
     def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array")
         return (self[i] for i in range(self.shape[0]))
 
     def __getitem__(self, index: Any) -> Any:
@@ -80,7 +93,7 @@ class ArrayTracer(Tracer):
             self.assign(new)
 
     def __pos__(self) -> Any:
-        return snapshot(self)
+        return snapshot(self) if self.shape else as_number(self)
 
     def copy(self, order: str = "C") -> Any:
         value = layout(self)
@@ -121,6 +134,8 @@ class ArrayTracer(Tracer):
         self._version += 1
 
     def _update(self, new: Any) -> ArrayTracer:
+        if not isinstance(new, Tracer):
+            new = self._trace.constant(new if new.shape else new[()])
         if new.shape != self.shape:
             raise ShapeError(
                 f"an array of shape {self.shape} cannot take a result of shape {new.shape} in place"
@@ -180,7 +195,7 @@ class View(ArrayTracer):
 
     def __init__(
         self,
-        made: ArrayTracer,
+        made: Tracer,
         base: ArrayTracer,
         primitive: Linear,
         params: Params,
@@ -246,33 +261,11 @@ class View(ArrayTracer):
         return same and self._params["index"] == index
 
 
-class Element(View):
-    """One element as a view: what ``x[..., i]`` is of an array x with one axis, in NumPy too.
-
-    It follows x and can be assigned to in place, but it is no sequence: ``np.array([a, b])`` of two
-    makes an array of two numbers.
-    """
-
-    __slots__ = ()
-
-    def __getattribute__(self, name: str) -> Any:
-        if name == "__array__":
-            FUNCTIONS["box"](self)
-            raise AttributeError("a traced number is not an array")
-        return super().__getattribute__(name)
-
-    def __len__(self) -> int:
-        raise TypeError("len() of a traced number")
-
-    def __iter__(self) -> Iterator[Any]:
-        raise TypeError("iteration over a traced number")
-
-
 # -- handles ---------------------------------------------------------------------------------------
 
 
 def wrap(trace: Trace, value: Array, node: Any) -> Tracer:
-    """A traced value of the class that fits: a number, or an array."""
+    """A traced value of the class that fits: a number, or an array with axes."""
     if type(value) is np.float64 or not value.shape:
         return Tracer(trace, value, node)
     return ArrayTracer(trace, value, node)
@@ -280,14 +273,31 @@ def wrap(trace: Trace, value: Array, node: Any) -> Tracer:
 
 def snapshot(tracer: Traced) -> Tracer:
     """A handle of its own on the same value: later assignments to either do not reach the other."""
-    kind = ArrayTracer if isinstance(tracer, ArrayTracer) and tracer.shape else Tracer
+    kind = ArrayTracer if isinstance(tracer, ArrayTracer) else Tracer
     return kind(tracer._trace, tracer._value, tracer._node)
+
+
+def as_array(value: Array) -> Any:
+    """The value as an array: of a number one without axes, an array as it is."""
+    if not isinstance(value, Tracer):
+        return np.asarray(value)
+    if isinstance(value, ArrayTracer):
+        return value
+    value = value.strong()
+    return ArrayTracer(value._trace, value._value, value._node)
+
+
+def as_number(value: Array) -> Any:
+    """The value as a number if it is an array without axes; any other as it is."""
+    if isinstance(value, ArrayTracer) and not value.shape:
+        return Tracer(value._trace, value._value, value._node)
+    return value
 
 
 def as_view(
     base: Array, made: Any, primitive: Linear, params: Params, operands: Sequence[Array] = ()
 ) -> Any:
-    """``made``, the result of ``primitive`` on ``base``, as a view of ``base`` where it is one."""
-    if isinstance(base, ArrayTracer) and isinstance(made, ArrayTracer):
+    """``made``, the result of ``primitive`` on ``base``: a view of ``base`` if that is an array."""
+    if isinstance(base, ArrayTracer):
         return View(made, base, primitive, params, operands)
     return made

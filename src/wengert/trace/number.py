@@ -169,6 +169,13 @@ class Tracer(Traced):
         """Refused, like ``float``: a Python number has no derivative."""
         return self._plainly("a Python number by .item()").item(*index)
 
+    __iter__: Any = None  # Python would take what has __getitem__ for a sequence.
+
+    def __getitem__(self, index: Any) -> Any:
+        if type(index) is tuple and not index:
+            return self
+        return FUNCTIONS[np.array](self)[index]
+
     def tolist(self) -> Any:
         """Nested lists of traced numbers."""
         value = None if self.dtype.char in "dD" else self._trace.force(self)

@@ -162,7 +162,7 @@ def _put_objects(target: np.ndarray[Any, Any], result: Array) -> np.ndarray[Any,
     """Put each number of a result into an array of objects."""
     wide = FUNCTIONS[np.broadcast_to](result, target.shape)
     for index in np.ndindex(*target.shape):
-        target[index] = wide[index] if index else wide
+        target[index] = wide[index]
     return target
 
 

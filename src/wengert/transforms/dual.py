@@ -29,7 +29,11 @@ class Dual(Trace):
         """A fresh input with its tangent."""
         if isinstance(value, Traced) or isinstance(tangent, Traced):
             self.nested = True
-        return wrap(self, value.strong() if isinstance(value, Traced) else value, tangent)
+        if isinstance(value, Traced):
+            value = value.strong()
+        elif type(value) is np.ndarray and not value.shape:
+            value = value[()]
+        return wrap(self, value, tangent)
 
     def constant(self, value: Array) -> Tracer:
         return wrap(self, value, None)
