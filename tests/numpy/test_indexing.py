@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from outcomes import assert_numpys
 from support import assert_derivatives, forward, gradient, reverse
 from wengert.errors import AbstractValueError, TracedArrayError, UnsupportedError
 from wengert.evaluate import evaluate
@@ -752,3 +753,99 @@ def test_an_element_behind_an_ellipsis_is_a_number_to_python() -> None:
         return x[..., 0]
 
     assert gradient(f, np.array([1.0, 2.0])).tolist() == [1.0, 0.0]
+
+
+# -- writing by a function, of anything that NumPy takes -------------------------------------------
+
+FLAGS = [True, False, True]
+WRITERS: dict[str, Any] = {
+    "copyto": np.copyto,
+    "copyto safely": lambda t, v: np.copyto(t, v, casting="safe"),
+    "copyto unsafely": lambda t, v: np.copyto(t, v, casting="unsafe"),
+    "copyto where": lambda t, v: np.copyto(t, v, where=t > 0),
+    "copyto where a list": lambda t, v: np.copyto(t, v, where=FLAGS[: t.shape[-1]]),
+    "copyto nowhere": lambda t, v: np.copyto(t, v, where=False),
+    "copyto where numbers": lambda t, v: np.copyto(t, v, where=np.ones(t.shape)),
+    "put": lambda t, v: np.put(t, [0, -1], v),
+    "put once": lambda t, v: np.put(t, 0, v),
+    "put nowhere": lambda t, v: np.put(t, [], v),
+    "put wrapped": lambda t, v: np.put(t, [7, 8], v, mode="wrap"),
+    "put clipped": lambda t, v: np.put(t, [7, -9], v, mode="clip"),
+    "put outside": lambda t, v: np.put(t, [70], v),
+    "put at truncated places": lambda t, v: np.put(t, [1.5, True], v),
+    "x.put": lambda t, v: t.put([1, 1], v),
+    "putmask": lambda t, v: np.putmask(t, t > 0, v),
+    "putmask of a list": lambda t, v: np.putmask(t, FLAGS[: t.shape[-1]], v),
+    "putmask of numbers": lambda t, v: np.putmask(t, np.ones(t.shape), v),
+    "place": lambda t, v: np.place(t, t > 0, v),
+    "place all": lambda t, v: np.place(t, np.ones(t.shape), v),
+    "fill_diagonal": np.fill_diagonal,
+    "fill_diagonal wrapped": lambda t, v: np.fill_diagonal(t.T, v, wrap=True),
+    "put_along_axis": lambda t, v: np.put_along_axis(t, np.argsort(t), v, -1),
+    "put_along_axis 1": lambda t, v: np.put_along_axis(t, np.zeros((1,) * t.ndim, int), v, 1),
+    "fill": lambda t, v: t.fill(v),
+    "an element": lambda t, v: t.__setitem__((0,) * t.ndim, v),
+    "an element of a view": lambda t, v: t[::-1].__setitem__((0,) * t.ndim, v),
+}
+TARGETS: dict[str, Any] = {
+    "matrix": lambda x: x * 1.0,
+    "view": lambda x: (x * 1.0)[::-1, ::2],
+    "row": lambda x: (x * 1.0)[0],
+    "float32": lambda x: x.astype(np.float32),
+    "argument": lambda x: x,
+}
+WRITTEN: list[Any] = [
+    *(0.5, 2, True, 1j, np.float64(0.5), np.float32(0.5), np.int8(3), np.array(0.5)),
+    *([0.5, 1.5], [0.5], (0.5, 1.0, 2.0), [[1.0], [2.0]], [], np.array([[0.5, 1.5, 2.5]])),
+    *(np.arange(6.0).reshape(2, 3), np.ones((2, 2, 3)), np.array([1, 2, 3]), FLAGS),
+]
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_is_written_by_a_function_is_as_in_numpy(writer: str, target: str) -> None:
+    table = np.array([[1.0, -2.0, 0.5], [3.0, 0.25, -1.0]])
+
+    def run(x: Any) -> Any:
+        x = x.copy()
+        written = TARGETS[target](x)
+        WRITERS[writer](written, value)
+        return written, x
+
+    for value in WRITTEN:
+        if np.ndim(value) == 0 and value == 1j and writer in ("copyto unsafely", "put nowhere"):
+            continue  # the imaginary part is not thrown away here, and not looked for
+        assert_numpys(run, table, label=value)
+    for value in ("number", "row"):
+
+        def moving(x: Any, row: bool = value == "row") -> Any:
+            y = x.copy()
+            written = TARGETS[target](y)
+            WRITERS[writer](written, x[1] * 0.5 if row else x[0, 0] * 0.5)
+            return written, y
+
+        assert_numpys(moving, table, label=value)
+
+
+@pytest.mark.parametrize("writer", ["copyto", "copyto where", "putmask", "place", "put", "fill"])
+def test_derivatives_of_what_functions_write(writer: str) -> None:
+    def run(x: Any) -> Any:
+        y = x**2 - 0.5
+        WRITERS[writer](y, x[0, 1] ** 3)
+        WRITERS[writer](y[:, 1:], 0.25)
+        return y * x
+
+    assert_derivatives(run, np.array([[1.0, -2.0, 0.5], [3.0, 0.25, -1.0]]))
+
+
+def test_what_is_copied_from_is_not_followed() -> None:
+    source = np.array([1.0, 2.0])
+
+    def run(x: Any) -> Any:
+        y = x * 1.0
+        np.copyto(y, source)
+        source[0] = 7.0
+        source[0], kept = 1.0, y * 1.0
+        return kept * x
+
+    assert_numpys(run, np.array([3.0, 4.0]))

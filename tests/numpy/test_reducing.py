@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
 import wengert as wg
+from outcomes import assert_numpys
 from support import assert_derivatives, gradient
 from wengert.errors import UnsupportedError
 
@@ -173,3 +175,65 @@ def test_float32_stays_float32() -> None:
     for f in (np.mean, np.var, np.std, np.max, np.prod, np.median, np.average, np.ptp):
         assert f(x).dtype == np.float32
         assert gradient(lambda x, f=f: np.astype(f(x), np.float64), x).dtype == np.float32
+
+
+# -- every reduction, with every option, as in NumPy -----------------------------------------------
+
+REDUCTIONS: dict[str, Any] = {
+    **{name: getattr(np, name) for name in "sum prod max min all any".split()},
+    **{name: getattr(np, name) for name in "mean var std ptp argmax argmin median".split()},
+    **{name: getattr(np, name) for name in "nansum nanprod nanmean nanvar nanstd".split()},
+    **{name: getattr(np, name) for name in "cumsum cumprod count_nonzero average".split()},
+    **{f"{u.__name__}.reduce": u.reduce for u in (np.add, np.multiply, np.maximum, np.fmin)},
+    **{f"{u.__name__}.reduce": u.reduce for u in (np.logical_and, np.logical_or)},
+    **{
+        f"x.{name}": lambda x, *args, name=name, **kwargs: getattr(x, name)(*args, **kwargs)
+        for name in "sum prod mean max argmin cumsum".split()
+    },
+}
+OPTIONS: list[dict[str, Any]] = [
+    *({"axis": axis} for axis in (None, 0, -1, 1, (0, 1), (), (0, -1), [0, 1], np.int64(0))),
+    *({"initial": initial} for initial in (0.0, -1, 5, np.float64(0.25), None, 1j, np.ones(2))),
+    *({"axis": 0, "initial": initial} for initial in (0.0, 5, np.float64(0.25))),
+    *({"axis": axis, "keepdims": True} for axis in (None, 0, (0, -1), ())),
+    {"where": False},
+    {"where": True, "axis": 0},
+    {"where": False, "initial": 0.5},
+    {"where": np.array([True, False, True]), "initial": 0.5},
+    {"where": np.array([True, False, True]), "axis": -1, "initial": None},
+    {"where": np.array([True, False, True]), "axis": -1, "keepdims": True, "initial": 0.5},
+    {"where": np.ones((2, 1, 1, 1), bool), "initial": 0.5},
+]
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2, 3), (2, 0, 3)])
+@pytest.mark.parametrize("name", REDUCTIONS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_what_a_reduction_comes_to_is_as_in_numpy(name: str, shape: tuple[int, ...]) -> None:
+    f = REDUCTIONS[name]
+    x = (np.arange(math.prod(shape)).reshape(shape) * 5 % 7 - 2.6)[()]
+    for number, options in enumerate(OPTIONS):
+        if name in ("median", "average") and not x.size and options.get("axis") is not None:
+            continue  # NumPy's errors for these say nothing
+        dtype = np.float32 if number % 3 == 2 else np.float64
+        assert_numpys(lambda x: f(x, **options), x.astype(dtype), label=options)  # noqa: B023
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.max(x[:0], initial=0.25) * x[0],
+        lambda x: np.max(x[:0], initial=x[1]) * x[0],
+        lambda x: np.prod(x[:0], initial=x[1]) ** 2,
+        lambda x: np.max(x, where=np.array([True, False, True, False, True]), initial=x[3]) ** 2,
+        lambda x: np.cumsum(x[1], axis=0) ** 2,
+        lambda x: np.nansum(np.where(x > 2, np.nan, x), where=x > -1, initial=x[0]) ** 2,
+    ],
+)
+def test_derivatives_of_reductions_with_an_initial_value(f: Any) -> None:
+    assert_derivatives(f, X)
+
+
+def test_covariances_of_single_precision_are_in_double_precision() -> None:
+    for f in (np.cov, np.corrcoef, lambda x: np.cov(x, dtype=np.float32)):
+        assert_numpys(f, M.astype(np.float32))

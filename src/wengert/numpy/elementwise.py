@@ -21,12 +21,18 @@ from ..primitives.logic import stop_gradient
 from ..program import Array
 from ..trace import as_array, as_view, implements, known, plain
 
-__all__: list[str] = []
+__all__ = ["arraylike", "truth"]
 
 
 def arraylike(x: Any) -> Array:
     """A list or a number as an array; an array or a traced value as it is."""
     return plain(x) if hasattr(x, "dtype") or isinstance(x, (list, tuple)) else np.asarray(x)[()]
+
+
+def truth(condition: Any) -> Array:
+    """A condition as Booleans: a number is true where it is not 0."""
+    condition = arraylike(condition)
+    return condition if condition.dtype.kind == "b" else np.not_equal(condition, 0)
 
 
 # -- choosing --------------------------------------------------------------------------------------
@@ -36,7 +42,7 @@ def arraylike(x: Any) -> Array:
 def where(condition: Array, x: Any = None, y: Any = None) -> Array:
     if x is None:
         return np.nonzero(condition)
-    return as_array(select_primitive.bind(condition, x, y))
+    return as_array(select_primitive.bind(truth(condition), x, y))
 
 
 @implements(np.select)
@@ -45,6 +51,9 @@ def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Any 
         raise ValueError("list of cases must be same length as list of conditions")
     found = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        condition = arraylike(condition)
+        if condition.dtype.kind != "b":
+            raise TypeError(f"a condition of {condition.dtype} is not one of Booleans")
         found = select_primitive.bind(condition, choice, found)
     return as_array(found)
 
@@ -310,6 +319,12 @@ def along(axis: int, rank: int) -> Callable[..., tuple[slice, ...]]:
 
 @implements(np.diff)
 def diff(a: Array, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Array:
+    if n < 0:
+        raise ValueError(f"order must be non-negative but got {n}")
+    if n == 0:
+        return a
+    if not a.ndim:
+        raise ValueError("diff requires input that is at least one dimensional")
     parts = [a]
     shape = a.shape[: axis % a.ndim], a.shape[axis % a.ndim + 1 :]
     for end, place in ((prepend, 0), (append, len(parts) + 1)):

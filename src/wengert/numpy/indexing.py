@@ -30,6 +30,7 @@ from ..trace import (
     plain,
     store,
 )
+from .elementwise import arraylike, truth
 
 __all__ = ["getitem", "parse", "setitem"]
 
@@ -69,6 +70,11 @@ def _basic(index: Any) -> tuple[Any, ...] | None:
 
 
 _BOUNDS = frozenset({int, NoneType})
+_SEQUENCES = frozenset({list, tuple})
+
+
+def _names_element(index: tuple[Any, ...]) -> bool:
+    return all(type(i) is int for i in index)
 
 
 def _bound(value: Any) -> int | None:
@@ -207,7 +213,7 @@ def _in_a_row(a: Array, axis: int | None) -> tuple[Array, int]:
 @implements(np.take)
 def take(a: Array, indices: Any, axis: int | None = None, mode: str = "raise") -> Array:
     a, indices = plain(a), plain(indices)
-    a, axis = _in_a_row(a, axis)
+    a, axis = _in_a_row(a, axis if np.ndim(a) or axis not in (0, -1) else None)
     if not isinstance(indices, Traced):
         indices = np.asarray(indices)
         if indices.size == 0:
@@ -232,6 +238,8 @@ def _along(shape: tuple[int, ...], indices: Array, axis: int) -> tuple[Any, ...]
     rank = len(shape)
     if np.ndim(indices) != rank:
         raise ValueError("the indices and the array must have the same number of axes")
+    if not -rank <= axis < rank:
+        raise np.exceptions.AxisError(axis, rank)
     rows = [np.arange(n).reshape(-1, *(1,) * (rank - 1 - i)) for i, n in enumerate(shape)]
     rows[axis % rank] = indices
     return tuple(rows)
@@ -335,6 +343,8 @@ def setitem(x: Array, index: Any, value: Array) -> Array:
         return _set_point(x, index, value)
     basic = _basic(index)
     if basic is not None:
+        if type(value) in _SEQUENCES and len(basic) == x.ndim and _names_element(basic):
+            raise ValueError("setting an array element with a sequence.")
         if isinstance(value, View) and value.is_part(x, slice_, basic):
             return x
         return _update(x, _as_part(value, x.dtype), Parsed(basic, [], [], []))
@@ -455,33 +465,56 @@ UFUNC_METHODS[np.add, "at"] = _add_at(1)
 UFUNC_METHODS[np.subtract, "at"] = _add_at(-1)
 
 
-def _cycled(values: Any, count: int) -> Array:
-    """The first ``count`` of the values, over and over."""
-    values = np.ravel(plain(values) if isinstance(values, Traced) else plain(np.asarray(values)))
-    if values.shape[0] == count:
+def _cycled(values: Array, places: Any) -> Array:
+    """The values with these numbers, which go on from the start where there are no more."""
+    values = np.ravel(values)
+    if values.shape[0] == places.size:
         return values
-    return take(values, np.arange(count) % max(values.shape[0], 1))
+    return take(values, places % values.shape[0])
 
 
 @implements(np.put)
 def put(a: Array, ind: Any, v: Any, mode: str = "raise") -> None:
-    places = np.asarray(ind).ravel()
+    places = np.asarray(known(arraylike(ind), "the places that are put to by", "np.where")).ravel()
+    places = places.astype(np.intp)
     size = math.prod(a.shape)
     if mode != "raise":
         places = places % size if mode == "wrap" else np.clip(places, 0, size - 1)
-    flat = setitem(reshape.bind(a, shape=(size,)), places, _cycled(v, places.size))
+    values = arraylike(v)
+    if not np.size(values):
+        places = places[:0]
+    part = _cycled(values, np.arange(places.size)) if places.size else np.zeros(0)
+    flat = setitem(reshape.bind(a, shape=(size,)), places, part)
     store(a, reshape.bind(flat, shape=a.shape), True)
+
+
+def _check_safe(values: Any, dtype: np.dtype[Any]) -> None:
+    """Refuse an array that loses digits, as NumPy does; numbers and lists may lose some."""
+    if isinstance(values, (np.ndarray, ArrayTracer)) and not np.can_cast(values.dtype, dtype):
+        raise TypeError(f"cannot cast an array of {values.dtype} to {dtype} by the rule 'safe'")
 
 
 @implements(np.putmask)
 def putmask(a: Array, mask: Array, values: Any) -> None:
-    wide = np.reshape(_cycled(values, math.prod(a.shape)), a.shape)
-    store(a, select.bind(mask, _as_part(wide, a.dtype), a), True)
+    _check_safe(values, a.dtype)
+    mask, values = truth(mask), arraylike(values)
+    if np.shape(mask) != a.shape:
+        raise ValueError("putmask: mask and data must be the same size")
+    if np.size(values) and a.size:
+        wide = np.reshape(_cycled(values, np.arange(math.prod(a.shape))), a.shape)
+        store(a, select.bind(mask, _as_part(wide, a.dtype), a), True)
 
 
 @implements(np.place)
 def place(arr: Array, mask: Array, vals: Any) -> None:
-    put(arr, np.flatnonzero(mask), vals)
+    _check_safe(vals, arr.dtype)
+    mask = truth(mask)
+    if np.size(mask) != math.prod(arr.shape):
+        raise ValueError("place: mask and data must be the same size")
+    places = np.flatnonzero(mask)
+    if not np.size(vals) and places.size:
+        raise ValueError("Cannot insert from an empty array!")
+    put(arr, places, vals)
 
 
 @implements(np.put_along_axis)
@@ -493,8 +526,17 @@ def put_along_axis(arr: Array, indices: Array, values: Array, axis: int | None) 
 
 
 @implements(np.copyto)
-def copyto(dst: Array, src: Any, casting: str = "same_kind", where: Any = True) -> None:
-    store(dst, plain(src) if not np.isscalar(src) else np.asarray(src), where)
+def copyto(dst: Array, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
+    part = arraylike(src)
+    weak = type(src) in (bool, int, float, complex) and np.result_type(dst.dtype, src) == dst.dtype
+    if not weak and not np.can_cast(part.dtype, dst.dtype, casting):
+        raise TypeError(f"cannot cast {part.dtype} to {dst.dtype} by the rule {casting!r}")
+    if where is not True:
+        where = arraylike(where)
+        if where.dtype.kind != "b":
+            raise TypeError(f"where= of {where.dtype} is not one of Booleans")
+        where = np.broadcast_to(where, dst.shape)
+    store(dst, _fitted(_as_part(part, dst.dtype), dst.shape), where)
 
 
 @implements(np.fill_diagonal)

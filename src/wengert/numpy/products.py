@@ -17,6 +17,7 @@ from ..primitives.contract import matmul as matmul_primitive
 from ..program import Array
 from ..trace import UFUNC_METHODS, as_array, implements
 from .elementwise import arraylike
+from .reducing import normal_axes
 
 __all__: list[str] = []
 
@@ -64,6 +65,9 @@ def vdot(a: Array, b: Array) -> Array:
 @implements(np.vecdot, np.linalg.vecdot)
 def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
     x1, x2 = arraylike(x1), arraylike(x2)
+    lengths = [x.shape[normal_axes(operator.index(axis), x.ndim)[0]] for x in (x1, x2)]
+    if lengths[0] != lengths[1]:
+        raise ValueError(f"vectors of the lengths {lengths[0]} and {lengths[1]} have no product")
     return np.sum(np.conjugate(x1) * x2, axis=axis)
 
 

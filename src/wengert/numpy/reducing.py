@@ -20,27 +20,41 @@ from ..primitives.reduce import kept, sum_
 from ..primitives.shape import reshape
 from ..program import Array
 from ..trace import UFUNC_METHODS, as_number, implements
+from .elementwise import arraylike
+from .shaping import astype
 
-__all__ = ["normal_axes"]
+__all__ = ["listed_axes", "normal_axes"]
 
 ABSENT: Any = np._NoValue
 """What NumPy passes for ``keepdims``, ``initial`` and ``where`` that were not given."""
 
 
 def normal_axes(axis: Any, rank: int) -> tuple[int, ...]:
-    """``axis`` as a sorted tuple of axes that are not negative."""
+    """``axis`` (None, an integer or a tuple) as a sorted tuple of axes that are not negative."""
     if axis is None:
         return tuple(range(rank))
     if type(axis) is int:
         if not -rank <= axis < rank:
             raise np.exceptions.AxisError(axis, rank)
         return (axis % rank,)
-    if np.ndim(axis) == 0:
+    if type(axis) is not tuple:
         return normal_axes(operator.index(axis), rank)
     axes = tuple(sorted(normal_axes(operator.index(i), rank)[0] for i in axis))
     if len(set(axes)) != len(axes):
         raise ValueError("duplicate value in 'axis'")
     return axes
+
+
+def listed_axes(axis: Any, rank: int) -> tuple[int, ...]:
+    """The same for a function that takes a list of axes as well."""
+    return normal_axes(tuple(axis) if isinstance(axis, list) else axis, rank)
+
+
+def _reduced(axis: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes of a reduction. One of a number may name its axis 0 or -1, as in NumPy."""
+    if not shape and axis is not None and type(axis) is not tuple:
+        return () if operator.index(axis) in (0, -1) else normal_axes(axis, 0)
+    return normal_axes(axis, len(shape))
 
 
 def _finish(result: Array, shape: tuple[int, ...], axes: tuple[int, ...], keepdims: Any) -> Array:
@@ -54,9 +68,45 @@ def _given(value: Any) -> bool:
     return value is not ABSENT and value is not None
 
 
+def _unmasked(where: Any) -> bool:
+    return where is ABSENT or where is True
+
+
+def _length(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
+    """How many elements go into each result where there is no mask."""
+    return math.prod(shape[i] for i in axes)
+
+
 def _masked(a: Array, where: Any, other: Any) -> Array:
     """``a`` with ``other`` where the mask does not hold."""
-    return a if where is ABSENT or where is True else np.where(where, a, other)
+    if _unmasked(where):
+        return a
+    a, where = arraylike(a), arraylike(where)
+    if np.broadcast_shapes(a.shape, np.shape(where)) != a.shape:
+        raise ValueError(f"where= of shape {np.shape(where)} does not fit an operand of {a.shape}")
+    return np.where(where, a, other)
+
+
+def _started(
+    result: Array, initial: Any, combine: np.ufunc, where: Any, x: Array, axes: tuple[int, ...]
+) -> Array:
+    """A reduced value combined with the initial one, which takes its dtype."""
+    if initial is ABSENT:
+        return result
+    if initial is None:
+        if not _unmasked(where) or not _length(x.shape, axes):
+            raise ValueError("a reduction of what may be nothing needs an initial value")
+        return result
+    return combine(_initial(initial, result.dtype), result)
+
+
+def _initial(value: Any, dtype: np.dtype[Any]) -> Array:
+    first = arraylike(value)
+    if np.ndim(first):
+        raise ValueError("the initial value of a reduction must be a number")
+    if first.dtype.kind == "c" and dtype.kind not in "cb":
+        raise TypeError(f"a complex initial value does not fit a reduction of {dtype}")
+    return astype(first, dtype)
 
 
 def _floating(a: Array) -> Array:
@@ -79,11 +129,13 @@ def sum(
     x = a if dtype is None else np.astype(a, dtype)
     if where is not ABSENT and where is not True:
         x = _masked(x, where, 0)
+    if initial is not ABSENT:
+        x = arraylike(x)
     shape = x.shape
-    axes = normal_axes(axis, len(shape))
+    axes = normal_axes(axis, len(shape)) if shape else _reduced(axis, shape)
     total = sum_.bind(x, axes=axes) if shape else as_number(x)
-    if _given(initial):
-        total = total + initial
+    if initial is not ABSENT:
+        total = _started(total, initial, np.add, where, x, axes)
     return total if keepdims is ABSENT else _finish(total, shape, axes, keepdims)
 
 
@@ -96,11 +148,10 @@ def prod(
     initial: Any = ABSENT,
     where: Any = ABSENT,
 ) -> Array:
-    x = _masked(a if dtype is None else np.astype(a, dtype), where, 1)
-    axes = normal_axes(axis, x.ndim)
+    x = arraylike(_masked(a if dtype is None else np.astype(a, dtype), where, 1))
+    axes = _reduced(axis, x.shape)
     product = reduce.prod.bind(x, axes=axes) if x.shape else as_number(x)
-    if _given(initial):
-        product = product * initial
+    product = _started(product, initial, np.multiply, where, x, axes)
     return _finish(product, x.shape, axes, keepdims)
 
 
@@ -109,8 +160,8 @@ def prod(
 
 def _count(shape: tuple[int, ...], axes: tuple[int, ...], where: Any) -> Any:
     """How many elements go into each result: a number, or an array where there is a mask."""
-    if where is ABSENT or where is True:
-        return math.prod(shape[i] for i in axes)
+    if _unmasked(where):
+        return _length(shape, axes)
     return np.sum(np.astype(np.broadcast_to(where, shape), np.float64), axis=axes)
 
 
@@ -120,7 +171,7 @@ def mean(
 ) -> Array:
     x = _floating(a if dtype is None else np.astype(a, dtype))
     shape = x.shape
-    axes = normal_axes(axis, len(shape))
+    axes = normal_axes(axis, len(shape)) if _unmasked(where) else _reduced(axis, shape)
     total = sum(x, axes, where=where)
     found = _divided(total, _count(shape, axes, where))
     return found if keepdims is ABSENT else _finish(found, shape, axes, keepdims)
@@ -149,7 +200,7 @@ def var(
     correction: Any = ABSENT,
 ) -> Array:
     x = _floating(a if dtype is None else np.astype(a, dtype))
-    axes = normal_axes(axis, x.ndim)
+    axes = normal_axes(axis, x.ndim) if _unmasked(where) else _reduced(axis, x.shape)
     center = mean_(x, axes, keepdims=True, where=where) if mean is ABSENT else mean
     excess = x - center
     count = _count(x.shape, axes, where) - (correction if _given(correction) else ddof)
@@ -184,13 +235,13 @@ def average(
     keepdims: Any = ABSENT,
 ) -> Any:
     if weights is None:
-        found = mean(a, axis, keepdims=keepdims)
-        axes = normal_axes(axis, np.ndim(a))
+        axes = listed_axes(axis, np.ndim(a))
+        found = mean(a, axes, keepdims=keepdims)
         scale: Any = np.full_like(found, math.prod(np.shape(a)[i] for i in axes))
         return (found, scale) if returned else found
     weights = weights if hasattr(weights, "dtype") else np.asarray(weights)
     a = a if hasattr(a, "dtype") else np.asarray(a)
-    axes = normal_axes(axis, a.ndim)
+    axes = listed_axes(axis, a.ndim)
     if weights.shape != a.shape:
         if axis is None or weights.shape != tuple(a.shape[i] for i in axes):
             raise ValueError(f"weights of shape {weights.shape} do not fit {a.shape}, axis {axis}")
@@ -209,21 +260,26 @@ def cov(
     rowvar: bool = True,
     bias: bool = False,
     ddof: int | None = None,
-    **rest: Any,
+    fweights: Any = None,
+    aweights: Any = None,
+    *,
+    dtype: Any = None,
 ) -> Array:
-    if rest:
-        raise UnsupportedError(f"np.cov with {', '.join(rest)} is not differentiated")
-    parts = [np.atleast_2d(part) for part in (m, y) if part is not None]
+    if fweights is not None or aweights is not None:
+        raise UnsupportedError("np.cov with weights is not differentiated")
+    parts = [np.atleast_2d(arraylike(part)) for part in (m, y) if part is not None]
+    if dtype is None:
+        dtype = np.result_type(np.float64, *(part.dtype for part in parts))
     rows = [part if rowvar or part.shape[0] == 1 else np.transpose(part) for part in parts]
-    x = rows[0] if len(rows) == 1 else np.concatenate(rows)
+    x = astype(rows[0] if len(rows) == 1 else np.concatenate(rows), dtype)
     excess = x - np.mean(x, axis=1, keepdims=True)
     count = x.shape[1] - (ddof if ddof is not None else int(not bias))
     return np.squeeze(np.matmul(excess, np.conjugate(np.transpose(excess))) / count)
 
 
 @implements(np.corrcoef)
-def corrcoef(x: Array, y: Any = None, rowvar: bool = True) -> Array:
-    both = cov(x, y, rowvar)
+def corrcoef(x: Array, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Array:
+    both = cov(x, y, rowvar, dtype=dtype)
     if both.ndim == 0:
         return both / both
     size = np.sqrt(np.real(np.diagonal(both)))
@@ -241,16 +297,20 @@ def _extreme(primitive: Primitive, pair: np.ufunc, worst: float) -> Callable[...
         initial: Any = ABSENT,
         where: Any = ABSENT,
     ) -> Array:
-        x = a
-        if where is not ABSENT and where is not True:
+        x = arraylike(a)
+        axes = _reduced(axis, x.shape)
+        if not _unmasked(where):
             if not _given(initial):
                 raise ValueError(f"{primitive.name} with where= needs an initial value")
-            x = np.where(where, a, worst)
-        axes = normal_axes(axis, x.ndim)
-        found = primitive.bind(x, axes=axes) if x.shape else as_number(x)
-        if _given(initial):
-            found = pair(found, initial)
-        return _finish(found, x.shape, axes, keepdims)
+            x = _masked(x, where, worst)
+        if _given(initial) and not _length(x.shape, axes):
+            rest = tuple(n for i, n in enumerate(x.shape) if i not in axes)
+            first = _initial(initial, x.dtype)
+            result = np.broadcast_to(first, rest) if rest else first
+        else:
+            result = primitive.bind(x, axes=axes) if x.shape else as_number(x)
+            result = _started(result, initial, pair, where, x, axes)
+        return _finish(result, x.shape, axes, keepdims)
 
     return extreme
 
@@ -267,20 +327,26 @@ def ptp(a: Array, axis: Any = None, keepdims: Any = ABSENT) -> Array:
 # -- truth values and places -----------------------------------------------------------------------
 
 
-def _truth(primitive: Primitive, neutral: bool) -> Callable[..., Array]:
+def _truth(primitive: Primitive, pair: np.ufunc, neutral: bool) -> Callable[..., Array]:
     def reduction(
-        a: Array, axis: Any = None, keepdims: Any = ABSENT, *, where: Any = ABSENT
+        a: Array,
+        axis: Any = None,
+        keepdims: Any = ABSENT,
+        *,
+        where: Any = ABSENT,
+        initial: Any = ABSENT,
     ) -> Array:
         x = _masked(a, where, neutral)
-        axes = normal_axes(axis, x.ndim)
-        found = primitive.bind(x, axes=axes) if x.shape else np.not_equal(x, 0)
-        return _finish(found, x.shape, axes, keepdims)
+        axes = _reduced(axis, x.shape)
+        result = primitive.bind(x, axes=axes) if x.shape else np.not_equal(x, 0)
+        result = _started(result, initial, pair, where, x, axes)
+        return _finish(result, x.shape, axes, keepdims)
 
     return reduction
 
 
-all = implements(np.all)(_truth(reduce.every, True))
-any = implements(np.any)(_truth(reduce.some, False))
+all = implements(np.all)(_truth(reduce.every, np.logical_and, True))
+any = implements(np.any)(_truth(reduce.some, np.logical_or, False))
 
 
 @implements(np.count_nonzero)
@@ -294,7 +360,9 @@ def _place(primitive: Nonlinear) -> Callable[..., Array]:
         if axis is None:
             found = primitive.bind(np.ravel(a), axes=(0,))
             return _finish(found, shape, tuple(range(len(shape))), keepdims)
-        axes = normal_axes(operator.index(axis), len(shape))
+        axes = _reduced(operator.index(axis), shape)
+        if not axes:
+            return primitive.bind(np.ravel(a), axes=(0,))
         return _finish(primitive.bind(a, axes=axes), shape, axes, keepdims)
 
     return place
@@ -308,9 +376,8 @@ argmin = implements(np.argmin)(_place(reduce.argmin))
 
 def _scan(a: Array, axis: Any, dtype: Any, bind: Callable[[Array, int], Array]) -> Array:
     x = a if dtype is None else np.astype(a, dtype)
-    if axis is None:
-        return bind(np.ravel(x), 0)
-    return bind(x, normal_axes(operator.index(axis), x.ndim)[0])
+    axes = () if axis is None else _reduced(operator.index(axis), x.shape)
+    return bind(x, axes[0]) if axes else bind(np.ravel(x), 0)
 
 
 @implements(np.cumsum)
@@ -327,6 +394,7 @@ def _cumulative(scan: Callable[..., Array], first: int) -> Callable[..., Array]:
     def cumulative(
         x: Array, /, *, axis: Any = None, dtype: Any = None, include_initial: bool = False
     ) -> Array:
+        x = np.atleast_1d(x)
         if axis is None and x.ndim > 1:
             raise ValueError("an array of more than one axis needs axis=")
         axis = 0 if axis is None else normal_axes(axis, x.ndim)[0]
@@ -347,7 +415,11 @@ cumulative_prod = implements(np.cumulative_prod)(_cumulative(cumprod, 1))
 
 def _present(a: Array, where: Any) -> Array:
     found = np.logical_not(np.isnan(a))
-    return found if where is ABSENT or where is True else np.logical_and(found, where)
+    return _masked(found, where, False)
+
+
+def _filled(a: Array, value: float) -> Array:
+    return np.where(np.isnan(a), value, a)
 
 
 def _without_nan(reduction: Callable[..., Array]) -> Callable[..., Array]:
@@ -359,8 +431,8 @@ def _without_nan(reduction: Callable[..., Array]) -> Callable[..., Array]:
     return reduced
 
 
-nansum = implements(np.nansum)(_without_nan(sum))
-nanprod = implements(np.nanprod)(_without_nan(prod))
+nansum = implements(np.nansum)(lambda a, *args, **kwargs: sum(_filled(a, 0), *args, **kwargs))
+nanprod = implements(np.nanprod)(lambda a, *args, **kwargs: prod(_filled(a, 1), *args, **kwargs))
 nanmean = implements(np.nanmean)(_without_nan(mean))
 nanvar = implements(np.nanvar)(
     lambda a, *args, where=ABSENT, **kwargs: var(
@@ -378,6 +450,8 @@ def _extreme_without_nan(reduction: Callable[..., Array], worst: float) -> Calla
         initial: Any = ABSENT,
         where: Any = ABSENT,
     ) -> Array:
+        if not _unmasked(where) and not _given(initial):
+            raise ValueError("a greatest or smallest element with where= needs an initial value")
         present = _present(a, where)
         found = reduction(np.where(present, a, worst), axis, keepdims, initial)
         if _given(initial):
@@ -393,16 +467,16 @@ nanmin = implements(np.nanmin)(_extreme_without_nan(min, math.inf))
 
 @implements(np.nancumsum)
 def nancumsum(a: Array, axis: Any = None, dtype: Any = None) -> Array:
-    return cumsum(np.where(np.isnan(a), 0, a), axis, dtype)
+    return cumsum(_filled(a, 0), axis, dtype)
 
 
 @implements(np.nancumprod)
 def nancumprod(a: Array, axis: Any = None, dtype: Any = None) -> Array:
-    return cumprod(np.where(np.isnan(a), 1, a), axis, dtype)
+    return cumprod(_filled(a, 1), axis, dtype)
 
 
 def _place_without_nan(place: Callable[..., Array], worst: float) -> Callable[..., Array]:
-    return lambda a, axis=None, **kwargs: place(np.where(np.isnan(a), worst, a), axis, **kwargs)
+    return lambda a, axis=None, **kwargs: place(_filled(a, worst), axis, **kwargs)
 
 
 nanargmax = implements(np.nanargmax)(_place_without_nan(argmax, -math.inf))

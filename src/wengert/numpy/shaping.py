@@ -234,7 +234,7 @@ def squeeze(a: Array, axis: Any = None) -> Array:
     if axis is None:
         gone = tuple(i for i, n in enumerate(shape) if n == 1)
     else:
-        gone = _axes(axis, len(shape))
+        gone = _axes(axis, len(shape)) if shape or axis not in (0, -1) else ()
         if any(shape[i] != 1 for i in gone):
             raise ValueError("only axes of length 1 can be squeezed out")
     return _view(a, reshape, shape=tuple(n for i, n in enumerate(shape) if i not in gone))
@@ -399,7 +399,7 @@ def tile(A: Array, reps: Any) -> Array:
 
 @implements(np.repeat)
 def repeat(a: Array, repeats: Any, axis: int | None = None) -> Array:
-    if axis is None:
+    if axis is None or (not a.shape and axis in (0, -1)):
         a, axis = ravel(a), 0
     axis = one_axis(axis, len(a.shape))
     if np.ndim(repeats) or not a.shape[axis]:

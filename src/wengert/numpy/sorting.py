@@ -14,7 +14,7 @@ from ..primitives import sorting
 from ..program import Array
 from ..trace import implements, perhaps
 from .elementwise import along, arraylike
-from .reducing import normal_axes
+from .reducing import listed_axes, normal_axes
 
 __all__: list[str] = []
 
@@ -24,6 +24,11 @@ def _axis(a: Array, axis: Any) -> tuple[Array, int]:
     if axis is None:
         return np.ravel(a), 0
     return a, normal_axes(operator.index(axis), a.ndim)[0]
+
+
+def _place(a: Array, axis: Any) -> tuple[Array, int]:
+    """The same for the places of elements: a number has one, along its axis 0 or -1."""
+    return _axis(a, None if not a.shape and axis in (0, -1) else axis)
 
 
 @implements(np.sort)
@@ -40,7 +45,7 @@ def partition(a: Array, kth: Any, axis: Any = -1, kind: str = "introselect", ord
 
 @implements(np.argsort)
 def argsort(a: Array, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None):
-    x, place = _axis(a, axis)
+    x, place = _place(a, axis)
     return sorting.argsort.bind(x, axis=place)
 
 
@@ -78,7 +83,7 @@ def unique(ar: Array, *args: Any, **kwargs: Any) -> Any:
 
 def _order_statistics(a: Array, axis: Any, keepdims: bool) -> tuple[Array, tuple[int, ...]]:
     """The elements in order along the first axis, and the shape of a result."""
-    axes = normal_axes(axis, a.ndim)
+    axes = listed_axes(axis, a.ndim)
     others = [i for i in range(a.ndim) if i not in axes]
     moved = np.transpose(a, (*axes, *others))
     length = math.prod(a.shape[i] for i in axes)
@@ -149,6 +154,8 @@ def median(
 ) -> Array:
     ordered, shape = _order_statistics(a, axis, keepdims)
     n = ordered.shape[0]
+    if not n:
+        return np.reshape(np.mean(ordered, axis=0), shape)
     cut = along(0, ordered.ndim)
     found = np.mean(ordered[cut((n - 1) // 2, n // 2 + 1)], axis=0)
     last = ordered[-1]

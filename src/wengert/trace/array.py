@@ -114,7 +114,9 @@ class ArrayTracer(Tracer):
         return self
 
     def fill(self, value: Array) -> None:
-        """Assign ``value`` to every element."""
+        """Assign ``value``, a number, to every element."""
+        if np.ndim(value):
+            raise ValueError("setting an array element with a sequence.")
         self[...] = value
 
     def compress(self, condition: Array, axis: int | None = None) -> Any:

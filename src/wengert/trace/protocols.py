@@ -155,7 +155,10 @@ def store(target: Any, result: Array, mask: Any) -> Any:
         )
     if mask is not True:
         result = FUNCTIONS[np.where](mask, result, target)
-    return cast("Any", target)._update(FUNCTIONS[np.broadcast_to](result, target.shape))
+    wide = FUNCTIONS[np.broadcast_to](result, target.shape)
+    if not isinstance(wide, Traced):
+        wide = cast("Any", target)._trace.constant(wide.copy())
+    return cast("Any", target)._update(wide)
 
 
 def _put_objects(target: np.ndarray[Any, Any], result: Array) -> np.ndarray[Any, Any]:
