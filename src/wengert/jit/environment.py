@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import is_ours
+from .identity import compares_bools, question
 from .keys import GENERATORS, PARTS, attributes, contents, outer
 from .world import reached
 
@@ -42,7 +43,9 @@ class Environment:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.generators: dict[int, Any] = {}
-        self.compares_types = ""
+        self.question = ""
+        """What the function asks that tracing would answer in another way."""
+        self.compares_bools = False
         self.world = ""
         """A clock, a file or the like that the function can read."""
         self._home = (getattr(function, "__module__", None) or "").partition(".")[0]
@@ -142,8 +145,10 @@ class Environment:
         names = _names(code)
         if code not in self._codes:
             self._codes.add(code)
-            if "type" in names and _compares_types(code):
-                self.compares_types = function.__qualname__
+            asked = question(code, space)
+            if asked and not self.question:
+                self.question = f"{function.__qualname__} {asked}"
+            self.compares_bools |= compares_bools(code)
             self._names |= names
             if names & {"environ", "getenv"}:
                 self._watch("environ", None, functools.partial(dict, os.environ))
@@ -191,8 +196,6 @@ def _parts(value: Any) -> list[Any]:
         return [value.fget]
     if isinstance(value, (staticmethod, classmethod)):
         return [value.__func__]
-    if hasattr(type(value), "__jit_parts__"):
-        return value.__jit_parts__()
     if hasattr(type(value), "__jit_token__"):
         return [value.function]
     found: list[Any] = []
@@ -221,21 +224,6 @@ def _writer(keep: Any, read: Any) -> Callable[[Any], None]:
     if isinstance(keep, dict):
         return functools.partial(keep.__setitem__, *read.args)
     return functools.partial(setattr, keep, *read.args)
-
-
-def _compares_types(code: types.CodeType) -> bool:
-    """Whether code compares ``type(x)``, which is another for a traced value."""
-    steps = [step for step in dis.get_instructions(code) if step.opname != "CACHE"]
-    for i, step in enumerate(steps):
-        if step.argval == "type" and step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            calls = [k for k in range(i, min(i + 8, len(steps))) if steps[k].opname == "CALL"]
-            for after in steps[calls[0] : calls[0] + 8] if calls else ():
-                if after.opname in ("IS_OP", "COMPARE_OP", "CONTAINS_OP"):
-                    return True
-                if after.opname.startswith(("STORE", "POP_JUMP", "RETURN", "CALL_FUNCTION")):
-                    break
-    inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
-    return any(map(_compares_types, inner))
 
 
 @functools.cache

@@ -59,6 +59,11 @@ OFTEN = 16
 """Every so many calls of a path it is put in front, as the one to try first."""
 
 
+_OBJECTS = (
+    "it asks something of np.array([...]) of numbers that differs while tracing, when that is an "
+    "array of objects; wg.numpy.array([...]) is one of numbers"
+)
+
 _NOTICES: list[str] = []
 """That there is no compiler, once it has been said."""
 
@@ -190,8 +195,20 @@ class Jitted:
             if refusal:
                 self._give_up(paths, refusal)
             return result
+        if found.objects:
+            outside.restore()
+            return self._confirmed(found, paths, asked.args, asked.kwargs, asked.inputs)
         self._shorten(found.path, asked)
         return finish(found.path, found.values, values, asked.inputs)
+
+    def _confirmed(
+        self, run: Run, paths: Paths, args: Any, kwargs: Any, inputs: Sequence[Any]
+    ) -> Any:
+        """What the function itself gives. If that is not what the run gave, there is no path."""
+        result = self.function(*args, **kwargs)
+        if not run.gives(result, inputs):
+            self._give_up(paths, _OBJECTS)
+        return result
 
     def _shorten(self, path: Path, asked: Asked) -> None:
         """Let later calls go to the native code of a path directly, if it is there."""
@@ -238,6 +255,11 @@ class Jitted:
         found, refusal = self._trace(asked, paths, below, outside)
         if refusal:
             paths.give_up(refusal)
+        if found is not None and found.objects:
+            outside.restore()
+            inputs = [np.copy(value) if isinstance(value, np.ndarray) else value for value in below]
+            args, kwargs = asked.rebuilt(inputs)
+            self._confirmed(found, paths, args, kwargs, inputs)
         return found.path if found is not None and found.path in paths.paths else None
 
     # -- tracing ---------------------------------------------------------------------------------
@@ -247,7 +269,8 @@ class Jitted:
     ) -> tuple[Run | None, str]:
         """Trace the function; without a run, why it cannot be traced (nothing if for once)."""
         try:
-            run = traced_run(self.function, values, asked.rebuilt, self._name)
+            bools = self._environment.compares_bools
+            run = traced_run(self.function, values, asked.rebuilt, self._name, bools)
         except Exception as error:  # whether it is the user's own will be seen
             return None, "" if isinstance(error, InlinedError) else reason(error)
         self._traces += 1
@@ -375,11 +398,8 @@ class Jitted:
             if grown:
                 self._forget()
                 asked = self._ask(args, kwargs)
-            if self._environment.compares_types:
-                self._give_up_all(
-                    f"{self._environment.compares_types} compares type(x), which is another while "
-                    "tracing; isinstance(x, ...) is the same"
-                )
+            if self._environment.question:
+                self._give_up_all(self._environment.question)
             elif self._environment.world:
                 self._give_up_all(
                     f"it can call {self._environment.world}, which may give something else each "
@@ -412,7 +432,8 @@ class Jitted:
         """The path that the function takes at these arguments: that which is kept, or a new one."""
         asked = self._ask(args, kwargs)
         values = [_native(value) for value in asked.inputs]
-        found = traced_run(self.function, values, asked.rebuilt, self._name).path
+        bools = self._environment.compares_bools
+        found = traced_run(self.function, values, asked.rebuilt, self._name, bools).path
         return next((path for path in self.paths() if path.program == found.program), found)
 
     def export(self, *args: Any, signature: str | None = None, **kwargs: Any) -> Export:
@@ -445,7 +466,8 @@ class Jitted:
         """
         asked = self._ask(args, kwargs)
         values = [_native(value) for value in asked.inputs]
-        run = traced_run(self.function, values, asked.rebuilt, self._name)
+        bools = self._environment.compares_bools
+        run = traced_run(self.function, values, asked.rebuilt, self._name, bools)
         return exported(self, run, asked, signature)
 
     def paths(self) -> list[Path]:

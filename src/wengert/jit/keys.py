@@ -11,16 +11,19 @@ import array
 import collections
 import contextlib
 import contextvars
+import datetime
+import decimal
 import enum
 import functools
 import io
 import logging
 import random
+import struct
 import sys
 import types
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import is_dataclass
-from typing import Any
+from dataclasses import fields, is_dataclass
+from typing import Any, cast
 
 import numpy as np
 
@@ -35,6 +38,7 @@ __all__ = [
     "UnkeyableError",
     "attributes",
     "dynamic_key",
+    "exact",
     "order",
     "outer",
     "token",
@@ -111,22 +115,56 @@ def dynamic_key(leaf: Any) -> Hashable:
     return None
 
 
+def exact(value: Any) -> Hashable:
+    """A hashable value as a key: equal only for values of one class that are the same to the bit.
+
+    Python takes 1, 1.0 and True for equal, and 0.0 and -0.0; parts of tuples too.
+    """
+    kind = type(value)
+    if kind in (float, complex):
+        return kind, _bits(value)
+    if isinstance(value, np.generic):
+        return kind, value.dtype.str, value.tobytes()
+    if isinstance(value, tuple):
+        return kind, *map(exact, cast("tuple[Any, ...]", value))
+    if isinstance(value, frozenset):
+        return kind, frozenset(map(exact, cast("frozenset[Any]", value)))
+    if isinstance(value, (decimal.Decimal, datetime.datetime, datetime.time)):
+        return kind, repr(value)
+    if is_dataclass(kind) and kind.__hash__ is not object.__hash__:
+        return kind, value, *map(exact, (attributes(value) or {}).values())
+    return kind, value
+
+
+def _bits(value: complex) -> bytes:
+    """A number to the bit: the sign of zero, and what a NaN carries."""
+    return struct.pack("<dd", value.real, value.imag)
+
+
 _LEAVES = frozenset({np.ndarray, float, int, bool, complex, str, type(None), np.float64})
 
 
 def order(tree: Any) -> Hashable:
-    """The order of the keys of all dicts in nested arguments, which their structure leaves open."""
+    """What the structure of nested arguments leaves open, to which dicts with equal keys are equal.
+
+    The order and the classes of the keys of all dicts, and static fields to the bit.
+    """
     kind = type(tree)
     if kind in _LEAVES:
         return None
     names: tuple[Any, ...] = ()
     if isinstance(tree, dict):
-        names = tuple(tree) if len(tree) > 1 else ()
+        if any(type(key) is not str for key in tree):  # Equal keys can be of different classes.
+            names = tuple(map(exact, tree))
+        elif len(tree) > 1:
+            names = tuple(tree)
         parts: Any = tree.values()
     elif isinstance(tree, (tuple, list)):
         parts = tree
     elif is_dataclass(kind):
         parts = (attributes(tree) or {}).values()
+        static = [field.name for field in fields(tree) if field.metadata.get("static")]
+        names = tuple([exact(getattr(tree, name, None)) for name in static])
     else:
         return None
     inner = [order(part) for part in parts if type(part) not in _LEAVES]
@@ -190,7 +228,7 @@ class _Tokens:
         if value is None or kind in (int, bool, str, bytes):
             return kind, value
         if kind in (float, complex):
-            return kind, repr(value)
+            return kind, _bits(value)
         if isinstance(value, Traced):
             raise InlinedError
         if isinstance(value, np.generic):
@@ -217,10 +255,8 @@ class _Tokens:
         known = _PARTS.get(kind)
         if known is not None:
             return kind, self._all(known(value), depth)
-        # A C function of ctypes has a hash that raises.
-        pointer = type(kind).__name__ == "PyCFuncPtrType"
-        if pointer or isinstance(value, GENERATORS):
-            if self.inside and not pointer:
+        if isinstance(value, GENERATORS):
+            if self.inside:
                 raise UnkeyableError(value)
             return Same(value)
         if isinstance(value, Iterator):

@@ -18,7 +18,7 @@ from ..program import Array, Literal, Program
 from ..trace import ArrayTracer, as_array, joined, snapshot
 from .execute import Executable
 from .paths import Output, Path, value_token
-from .tracing import JitRecorder
+from .tracing import JitRecorder, close
 from .weak import WeakTracer
 
 __all__ = ["Run", "finish", "traced_run"]
@@ -31,16 +31,27 @@ class Run:
     """A path with the values that its first run gave.
 
     ``refusal`` says why these values are not those of the path, if they are not. ``exceptional``
-    says that the run met an exception on its way, of which the path knows nothing.
+    says that the run met an exception on its way, of which the path knows nothing. ``objects`` says
+    that NumPy has made arrays of objects, which are arrays of numbers without tracing.
     """
 
-    def __init__(
-        self, path: Path, values: Sequence[Array], refusal: str, exceptional: bool
-    ) -> None:
+    def __init__(self, path: Path, values: Sequence[Array], recorder: JitRecorder) -> None:
         self.path = path
         self.values = values
-        self.refusal = refusal
-        self.exceptional = exceptional
+        self.refusal = recorder.refusal
+        self.exceptional = recorder.exceptional
+        self.objects = recorder.objects
+
+    def gives(self, result: Any, inputs: Sequence[Any]) -> bool:
+        """Whether this is what the run gave, and has left of its inputs."""
+        leaves, spec = tree.flatten(result)
+        if spec != self.path.spec:
+            return False
+        expected = [_leaf(output, self.values) for output in self.path.outputs]
+        written = self.values[len(self.values) - len(self.path.mutated) :]
+        pairs = zip(expected, leaves, strict=True)
+        changed = zip(written, (inputs[place] for place in self.path.mutated), strict=True)
+        return all(_alike(one, other) for pair in (pairs, changed) for one, other in pair)
 
 
 def traced_run(
@@ -48,13 +59,15 @@ def traced_run(
     values: Sequence[Array],
     rebuilt: Callable[[Sequence[Any]], tuple[Any, Any]],
     name: str,
+    bools: bool = False,
 ) -> Run:
     """Run ``f`` once, recording its path.
 
     ``values`` are the arguments that become inputs; ``rebuilt`` puts stand-ins for them into the
-    arguments of the call. Raises whatever goes wrong while tracing.
+    arguments of the call. With ``bools`` Python's truth values are given as they are. Raises
+    whatever goes wrong while tracing.
     """
-    recorder = JitRecorder()
+    recorder = JitRecorder(bools)
     handles = [recorder.given(value) for value in values]
     args, kwargs = rebuilt(handles)
     before = tree.flatten((args, kwargs))
@@ -84,7 +97,7 @@ def traced_run(
     ]
     executable = Executable(program, name, simplified=False)
     path = Path(executable, guards, outputs, spec, mutated, recorder.cuts)
-    return Run(path, found, recorder.refusal, recorder.exceptional)
+    return Run(path, found, recorder)
 
 
 def _check_containers(before: Any, after: Any) -> None:
@@ -149,15 +162,26 @@ def finish(
     fresh = [_fresh(value, taken) for value in values[:count]]
     for place, value in zip(path.mutated, values[count:], strict=True):
         np.copyto(leaves[place], value)
-    found = [
-        output.constant
-        if output.place is None
-        else as_array(fresh[output.place])
-        if output.boxed
-        else fresh[output.place]
-        for output in path.outputs
-    ]
-    return tree.unflatten(path.spec, found)
+    return tree.unflatten(path.spec, [_leaf(output, fresh) for output in path.outputs])
+
+
+def _leaf(output: Output, values: Sequence[Array]) -> Any:
+    """A leaf of the result, of which the values of the outputs are given."""
+    if output.place is None:
+        return output.constant
+    value = values[output.place]
+    return as_array(value) if output.boxed else value
+
+
+def _alike(found: Any, wanted: Any) -> bool:
+    """Whether a leaf of a result is the plain function's, whose numbers become NumPy's."""
+    if type(wanted) in (float, complex):
+        wanted = np.asarray(wanted)[()]
+    if type(found) is not type(wanted):
+        return False
+    if isinstance(wanted, (np.ndarray, np.generic)) and wanted.dtype.kind in "fciub":
+        return close(found, wanted)
+    return found is wanted or repr(found) == repr(wanted)
 
 
 def _fresh(value: Array, taken: set[int]) -> Array:

@@ -30,7 +30,7 @@ from ..trace import WRITERS, ArrayTracer, Tracer, as_array, perhaps, plain, stro
 from .node import Node, user_asks
 from .weak import WeakTracer, hardened
 
-__all__ = ["InlinedError", "JitRecorder", "reason"]
+__all__ = ["InlinedError", "JitRecorder", "close", "reason"]
 
 COMPARED = 10_000
 """So many calls of NumPy are remembered to have given what NumPy gives."""
@@ -109,6 +109,20 @@ def _as_seen(leaf: Tracer) -> Array:
     """The value of a traced one: a scalar or an array without axes, whichever it stands for."""
     value = leaf._node.value
     return np.asarray(value) if isinstance(leaf, ArrayTracer) else value
+
+
+def close(found: Any, wanted: Any) -> bool:
+    """Whether two numbers or arrays are of one dtype and shape, and of about the same value."""
+    one, other = np.asarray(found), np.asarray(wanted)
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    if one.dtype.kind not in "fc":
+        return bool(np.array_equal(one, other))
+    with np.errstate(all="ignore"):
+        finite = np.abs(other[np.isfinite(other)])
+        scale = float(finite.max(initial=0.0))
+        near = float(np.finfo(one.dtype).eps) ** 0.5 * scale
+        return bool(np.allclose(one, other, rtol=0.0, atol=near, equal_nan=True))
 
 
 def reason(error: Exception) -> str:
@@ -248,8 +262,10 @@ class Conditions:
 class JitRecorder(Recorder):
     """Records a path: the equations, and the guards on the values that decided about it."""
 
-    def __init__(self) -> None:
+    def __init__(self, bools: bool = False) -> None:
         super().__init__()
+        self.bools = bools
+        """Whether truth values of Python's are handed out themselves, for ``x is True``."""
         self.guards: list[tuple[Var, Literal]] = []
         self.cuts = False
         self.refusal = ""
@@ -262,7 +278,7 @@ class JitRecorder(Recorder):
 
     # -- values ----------------------------------------------------------------------------------
 
-    def given(self, value: Array) -> Tracer:
+    def given(self, value: Array) -> Any:
         """The tracer of an argument: an array, a NumPy scalar or a Python number."""
         type_ = Type.of(value)
         var = Var(type_)
@@ -272,7 +288,12 @@ class JitRecorder(Recorder):
             return ArrayTracer(self, None, Node(var, type_, unboxed(value)))
         if isinstance(value, np.generic):
             return Tracer(self, None, node)
-        return WeakTracer(self, None, node)
+        return self.weak(node)
+
+    def weak(self, node: Node) -> Any:
+        """A Python number as a tracer, or as it is."""
+        tracer = WeakTracer(self, None, node)
+        return self.force(tracer) if self.bools and type(node.value) is bool else tracer
 
     def constant(self, value: Array) -> Tracer:
         literal = self._literal(value)
@@ -451,16 +472,7 @@ class JitRecorder(Recorder):
             found = self.value(found)
         if not isinstance(wanted, (np.ndarray, np.generic, int, float, complex)):
             return type(found) is type(wanted) and bool(found == wanted)
-        one, other = np.asarray(found), np.asarray(wanted)
-        if one.dtype != other.dtype or one.shape != other.shape:
-            return False
-        if one.dtype.kind not in "fc":
-            return bool(np.array_equal(one, other))
-        with np.errstate(all="ignore"):
-            finite = np.abs(other[np.isfinite(other)])
-            scale = float(finite.max(initial=0.0))
-            near = float(np.finfo(one.dtype).eps) ** 0.5 * scale
-            return bool(np.allclose(one, other, rtol=0.0, atol=near, equal_nan=True))
+        return close(found, wanted)
 
     def refuse(self, why: str) -> None:
         """The run goes on for its result, but is no path."""
@@ -478,11 +490,6 @@ class JitRecorder(Recorder):
 
     # -- equations -------------------------------------------------------------------------------
 
-    def check_closed(self, results: Sequence[Array]) -> None:
-        if any(isinstance(r, Traced) and r._trace.serial < self.serial for r in results):
-            raise InlinedError
-        super().check_closed(results)
-
     def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
         self.check_open()
         self.refuse(self._conditions.handled())
@@ -494,8 +501,6 @@ class JitRecorder(Recorder):
                 return hardened(self, primitive, args, params)
             atoms = tuple(map(self.atom, args))
             found = primitive.evaluate(*map(self.value, args), **params)
-            if primitive.opaque:
-                self.check_closed(found)
         except Exception:  # The function may catch it, and the path has no equation for that.
             self.exceptional = True
             raise

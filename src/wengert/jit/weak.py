@@ -46,11 +46,18 @@ class WeakTracer(Tracer):
         return getattr(self._trace.force(self), name)
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__array__":
+            whole = type(self._node.value) in (int, bool)
+            return self._array if whole else super().__getattr__(name)
         if not hasattr(self._node.value, name) and user_asks(2):
             raise AttributeError(
                 f"{type(self._node.value).__name__!r} object has no attribute {name!r}"
             )
         return super().__getattr__(name)
+
+    def _array(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """What NumPy makes of an integer or a truth value, whose value the path is for."""
+        return np.array(self._trace.force(self), dtype)
 
     def strong(self) -> Tracer:
         """The same number as NumPy's, of a strong dtype."""
@@ -122,7 +129,7 @@ def _computed(
     atoms = tuple(recorder.atom(arg if type(arg) is WeakTracer else _numpy(arg)) for arg in args)
     made = recorder.record(primitive, atoms, {}, _numpy(result))
     made._node.value = result
-    return WeakTracer(recorder, None, made._node)
+    return recorder.weak(made._node)
 
 
 def _plain(arg: Array) -> Array:

@@ -17,7 +17,7 @@ from ..program import Array, Type
 if TYPE_CHECKING:
     from .number import Tracer
 
-__all__ = ["ForeignValueError", "Trace", "concrete", "known", "layout", "perhaps"]
+__all__ = ["Trace", "concrete", "known", "layout", "perhaps"]
 
 _serials = itertools.count()
 
@@ -28,14 +28,15 @@ class Trace:
     ``serial`` orders traces by birth: of two that nest, the inner one has the greater number.
     ``open`` is cleared when the function has returned; a traced value is of no use after that.
     ``boxed`` is set when NumPy has put a number of the trace into an array of objects that could
-    not be marked itself; see ``boxed``.
+    not be marked itself; see ``boxed``. ``objects`` is set when it has put any number there.
     """
+
+    objects = False
 
     def __init__(self) -> None:
         self.serial = next(_serials)
         self.open = True
         self.boxed = False
-        self.nested = False
 
     def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
         """Apply ``primitive`` to ``args``, of which at least one is this trace's own."""
@@ -83,15 +84,14 @@ class Trace:
         return found
 
     def check_results(self, results: Sequence[Array]) -> None:
-        """Refuse results that hold a value of this trace although no operand brought it in.
-
-        One of an enclosing trace is a constant here, and shows that there is one.
-        """
+        """Refuse results that hold a value of this trace although no operand brought it in."""
         for result in results:
-            if isinstance(result, Traced):
-                if result._trace.serial >= self.serial:
-                    raise ForeignValueError
-                self.nested = True
+            if isinstance(result, Traced) and result._trace.serial >= self.serial:
+                raise TracedArrayError(
+                    "a function with a derivative rule of its own used a traced value that is not "
+                    "among its arguments, and the rule cannot know of it",
+                    remedy="pass the value as an argument",
+                )
 
     def check_open(self) -> None:
         """Raise if the function that was traced has returned."""
@@ -102,17 +102,6 @@ class Trace:
                 remedy="return the value from the function (has_aux=True for a second result), or "
                 "keep wg.stop_gradient(x)",
             )
-
-
-class ForeignValueError(TracedArrayError):
-    """A traced value reached a function with rules of its own by a closure."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "a function with a derivative rule of its own used a traced value that is not among "
-            "its arguments, and the rule cannot know of it",
-            remedy="pass the value as an argument",
-        )
 
 
 # -- what lies below a traced value ----------------------------------------------------------------

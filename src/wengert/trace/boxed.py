@@ -50,6 +50,7 @@ class Boxed(Tracer):
 
 def box(number: Tracer) -> None:
     """Take note that NumPy puts a number into an array; an error for complex numbers."""
+    number._trace.objects = True
     if number.dtype.kind == "c":
         raise complex_in_objects()
     if type(number) is Tracer:

@@ -226,13 +226,13 @@ class Tracer(Traced):
         return _operate_right(np.subtract, other, self)
 
     def __mul__(self, other: Array) -> Any:
-        if isinstance(other, _SEQUENCES) and _counts(self):
-            return int(self) * other
+        if isinstance(other, _SEQUENCES) and not type(self).assignable:
+            return _count(self) * other
         return _operate(np.multiply, self, other)
 
     def __rmul__(self, other: Array) -> Any:
-        if isinstance(other, _SEQUENCES) and _counts(self):
-            return other * int(self)
+        if isinstance(other, _SEQUENCES) and not type(self).assignable:
+            return other * _count(self)
         return _operate_right(np.multiply, other, self)
 
     def __truediv__(self, other: Array) -> Any:
@@ -462,9 +462,15 @@ _COUNTS = "an integer that is not traced; wg.fori_loop(0, n, step, x) for a loop
 _SEQUENCES = (list, tuple, str, bytes)
 
 
-def _counts(value: Tracer) -> bool:
-    """Whether a value is an integer scalar, which repeats a list that it is multiplied with."""
-    return value.dtype.kind in "iu" and not type(value).assignable
+def _count(value: Tracer) -> int:
+    """How often a list that is multiplied with a scalar is repeated; TypeError as in NumPy."""
+    if value.dtype.kind not in "iu":
+        kind = value.dtype.type
+        raise TypeError(
+            f"can't multiply sequence by non-int of type '{kind.__module__}.{kind.__name__}': "
+            "np.array(sequence) can be multiplied with a number"
+        )
+    return int(value)
 
 
 def _plain_wanted(what: str) -> TracedArrayError:

@@ -1,0 +1,117 @@
+"""Code that asks what a value is itself: by ``type(x)``, ``is`` or ``id``.
+
+A traced value is another object than the number or the array that it stands for, and no protocol
+answers for it here. So the code is read for these questions before it is traced. Where the answer
+does not depend on tracing, as for ``x is None`` or ``type(self)``, they are no hindrance.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import types
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["compares_bools", "question"]
+
+_REMEDIES = {
+    "type": "asks for type(x), which is another while tracing; isinstance(x, ...) is the same",
+    "id": "asks for id(x), which is another while tracing",
+    "is": "asks whether x is y, which traced values are not; x is None can be asked",
+}
+_ASKED = ("type", "id")
+_FIRST = ("self", "cls")
+_VALUES = (int, float, complex, np.generic, np.ndarray)
+_MISSING = object()
+
+
+def question(code: types.CodeType, space: Mapping[str, Any]) -> str:
+    """What code asks that tracing would answer in another way, '' if nothing.
+
+    ``space`` holds the global variables of the code.
+    """
+    steps = _steps(code)
+    for i, step in enumerate(steps):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME") and step.argval in _ASKED:
+            if step.argval not in space and _is_asked(steps, i, code):
+                return _REMEDIES[step.argval]
+        elif step.opname == "IS_OP" and not _is_settled(steps, i, space):
+            return _REMEDIES["is"]
+    inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
+    return next((found for each in inner if (found := question(each, space))), "")
+
+
+def compares_bools(code: types.CodeType) -> bool:
+    """Whether code asks ``x is True`` or ``x is False``."""
+    steps = _steps(code)
+    if any(
+        step.opname == "IS_OP" and any(type(_constant(s)) is bool for s in steps[max(i - 2, 0) : i])
+        for i, step in enumerate(steps)
+    ):
+        return True
+    inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
+    return any(map(compares_bools, inner))
+
+
+def _steps(code: types.CodeType) -> list[dis.Instruction]:
+    passed = ("CACHE", "EXTENDED_ARG", "PRECALL", "PUSH_NULL", "NOP", "RESUME")
+    return [step for step in dis.get_instructions(code) if step.opname not in passed]
+
+
+def _is_asked(steps: Sequence[dis.Instruction], i: int, code: types.CodeType) -> bool:
+    """Whether ``type`` or ``id``, loaded by step i, is asked of what may be a traced value."""
+    called = steps[i].opname == "LOAD_NAME" or bool((steps[i].arg or 0) & 1)
+    if not called:  # An argument: of isinstance it is no question.
+        before = {step.argval for step in steps[max(i - 8, 0) : i] if step.opname == "LOAD_GLOBAL"}
+        return not before & {"isinstance", "issubclass"}
+    argument = steps[i + 1] if i + 1 < len(steps) else None
+    own = argument is not None and argument.argval in _FIRST and argument.argval in code.co_varnames
+    if own and i + 2 < len(steps) and steps[i + 2].opname == "CALL":
+        return False
+    for step in steps[i + 1 :]:
+        if step.opname == "RAISE_VARARGS":  # The run ends, and is made again without tracing.
+            return False
+        if step.opname.startswith(("STORE", "POP_JUMP", "JUMP", "RETURN", "YIELD", "FOR_ITER")):
+            return True
+    return True
+
+
+def _is_settled(steps: Sequence[dis.Instruction], i: int, space: Mapping[str, Any]) -> bool:
+    """Whether one side of ``is`` can be no traced value and no argument: then the answer holds."""
+    right = steps[i - 1]
+    constant = _constant(right)
+    if constant is not _MISSING:
+        return not isinstance(constant, _VALUES) or type(constant) is bool
+    left = _constant(steps[i - 2]) if i > 1 and right.opname.startswith("LOAD_FAST") else _MISSING
+    if left is None or left is Ellipsis:
+        return True
+    value = _variable(steps[:i], space)
+    return value is not _MISSING and not isinstance(value, (*_VALUES, list, tuple, dict))
+
+
+def _constant(step: dis.Instruction) -> Any:
+    """The constant that a step loads."""
+    if step.opname in ("LOAD_CONST", "LOAD_SMALL_INT", "LOAD_COMMON_CONSTANT"):
+        return step.argval
+    return _MISSING
+
+
+def _variable(steps: Sequence[dis.Instruction], space: Mapping[str, Any]) -> Any:
+    """What the last steps load: a global variable, or an attribute of a module or a class."""
+    names: list[str] = []
+    for step in reversed(steps):
+        if step.opname == "LOAD_ATTR":
+            names.append(step.argval)
+        elif step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            value = space.get(step.argval, vars(builtins).get(step.argval, _MISSING))
+            for name in reversed(names):
+                if not isinstance(value, (types.ModuleType, type)):
+                    return _MISSING
+                value = getattr(value, name, _MISSING)
+            return value
+        else:
+            break
+    return _MISSING

@@ -1,0 +1,222 @@
+"""Functions that ask what a value is itself: ``type(x)``, ``is``, ``id``; and keys to the bit."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import decimal
+import enum
+import fractions
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from jitted_calls import agree
+
+import wengert as wg
+
+pytestmark = pytest.mark.filterwarnings("ignore::wengert.errors.JitWarning")
+
+
+class Kind(enum.Enum):
+    ONE = 1
+    TWO = 2
+
+
+class Missing:
+    pass
+
+
+MISSING = Missing
+TABLE = np.ones(3)
+
+
+class Scaled:
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def again(self) -> Scaled:
+        return type(self)(self.factor)
+
+    def apply(self, x: Any) -> Any:
+        return self.again().factor * x
+
+
+SCALED = Scaled(2.0)
+
+
+def asks_the_type(x: Any) -> bool:
+    return np.issubdtype(type(x), np.floating)
+
+
+def asks_by_a_helper(x: Any) -> Any:
+    return x * (2 if asks_the_type(x) else 3)
+
+
+def asks_the_type_of_a_result(x: Any) -> Any:
+    return np.issubdtype(type(x * 1.0), np.floating)
+
+
+def names_the_type(x: Any) -> Any:
+    return x * len(type(x).__name__)
+
+
+def calls_the_type(x: Any) -> Any:
+    return type(x)(3) * x
+
+
+def looks_the_type_up(x: Any) -> Any:
+    return {float: 1, int: 2, np.float64: 3, bool: 4}[type(x)] * x
+
+
+def collects_types(x: Any) -> Any:
+    return len(set(map(type, [x, 1.0]))) * x
+
+
+def asks_two(x: Any) -> Any:
+    def same(y: Any) -> bool:
+        return y is x
+
+    return same(x * 1.0)
+
+
+def asks_for_a_number(x: Any) -> Any:
+    return x is np.nan  # noqa: PLW0177
+
+
+def asks_for_an_array(x: Any) -> Any:
+    return x is TABLE
+
+
+def asks_for_an_id(x: Any) -> Any:
+    return id(x) == id(TABLE)
+
+
+def asks_true(x: Any) -> Any:
+    return x * 2 if x is True else x * 3
+
+
+def asks_a_comparison(x: Any) -> Any:
+    return x if (x > 1) is True else x * 3
+
+
+def matches(x: Any) -> Any:
+    match x:
+        case True:
+            return x * 5
+        case False:
+            return x * 6
+    return x * 7
+
+
+def asks_none(x: Any) -> Any:
+    found = None if x is None else x
+    return 0.0 if found is None or found is MISSING or found is np.newaxis else found * 2
+
+
+def asks_its_own_type(x: Any) -> Any:
+    return SCALED.apply(x)
+
+
+def says_the_type(x: Any) -> Any:
+    if x < 0:
+        raise TypeError(f"{type(x)} below zero")
+    return x * 2
+
+
+def asks_the_class(x: Any) -> Any:
+    return x * (2 if x.__class__ is float else 3 if isinstance(x, np.ndarray) else 4)
+
+
+UNTRACED = [
+    *(asks_by_a_helper, asks_the_type_of_a_result, names_the_type, calls_the_type),
+    *(looks_the_type_up, collects_types, asks_two, asks_for_a_number, asks_for_an_array),
+    asks_for_an_id,
+]
+TRACED = [
+    *(asks_true, asks_a_comparison, matches, asks_none, asks_its_own_type, says_the_type),
+    asks_the_class,
+]
+NUMBERS = [(0.5,), (2.0,), (3,), (True,), (False,), (np.float64(2),), (-1.0,), (np.nan,)]
+
+
+@pytest.mark.parametrize("f", [*UNTRACED, *TRACED], ids=lambda f: f.__name__)
+def test_what_a_value_is_itself_is_answered_as_without_jit(f: Callable[..., Any]) -> None:
+    jitted = agree(f, *NUMBERS)
+    assert bool(jitted.paths()) == (f in TRACED)
+
+
+def test_whether_two_arguments_are_one_is_answered_at_each_call() -> None:
+    jitted = wg.jit(lambda x, y: x is y, wait=True)
+    one, other = np.ones(3), np.ones(3)
+    assert [jitted(one, one), jitted(one, other), jitted(other, other)] == [True, False, True]
+
+
+# -- keys ------------------------------------------------------------------------------------------
+
+Named = collections.namedtuple("Named", "value")
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    value: Any
+
+
+@dataclasses.dataclass
+class Static:
+    x: Any
+    value: Any = dataclasses.field(metadata={"static": True})
+
+
+_OTHER_NAN = struct.unpack("<d", struct.pack("<Q", 0xFFF8000000000001))[0]
+VALUES = [
+    *(0.0, -0.0, 0, False, np.float64(0), np.float64(-0.0), np.float32(0), 0j, complex(-0.0, -0.0)),
+    *(1, 1.0, True, np.int64(1), np.bool_(True), fractions.Fraction(1)),
+    *(decimal.Decimal("1.0"), decimal.Decimal("1.00"), np.nan, _OTHER_NAN),
+    *("a", b"a", Kind.ONE, None, (), frozenset([0.0]), frozenset([-0.0])),
+]
+
+
+def shown(value: Any) -> str:
+    """What tells values apart that Python takes for equal."""
+    bits = struct.pack("<d", value) if type(value) is float else b""
+    return f"{type(value).__name__} {value!r} {bits!r}"
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda v: v, lambda v: ((v, 1),), Named, Frozen, lambda v: Frozen((v,))],
+    ids=["itself", "tuple", "namedtuple", "dataclass", "both"],
+)
+def test_static_values_that_are_equal_but_not_the_same_are_told_apart(wrap: Any) -> None:
+    def inner(value: Any) -> Any:
+        while isinstance(value, (tuple, Frozen)) and value != ():
+            value = value[0] if isinstance(value, tuple) else value.value
+        return value
+
+    jitted = wg.jit(lambda x, s: (x * 2.0, shown(inner(s))), static_argnames="s")
+    for value in (*VALUES, *VALUES):
+        assert jitted(1.0, wrap(value))[1] == jitted(1.0, s=wrap(value))[1] == shown(value)
+
+
+def test_keys_of_dicts_and_static_fields_are_told_apart() -> None:
+    keys = wg.jit(lambda d: [shown(key) for key in d])
+    fields = wg.jit(lambda s: (s.x * 2.0, shown(s.value)))
+    for call in range(3):
+        for value in VALUES:
+            assert keys({value: 1.0}) == [shown(value)]
+            assert fields(Static(1.0, value))[1] == shown(value)
+        if call == 1:
+            keys.wait()
+            fields.wait()
+
+
+def test_a_captured_number_counts_to_the_bit() -> None:
+    number: Any = 0.0
+    jitted = wg.jit(lambda x: np.copysign(x, number))
+    for _ in range(3):
+        for number in (0.0, -0.0, np.nan, -np.nan):
+            assert jitted(2.0) == np.copysign(2.0, number)
+        jitted.wait()
