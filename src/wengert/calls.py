@@ -318,7 +318,10 @@ def writable(array: Array) -> Array:
 def own(
     cotangents: Sequence[Array | None], leaves: Sequence[Array], taken: Sequence[Array] = ()
 ) -> list[Array]:
-    """Results that share memory neither with each other, nor with ``taken``, nor anything else."""
+    """Results of the leaves' dtypes, which share memory neither with each other nor anything else.
+
+    ``taken`` are arrays that the results must not be.
+    """
     seen = set(map(id, taken))
     found: list[Array] = []
     for cotangent, leaf in zip(cotangents, leaves, strict=True):
@@ -330,7 +333,9 @@ def own(
             if cotangent.base is not None or not cotangent.flags.writeable or id(cotangent) in seen:
                 cotangent = cotangent.copy()
             seen.add(id(cotangent))
-        elif type(cotangent) is np.float64 and leaf.dtype != np.float64:
-            cotangent = cotangent.astype(leaf.dtype)
+        dtype = leaf.dtype
+        if cotangent.dtype is not dtype and cotangent.dtype != dtype:
+            part = np.real(cotangent) if dtype.kind == "f" else cotangent
+            cotangent = part.astype(dtype)
         found.append(cotangent)
     return found

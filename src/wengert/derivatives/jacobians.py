@@ -94,9 +94,10 @@ def jacobian(
     """A function that returns the Jacobian of ``f``: every derivative of every result.
 
     For each leaf of the result there is, in its place, a tree of the structure of the argument
-    whose leaves have the result's shape followed by the argument's. ``mode="forward"`` takes one
-    tangent for each input element, ``"reverse"`` one cotangent for each output element; without
-    ``mode`` the cheaper is taken: forward unless there are fewer outputs than inputs.
+    whose leaves have the result's shape followed by the argument's, and the argument's dtype
+    (complex if the result is). ``mode="forward"`` takes one tangent for each input element,
+    ``"reverse"`` one cotangent for each output element; without ``mode`` the cheaper is taken:
+    forward unless there are fewer outputs than inputs.
     A complex result of real arguments takes forward mode, a real one of complex arguments reverse
     mode, with the convention of ``grad``; both complex need ``holomorphic``.
 
@@ -165,6 +166,13 @@ def _possible_mode(
     return mode
 
 
+def _dtype(out: Type, argument: Type) -> np.dtype[Any]:
+    """The argument's dtype, complex if the result is, whichever mode is taken."""
+    if out.dtype.kind == "c" and argument.dtype.kind != "c":
+        return np.result_type(argument.dtype, np.complex64)
+    return argument.dtype
+
+
 def _forward_rows(run: Linearised, in_types: Sequence[Type]) -> list[list[Array]]:
     out_types = run.types
 
@@ -177,9 +185,10 @@ def _forward_rows(run: Linearised, in_types: Sequence[Type]) -> list[list[Array]
         row: list[Array] = []
         for block, type in zip(blocks, in_types, strict=True):
             if type.size == 0:
-                row.append(np.zeros((*out.shape, *type.shape), out.dtype))
+                row.append(np.zeros((*out.shape, *type.shape), _dtype(out, type)))
                 continue
             columns = np.moveaxis(np.reshape(block[o], (type.size, *out.shape)), 0, -1)
+            columns = np.astype(columns, _dtype(out, type), copy=False)
             row.append(reshape.bind(columns, shape=(*out.shape, *type.shape)))
         rows.append(row)
     return rows
@@ -195,9 +204,11 @@ def _reverse_rows(run: Linearised, in_types: Sequence[Type]) -> list[list[Array]
     blocks = _basis_sweeps(pull, out_types, len(in_types))
     return [
         [
-            reshape.bind(block[i], shape=(*out.shape, *type.shape))
+            reshape.bind(
+                np.astype(block[i], _dtype(out, type), copy=False), shape=(*out.shape, *type.shape)
+            )
             if out.size
-            else np.zeros((*out.shape, *type.shape), out.dtype)
+            else np.zeros((*out.shape, *type.shape), _dtype(out, type))
             for i, type in enumerate(in_types)
         ]
         for block, out in zip(blocks, out_types, strict=True)

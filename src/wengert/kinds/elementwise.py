@@ -88,16 +88,21 @@ class Elementwise(Primitive):
     def save(
         self, operands: Sequence[Array], ans: Any, active: Sequence[Any], params: Params
     ) -> Any:
-        """For numbers, the operands and the result; for arrays, what each operand's partial needs.
+        """For float64 numbers, operands and result; for arrays, what each operand's partial needs.
 
         The two are told apart by their length.
         """
         partials = self.partials
         if type(ans) is np.float64:
+            alike = True
             for place, node in enumerate(active):
-                if node is not None and partials[place] is None:
-                    raise self._unknown(place)
-            return (*operands, ans)
+                if node is not None:
+                    if partials[place] is None:
+                        raise self._unknown(place)
+                    if type(operands[place]) is not np.float64:
+                        alike = False
+            if alike:
+                return (*operands, ans)
         saved: list[Any] = []
         shape, dtype = ans.shape, ans.dtype
         for place, node in enumerate(active):

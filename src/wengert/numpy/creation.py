@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -17,9 +18,11 @@ from ..trace import (
     as_array,
     implements,
     layout,
+    perhaps,
     plain,
     snapshot,
 )
+from .shaping import astype
 
 __all__ = ["array", "asanyarray", "asarray"]
 
@@ -133,7 +136,9 @@ def full_like(
     shape: Any = None,
 ) -> Array:
     prototype = plain(a)
-    dtype = np.dtype(dtype or getattr(prototype, "dtype", type(prototype)))
+    if dtype is None:
+        dtype = getattr(prototype, "dtype", type(prototype))
+    dtype = np.dtype(dtype)
     shape = prototype.shape if shape is None else shape
     value = plain(fill_value)
     if not isinstance(value, Traced):
@@ -202,6 +207,9 @@ def linspace(
     *,
     device: Any = None,
 ) -> Any:
+    num = operator.index(num)
+    if num < 0:
+        raise ValueError(f"Number of samples, {num}, must be non-negative.")
     start, stop = plain(start), plain(stop)
     parts = num - 1 if endpoint else num
     step = (stop - start) / parts if parts > 0 else (stop - start) * np.nan
@@ -240,7 +248,21 @@ def geomspace(
     dtype: Any = None,
     axis: int = 0,
 ) -> Array:
-    made = np.exp(linspace(np.log(start), np.log(stop), num, endpoint, axis=axis))
+    start, stop = plain(start), plain(stop)
+    if any(perhaps(np.any(np.equal(end, 0))) for end in (start, stop)):
+        raise ValueError("Geometric sequence cannot include zero")
+    num = operator.index(num)
+    wide = np.result_type(start, stop, float(num), np.zeros((), dtype))
+    start, stop = astype(start, wide), astype(stop, wide)
+    # Turned to where the logarithm is real: so negative ends are allowed.
+    turn = np.sign(start)
+    first, last = start / turn, stop / turn
+    made = logspace(np.log10(first), np.log10(last), num, endpoint)
+    if num > 0:
+        ends = [np.expand_dims(end, 0) for end in np.broadcast_arrays(first, last)]
+        inside = [made[1:-1], ends[1]] if endpoint and num > 1 else [made[1:]]
+        made = np.concatenate([ends[0], *inside])
+    made = np.moveaxis(made * turn, 0, axis)
     return made if dtype is None else np.astype(made, dtype)
 
 

@@ -343,11 +343,14 @@ def diff(a: Array, n: int = 1, axis: int = -1, prepend: Any = None, append: Any 
 
 @implements(np.ediff1d)
 def ediff1d(ary: Array, to_end: Any = None, to_begin: Any = None) -> Array:
-    parts = [np.diff(np.ravel(ary))]
-    if to_begin is not None:
-        parts.insert(0, np.ravel(arraylike(to_begin)))
-    if to_end is not None:
-        parts.append(np.ravel(arraylike(to_end)))
+    ary = np.ravel(arraylike(ary))
+    parts = [np.diff(ary)]
+    for end, place in ((to_begin, 0), (to_end, 2)):
+        if end is not None:
+            part = np.ravel(arraylike(end))
+            if not np.can_cast(part.dtype, ary.dtype, "same_kind"):
+                raise TypeError(f"{part.dtype} cannot be cast to {ary.dtype} by rule 'same_kind'")
+            parts.insert(place, np.astype(part, ary.dtype))
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
@@ -368,17 +371,25 @@ def _slopes(f: Array, h: Any, axis: int, edge_order: int) -> Array:
 
 @implements(np.gradient)
 def gradient(f: Array, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
+    f = arraylike(f)
     axes = tuple(range(f.ndim)) if axis is None else axis
     axes = (axes,) if isinstance(axes, int) else tuple(axes)
-    spacings = varargs * len(axes) if len(varargs) == 1 else varargs or (1.0,) * len(axes)
+    repeated = len(varargs) == 1 and np.ndim(varargs[0]) == 0
+    spacings = varargs * len(axes) if repeated else varargs or (1.0,) * len(axes)
     if len(spacings) != len(axes):
         raise TypeError("invalid number of arguments")
+    if edge_order not in (1, 2):
+        raise ValueError("'edge_order' greater than 2 not supported")
     if builtins.any(np.ndim(h) for h in spacings):
         raise UnsupportedError(
             "np.gradient over coordinates that are not evenly spaced is not differentiated",
             remedy="np.diff(f) / np.diff(x), or one spacing for each axis",
         )
-    found = [_slopes(f, h, i % f.ndim, edge_order) for h, i in zip(spacings, axes, strict=True)]
+    dtype = f.dtype if f.dtype.kind in "fc" else np.dtype(np.float64)
+    found = [
+        np.astype(_slopes(f, h, i % f.ndim, edge_order), dtype)
+        for h, i in zip(spacings, axes, strict=True)
+    ]
     return found[0] if len(found) == 1 else tuple(found)
 
 

@@ -62,9 +62,14 @@ def pinv(a: Array, rcond: Any = None, hermitian: bool = False, *, rtol: Any = No
 def lstsq(a: Array, b: Array, rcond: float | None = None) -> tuple[Array, Array, Any, Array]:
     """The solution of least norm, by the pseudo-inverse; the rank does not change nearby."""
     a, b = _pair(a, b)
+    if a.ndim != 2 or b.ndim not in (1, 2):
+        raise np.linalg.LinAlgError("np.linalg.lstsq takes a matrix, and a matrix or a vector")
+    dtype = np.result_type(a.dtype, b.dtype, np.float32)
+    a = np.astype(a, dtype)
     m, n = a.shape
-    cut = np.finfo(np.result_type(a.dtype, np.float32)).eps * builtins.max(m, n)
-    cut = float(cut if rcond is None else rcond)
+    eps = np.finfo(dtype).eps
+    cut = float(eps * builtins.max(m, n) if rcond is None else rcond)
+    cut = cut if 0 < cut < 1 else float(eps)  # as LAPACK does
     x = np.matmul(linalg.pinv.bind(a, rcond=cut), b)
     values = spectra.svdvals.bind(a)
     found = perhaps(np.sum(values > cut * np.max(values, initial=0.0)))
@@ -268,6 +273,7 @@ def _length(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
 
 
 def _vector_norm(x: Array, order: Any, axes: tuple[int, ...], keepdims: bool) -> Array:
+    order = order.item() if isinstance(order, np.generic) else order  # no part in the promotion
     if order is None or order == 2:
         return _length(x, axes, keepdims)
     if order == 0:

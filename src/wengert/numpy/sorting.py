@@ -108,6 +108,9 @@ _PLACES = {
 }
 
 
+_INTERPOLATING = ("linear", "midpoint")
+
+
 @implements(np.quantile)
 def quantile(
     a: Array,
@@ -130,12 +133,16 @@ def quantile(
             remedy="np.interp(q, np.linspace(0, 1, len(x)), np.sort(x))",
         )
     a = arraylike(a)
-    q = np.asarray(q, float)
+    given = np.asarray(q)
+    # An array of floats takes part in the promotion, if something is interpolated.
+    strong = type(q) not in (int, float) and given.dtype.kind == "f" and method in _INTERPOLATING
+    dtype = np.result_type(a.dtype, given.dtype) if strong else a.dtype
+    q = given.astype(float)
     if np.any((q < 0) | (q > 1)):
         raise ValueError("Quantiles must be in the range [0, 1]")
     ordered, shape = _order_statistics(a, axis, keepdims)
     low, high, t = _PLACES[method](q * (ordered.shape[0] - 1))
-    t = np.reshape(np.asarray(t, a.dtype), (*q.shape, *(1,) * (ordered.ndim - 1)))
+    t = np.reshape(np.asarray(t, dtype), (*q.shape, *(1,) * (ordered.ndim - 1)))
     found = _lerp(ordered[low.astype(int)], ordered[high.astype(int)], t)
     last = ordered[-1]
     return np.reshape(np.where(np.isnan(last), last, found), (*q.shape, *shape))
@@ -145,7 +152,8 @@ def quantile(
 def percentile(a: Array, q: Any, *args: Any, **kwargs: Any) -> Array:
     if isinstance(q, Traced):
         return quantile(a, q)
-    return quantile(a, np.true_divide(q, 100), *args, **kwargs)
+    part = q / 100 if type(q) in (int, float) else np.true_divide(q, 100)
+    return quantile(a, part, *args, **kwargs)
 
 
 @implements(np.median)

@@ -1,0 +1,181 @@
+"""Dtypes: of values NumPy's, of tangents the value's, of gradients the argument's."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.errors import WengertError
+
+ARGUMENTS = {
+    "vector": np.array([0.3, 0.7]),
+    "matrix": np.array([[0.9, 0.2], [0.2, 0.8]]),
+    "number": np.array(0.6),
+}
+
+OTHERS: dict[str, Any] = {
+    "number": 0.5,
+    "float64": np.float64(0.5),
+    "float64s": np.array([0.5, 0.6]),
+    "float32": np.float32(0.5),
+    "integers": np.array([1, 0]),
+}
+
+SKIPPED = frozenset(
+    "info save savez savez_compressed savetxt load loadtxt genfromtxt fromfile frombuffer "
+    "show_config show_runtime test copyto set_printoptions setbufsize seterr seterrcall empty "
+    "empty_like printoptions array_repr array_str array2string from_dlpack full "
+    "bartlett blackman hamming hanning kaiser".split()
+)
+"""Files, options, memory that is not set, shapes; and windows, whose arguments are lengths."""
+
+
+def functions() -> Iterator[tuple[str, Callable[..., Any]]]:
+    seen: set[Any] = set()
+    for module in (np, np.linalg):
+        for name in sorted(set(module.__all__) - SKIPPED):
+            function = getattr(module, name)
+            if callable(function) and not isinstance(function, type) and function not in seen:
+                seen.add(function)
+                yield name, function
+
+
+def listed(found: Any) -> list[Any]:
+    return list(found) if isinstance(found, (tuple, list)) else [found]
+
+
+def mismatch(f: Callable[[Any], Any], x: Any) -> str:
+    """What is wrong with the dtypes of a function's value, tangent and gradient."""
+    try:
+        wanted = listed(f(x.copy()))
+        assert all(isinstance(part, (np.ndarray, np.generic)) for part in wanted)
+        value, tangent = wg.jvp(lambda x: listed(f(x)), (x,), (np.ones_like(x),))
+        assert all(part is not None for part in value)
+    except Exception:
+        return ""
+    for w, v, t in zip(wanted, value, tangent, strict=True):
+        if v.dtype != w.dtype:
+            return f"value of {v.dtype}, NumPy's is of {w.dtype}"
+        if w.dtype.kind in "fc" and t.dtype != w.dtype:
+            return f"tangent of {t.dtype}, the value is of {w.dtype}"
+        near = 8 * np.finfo(w.dtype).eps if w.dtype.kind in "fc" else 0
+        if not np.allclose(v, w, near, near, equal_nan=True):
+            return f"value {v}, NumPy's is {w}"
+    try:
+        results, pull = wg.vjp(lambda x: listed(f(x)), x)
+        (gradient,) = pull([np.ones_like(result) for result in results])
+    except WengertError:
+        return ""
+    return "" if gradient.dtype == x.dtype else f"gradient of {gradient.dtype}"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.longdouble, np.complex64])
+def test_values_have_the_dtype_of_numpys_and_gradients_that_of_the_argument(dtype: Any) -> None:
+    wrong: dict[str, str] = {}
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        for name, f in functions():
+            for size, given in ARGUMENTS.items():
+                x = given.astype(dtype)[()]
+                cases: dict[str, Callable[[Any], Any]] = {"": f}
+                for kind, c in OTHERS.items():
+                    cases[f", {kind}"] = lambda x, f=f, c=c: f(x, c)
+                    cases[f" after {kind}"] = lambda x, f=f, c=c: f(c, x)
+                for label, case in cases.items():
+                    if found := mismatch(case, x):
+                        wrong[f"{name}({size}{label})"] = found
+    assert not wrong
+
+
+C = np.array([1.0, 2.0])
+
+MIXED: dict[str, Callable[[Any], Any]] = {
+    "array": lambda x: np.sum(x * C),
+    "number": lambda x: x[0] * np.float64(2.0) + np.sum(x),
+    "mean": lambda x: np.mean(x) * C[0],
+    "product": lambda x: np.prod(x) * np.float64(2.0),
+    "matmul": lambda x: (x**2) @ C,
+    "norm": lambda x: np.linalg.norm(x * C),
+    "where": lambda x: np.sum(np.where(x > 1, x * x, C)),
+    "concatenate": lambda x: np.sum(np.concatenate([x, C]) ** 2),
+    "astype": lambda x: np.sum(x.astype(np.float64) ** 2),
+    "complex": lambda x: np.sum(np.abs(x * np.array([1 + 2j, 1j]))),
+    "weak": lambda x: 2.0 * np.sum(x**2) + 1,
+    "objects": lambda x: np.sum(np.array([x[0], x[1] ** 2]) * x),
+}
+
+VERBS: dict[str, Callable[[Any, Any], Any]] = {
+    "grad": lambda f, x: wg.grad(f)(x),
+    "value_and_grad": lambda f, x: wg.value_and_grad(f)(x)[1],
+    "vjp": lambda f, x: wg.vjp(f, x)[1](1.0)[0],
+    "jacfwd": lambda f, x: wg.jacfwd(f)(x),
+    "jacrev": lambda f, x: wg.jacrev(f)(x),
+    "hessian": lambda f, x: wg.hessian(f)(x),
+    "hvp": lambda f, x: wg.hvp(f, x, x),
+    "vmap": lambda f, x: wg.vmap(wg.grad(f))(x[None])[0],
+    "jit of grad": lambda f, x: wg.jit(wg.grad(f), wait=True)(x),
+    "grad of jit": lambda f, x: wg.grad(wg.jit(f, wait=True))(x),
+    "grad of grad": lambda f, x: wg.grad(lambda x: np.sum(wg.grad(f)(x)))(x),
+    "checkpointed scan": lambda f, x: wg.grad(lambda x: wg.fori_loop(0, 2, lambda _, c: c, f(x)))(
+        x
+    ),
+    "cond": lambda f, x: wg.grad(lambda x: wg.cond(x[0] > 0, f, lambda x: f(2 * x), x))(x),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.longdouble])
+@pytest.mark.parametrize("f", MIXED.values(), ids=MIXED.keys())
+def test_every_verb_gives_derivatives_of_the_arguments_dtype(f: Any, dtype: Any) -> None:
+    x = np.array([1.5, 0.5], dtype)
+    value = np.asarray(f(x))
+    assert wg.value_and_grad(f)(x)[0].dtype == value.dtype
+    for result in (wg.jvp(f, (x,), (x,)), (f(x), wg.linearize(f, x)[1](x))):
+        assert {part.dtype for part in result} == {value.dtype}
+    for name, verb in VERBS.items():
+        if dtype is np.longdouble and "jit" in name:
+            continue
+        found = verb(f, x)
+        assert found.dtype == x.dtype, name
+        assert found.shape[-1:] == x.shape
+
+
+def test_a_jacobian_has_the_same_dtype_in_both_modes() -> None:
+    x = np.array([1.5, 0.5], np.float32)
+    for mode in ("forward", "reverse"):
+        assert wg.jacobian(lambda x: x * C, mode=mode)(x).dtype == np.float32
+        found = wg.jacobian(lambda x, y: x * y, argnums=(0, 1), mode=mode)(x, C)
+        assert [block.dtype for block in found] == [np.float32, np.float64]
+    assert wg.jacobian(lambda x: x * (1 + 2j))(x).dtype == np.complex64
+    assert wg.jacobian(lambda x: x * 1j * C)(x).dtype == np.complex64
+    assert wg.jacobian(lambda z: np.abs(z) * C)(x * (1 + 1j)).dtype == np.complex64
+
+
+def test_negative_and_complex_geometric_sequences_are_numpys() -> None:
+    for start, stop in ((-1.0, -8.0), (1j, 8.0), (2.0, 3.0)):
+        for count in range(5):
+            for endpoint in (True, False):
+                want = np.geomspace(start, stop, count, endpoint)
+                found = wg.jvp(
+                    lambda x: np.geomspace(x, stop, count, endpoint),  # noqa: B023
+                    (start,),
+                    (1.0,),
+                )[0]
+                np.testing.assert_allclose(found, want, rtol=1e-14)
+    h = 1e-6
+    slope = (np.geomspace(-2 + h, -8.0, 4) - np.geomspace(-2 - h, -8.0, 4)) / (2 * h)
+    np.testing.assert_allclose(
+        wg.jvp(lambda x: np.geomspace(x, -8.0, 4), (-2.0,), (1.0,))[1], slope, atol=1e-8
+    )
+
+
+def test_a_large_cutoff_of_least_squares_is_lapacks() -> None:
+    a, b = np.array([[1.0, 0.5], [0.2, 1.0]]), np.array([1.0, 2.0])
+    for cut in (-1.0, 0.0, 0.3, 0.9, 1.0, 2.0):
+        want = np.linalg.lstsq(a, b, rcond=cut)[0]
+        found = wg.jvp(lambda b: np.linalg.lstsq(a, b, rcond=cut)[0], (b,), (b,))[0]  # noqa: B023
+        np.testing.assert_allclose(found, want, atol=1e-12)
