@@ -17,21 +17,31 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 VECLIB_
 CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3.14 python3.13 python3.12 python3.11 python3 python)
 SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
+PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 \
+	--dist=worksteal
+QUICK := -m "not slow" --hypothesis-profile=quick
+
 SEARCHES := test_random_programs or test_expression or test_indexing or test_bad_calls or random
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint format types layers check bench fuzz soak dev clean
+.PHONY: help demo test test-all test-portable lint format types layers check bench fuzz soak dev \
+	clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.demo  ## train on handwritten digits four ways; pictures go to demo-output/
 	@$(BIN)/wengert demo
 
-test: $(VENV)/.test  ## run all tests, README and docstrings included, with coverage
-	@$(ONE_THREAD) $(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 \
-		--dist=worksteal --cov --cov-report=term:skip-covered --cov-fail-under=95
+test: $(VENV)/.test  ## run the tests, README and docstrings included, but for slow repetitions
+	@$(PYTEST) $(QUICK)
+
+test-all: $(VENV)/.test  ## run all tests, with coverage
+	@$(PYTEST) --cov --cov-report=term:skip-covered --cov-fail-under=95
+
+test-portable: $(VENV)/.test  ## run the numerical tests as on other processors; SHORT=1: fewer
+	@$(BIN)/python tests/portable.py $(if $(SHORT),--short)
 
 lint: $(VENV)/.dev  ## ruff: rules and formatting
 	@$(BIN)/ruff check
@@ -47,18 +57,16 @@ types: $(VENV)/.dev  ## pyright, strict on the package
 layers: $(VENV)/.test  ## no module imports a layer below its own
 	@$(BIN)/python -m pytest --quiet tests/test_layers.py
 
-check: lint types test  ## everything that has to pass
+check: lint types test-all  ## everything that has to pass
 
 bench: $(VENV)/.bench  ## time the gradients against autograd, PyTorch and JAX, on one core
 	@$(ONE_THREAD) $(BIN)/python -m benchmarks
 
 fuzz: $(VENV)/.test  ## search at random for minutes: programs, indices, expressions
-	@$(ONE_THREAD) $(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 \
-		--hypothesis-profile=fuzz -k "$(SEARCHES)"
+	@$(PYTEST) --hypothesis-profile=fuzz -k "$(SEARCHES)"
 
 soak: $(VENV)/.test  ## call compiled functions for minutes and watch the memory
-	@WENGERT_SOAK_SECONDS=$${SECONDS_EACH:-120} $(ONE_THREAD) $(BIN)/python -m pytest \
-		--numprocesses=$(WORKERS) --maxprocesses=8 tests/jit/test_soak.py
+	@WENGERT_SOAK_SECONDS=$${SECONDS_EACH:-120} $(PYTEST) tests/jit/test_soak.py
 
 dev: $(VENV)/.dev  ## set up .venv for work on wengert, with its pre-commit hooks
 	@$(BIN)/pre-commit install

@@ -29,6 +29,16 @@ class Counted:
         return self.f(x, *args)
 
 
+def about_as_many(counts: Any, others: Any, names: str) -> bool:
+    """Whether two optimisers have counted about the same: rounding may take one on another path."""
+    pairs = [(counts.get(name), others.get(name)) for name in names.split()]
+    return all(
+        (one is None) == (other is None)
+        and (one is None or np.all(np.abs(np.subtract(one, other)) <= 3 + np.minimum(one, other)))
+        for one, other in pairs
+    )
+
+
 def spread_out(p: Any) -> Any:
     """Rosenbrock's function of a dict."""
     return rosenbrock(np.concatenate([np.reshape(p["m"], 4), np.stack([p["s"], p["t"]])]))

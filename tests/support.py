@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
+from hypothesis import settings
 
 from wengert.calls import result_leaf
 from wengert.primitive import Traced
@@ -16,6 +18,24 @@ Arrays = Sequence[Any]
 Function = Callable[..., Arrays]
 
 STEP = 1e-3
+
+
+def slow(*values: Any, reason: str) -> Any:
+    """A parameter that `make test` leaves out; `make test-all` tries it."""
+    return pytest.param(*values, marks=pytest.mark.slow(reason=reason))
+
+
+def thinned(values: Iterable[Any], step: int, reason: str) -> list[Any]:
+    """Parameters of which `make test` tries every ``step``-th, from the first on."""
+    return [
+        value if i % step == 0 else slow(value, reason=reason) for i, value in enumerate(values)
+    ]
+
+
+def number_of_examples(usual: int, search: int = 2000) -> int:
+    """How many random examples to try: a quarter of the usual in `make test`, more in a search."""
+    wanted = settings().max_examples
+    return search if wanted > 1000 else usual if wanted >= 100 else -(-usual // 4)
 
 
 def slope(f: Callable[[float], Arrays], h: float = STEP) -> list[Any]:
@@ -82,6 +102,24 @@ def pairing(cotangents: Arrays, tangents: Arrays) -> Any:
     for ct, v in zip(cotangents, tangents, strict=True):
         total = total + np.sum(np.real(ct * v))
     return total
+
+
+def rounding(terms: int, condition: float = 1.0, dtype: Any = np.float64) -> float:
+    """How far two right results of rounded arithmetic may lie apart, relative to their size.
+
+    A sum of n terms, added in any order, of products that are fused or not, differs from the exact
+    one by at most gamma_n = n u / (1 - n u) times the sum of the absolute values of the terms; as
+    rounding errors are independent or nearly so, all but surely by lambda sqrt(n) u times that,
+    for a lambda of a few units. ``condition`` is that sum over the absolute value of the result;
+    u is half of ``eps``. A chain of n operations on a number is the same, with the condition of the
+    function that it computes. Two results differ by twice that; with lambda = 8 there is room for
+    functions of a mathematical library that are right to 4 units in the last place.
+
+    N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., SIAM 2002, section 4.2;
+    N. J. Higham, T. Mary, A new approach to probabilistic rounding error analysis, SIAM J. Sci.
+    Comput. 41 (2019), A2815.
+    """
+    return 8.0 * np.sqrt(max(terms, 1)) * float(np.finfo(dtype).eps) * condition
 
 
 def close(found: Any, wanted: Any, tolerance: float = 1e-8) -> bool:

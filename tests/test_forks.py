@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from support import slow
 from wengert import forks
 
 pytestmark = [
@@ -128,7 +129,13 @@ assert os.waitpid(child, 0)[1] == 0
 """
 
 
-@pytest.mark.parametrize("module", ["wengert.compile", "wengert.compile.entry", "llvmlite"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        *(slow(name, reason="starts processes") for name in ("wengert.compile", "llvmlite")),
+        "wengert.compile.entry",
+    ],
+)
 def test_a_child_compiles_though_its_parent_was_importing_the_compiler(module: str) -> None:
     subprocess.run([sys.executable, "-c", IMPORTING.format(module=module)], check=True, timeout=60)
 

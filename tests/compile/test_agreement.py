@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from larger_examples import larger
 from test_registry import Case, examples, random_like, sample, stacked
 
+from support import number_of_examples, slow
 from wengert.compile import build
 from wengert.control.scan import scan_primitive
 from wengert.errors import UnknownDerivativeError, UnsupportedError
@@ -197,23 +198,34 @@ def complex_trials(primitive: Primitive) -> Iterator[Trial]:
         yield from values_of(Case(primitive, short, example.params), f"{label} in single precision")
 
 
-@pytest.mark.parametrize("name", sorted(n for n in REGISTRY if examples(REGISTRY[n])))
-def test_every_primitive_of_complex_numbers(name: str) -> None:
-    assert_all_agree(list(complex_trials(REGISTRY[name])))
+PARTS = [False, slow(True, reason="the other three of four trials of a primitive")]
 
 
+def part(trials: list[Trial], rest: bool) -> list[Trial]:
+    """Every fourth trial, or the rest."""
+    return [trial for i, trial in enumerate(trials) if (i % 4 > 0) == rest]
+
+
+@pytest.mark.parametrize("rest", PARTS)
 @pytest.mark.parametrize("name", sorted(n for n in REGISTRY if examples(REGISTRY[n])))
-def test_every_primitive_on_its_examples(name: str) -> None:
+def test_every_primitive_of_complex_numbers(name: str, rest: bool) -> None:
+    assert_all_agree(part(list(complex_trials(REGISTRY[name])), rest))
+
+
+@pytest.mark.parametrize("rest", PARTS)
+@pytest.mark.parametrize("name", sorted(n for n in REGISTRY if examples(REGISTRY[n])))
+def test_every_primitive_on_its_examples(name: str, rest: bool) -> None:
     trials = list(small_trials(REGISTRY[name]))
     assert trials
-    assert_all_agree(trials)
+    assert_all_agree(part(trials, rest))
 
 
+@pytest.mark.parametrize("rest", PARTS)
 @pytest.mark.parametrize("name", sorted(n for n in REGISTRY if larger(REGISTRY[n])))
-def test_every_primitive_on_operands_that_are_looped_over(name: str) -> None:
+def test_every_primitive_on_operands_that_are_looped_over(name: str, rest: bool) -> None:
     trials = list(large_trials(REGISTRY[name]))
     assert trials
-    assert_all_agree(trials)
+    assert_all_agree(part(trials, rest))
 
 
 # -- random Programs -------------------------------------------------------------------------------
@@ -241,7 +253,7 @@ def assert_random_program_agrees(kind: str, seed: int, count: int, loops: float)
 
 @pytest.mark.parametrize("kind", MAKERS)
 def test_random_programs(kind: str) -> None:
-    @settings(max_examples=2000 if THOROUGH else COUNTS[kind])
+    @settings(max_examples=number_of_examples(COUNTS[kind]))
     @given(seeds, st.integers(3, 16))
     def run(seed: int, count: int) -> None:
         assert_random_program_agrees(kind, seed, count, 0.0)
@@ -251,7 +263,7 @@ def test_random_programs(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", MAKERS)
 def test_random_programs_with_loops_and_branches(kind: str) -> None:
-    @settings(max_examples=1000 if THOROUGH else COUNTS[kind] // 3)
+    @settings(max_examples=number_of_examples(COUNTS[kind] // 3, 1000))
     @given(seeds, st.integers(3, 9))
     def run(seed: int, count: int) -> None:
         assert_random_program_agrees(kind, seed, count, 0.4)

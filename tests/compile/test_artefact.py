@@ -237,6 +237,7 @@ def test_another_process_compiles_nothing(folder):
     assert finished(run_second()) == (0, first)
 
 
+@pytest.mark.slow(reason="starts processes")
 def test_processes_that_compile_at_once_leave_good_code(folder):
     results = {finished(each)[1] for each in [run_second(), run_second()]}
     assert len(results) == 1

@@ -102,6 +102,7 @@ def test_what_is_one_object_does_not_matter():
     assert canonical(taken[0]) == canonical(taken[1])
 
 
+@pytest.mark.slow(reason="starts processes")
 def test_another_process_writes_the_same():
     text = (
         "import numpy as np, wengert as wg\n"

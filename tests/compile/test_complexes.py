@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wengert as wg
+from support import number_of_examples
 from wengert.compile import build
 from wengert.compile.complexes import has_complex, split
 from wengert.compile.rewrite import rewritten
@@ -481,9 +482,7 @@ COUNTS = {"value": 12, "gradient": 4, "second": 2, "batch": 2}
 
 @pytest.mark.parametrize("kind", COUNTS)
 def test_random_programs(kind: str) -> None:
-    many = settings().max_examples
-
-    @settings(max_examples=many if many > 1000 else COUNTS[kind])
+    @settings(max_examples=number_of_examples(COUNTS[kind]))
     @given(st.integers(0, 1 << 40), st.integers(1, 6 if kind == "value" else 3))
     def run(seed: int, count: int) -> None:
         rng = np.random.default_rng(seed)

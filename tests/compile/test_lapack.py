@@ -10,6 +10,7 @@ import pytest
 from agreement import assert_agreement
 
 import wengert as wg
+from support import slow
 from wengert.compile import Native, blas, build
 from wengert.evaluate import evaluate
 from wengert.program import Program
@@ -83,7 +84,7 @@ def test_stacks(name: str, shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("name", ONE)
-@pytest.mark.parametrize("n", [3, 6])
+@pytest.mark.parametrize("n", [3, slow(6, reason="larger matrices")])
 @pytest.mark.parametrize("dtype", [np.float32, np.int32])
 def test_other_dtypes_are_computed_in_float64(name: str, n: int, dtype: Any) -> None:
     a = (random(4, n, n) * 5).astype(dtype)
@@ -294,7 +295,7 @@ SCALARS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", SCALARS)
-@pytest.mark.parametrize("n", [3, 5])
+@pytest.mark.parametrize("n", [3, slow(5, reason="larger matrices")])
 def test_derivatives_need_no_evaluator(name: str, n: int) -> None:
     a = random(n, n) + 2 * np.diag(np.arange(1.0, n + 1))
     program = traced(SCALARS[name], a)
@@ -306,9 +307,9 @@ def test_derivatives_need_no_evaluator(name: str, n: int) -> None:
         assert_native(jvp(vjp(program)), [a, np.float64(1.5), random(n, n), np.float64(0.5)])
 
 
-@pytest.mark.parametrize("n", [2, 3, 4, 6])
+@pytest.mark.parametrize("n", [2, 3, 4, slow(6, reason="larger matrices")])
 @pytest.mark.parametrize("stack", [(), (3,)])
-@pytest.mark.parametrize("off", [0.0, 1e-13])
+@pytest.mark.parametrize("off", [0.0, slow(1e-13, reason="nearly singular ones too")])
 def test_gradients_of_determinants_of_singular_matrices(
     n: int, stack: tuple[int, ...], off: float
 ) -> None:

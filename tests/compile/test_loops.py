@@ -14,7 +14,7 @@ from agreement import agree, assert_agreement, same_bits
 from hypothesis import settings
 
 import wengert as wg
-from support import slope
+from support import slope, slow
 from wengert.compile import build
 from wengert.compile.native import lowered
 from wengert.evaluate import evaluate
@@ -110,10 +110,16 @@ def chosen(verb: int) -> list[tuple[Any, Any]]:
     return [(LOOPS[a], LOOPS[b]) for a, b in some]
 
 
+MORE = pytest.mark.slow(reason="more pairs of loops for a verb")
 CASES = [
-    pytest.param(transform, *pair, id=f"{verb}, {pair[0].__name__} of {pair[1].__name__}")
+    pytest.param(
+        transform,
+        *pair,
+        id=f"{verb}, {pair[0].__name__} of {pair[1].__name__}",
+        marks=[MORE] if (i + number) % 3 else [],
+    )
     for i, (verb, transform) in enumerate(VERBS.items())
-    for pair in chosen(i)
+    for number, pair in enumerate(chosen(i))
 ]
 
 
@@ -149,7 +155,7 @@ ORDERS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("kept", [None, 1, 3])
+@pytest.mark.parametrize("kept", [3, *(slow(n, reason="more checkpoints") for n in (None, 1))])
 def test_any_number_of_steps_and_of_checkpoints(order: str, kept: int | None) -> None:
     """Also more than records have room for at first."""
     x = np.linspace(0.2, 0.7, 64)
@@ -169,7 +175,7 @@ def test_checkpoints_change_no_bit(size: int) -> None:
     assert same_bits(*found)
 
 
-@pytest.mark.parametrize("kept", [None, 2])
+@pytest.mark.parametrize("kept", [slow(None, reason="more checkpoints"), 2])
 @pytest.mark.parametrize("kind", ["f4", "c16"])
 def test_carries_of_every_kind(kind: str, kept: int | None) -> None:
     x = np.array([0.3, -0.4, 0.9]).astype(kind)

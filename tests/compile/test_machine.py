@@ -11,10 +11,12 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import wengert as wg
 from wengert.compile import machine
-from wengert.compile.machine import assembly, compile_object, host, link, optimised
+from wengert.compile.machine import LEVELS, assembly, compile_object, host, link, optimised
 from wengert.errors import CompileError
 
 HALF = """
@@ -87,8 +89,7 @@ def test_what_cannot_be_linked_is_refused_with_an_error_of_ours(capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_loops_are_vectorised():
-    ir = """
+VECTORS = """
 define void @f(ptr noalias %x, ptr noalias %y) {
 entry:
   br label %loop
@@ -106,9 +107,12 @@ end:
   ret void
 }
 """
-    assert "x double> " in optimised(ir)
-    assert "x double> " not in optimised(ir, 1)
-    assert "f:" in assembly(ir)
+
+
+def test_loops_are_vectorised():
+    assert "x double> " in optimised(VECTORS)
+    assert "x double> " not in optimised(VECTORS, 1)
+    assert "f:" in assembly(VECTORS)
 
 
 def test_the_host_knows_its_features():
@@ -116,6 +120,54 @@ def test_the_host_knows_its_features():
     assert found.cpu
     assert found.llvm.split(".")[0].isdigit()
     assert not found.has("no such feature")
+
+
+def processor(triple="x86_64-unknown-linux-gnu", features=LEVELS["x86-64-v3"]):
+    return machine.Host("20.1", triple, "a processor", ",".join(f"+{each}" for each in features))
+
+
+def test_a_target_is_a_level_of_the_processor():
+    for level in ("x86-64-v2", "x86-64-v3"):
+        found = machine._restricted(processor(), level)
+        assert found.cpu == level
+        assert found.has("avx2") == (level == "x86-64-v3")
+        assert not found.has("avx512f")
+
+
+@pytest.mark.parametrize(
+    ("have", "level", "message"),
+    [
+        (processor(), "x86-64-v4", r"no avx512f, .*\s+Write.*native, or x86-64-v2, or x86-64-v3$"),
+        (processor(features=LEVELS["x86-64-v2"][:-1]), "x86-64-v2", r"no sse4\.2\s+Write.*native$"),
+        (processor("aarch64-apple-darwin", []), "x86-64-v2", "no x86-64 instructions"),
+    ],
+)
+def test_a_target_that_the_processor_lacks_is_refused(have, level, message):
+    with pytest.raises(CompileError, match=message):
+        machine._restricted(have, level)
+
+
+def test_jit_refuses_a_target_that_there_is_not(monkeypatch):
+    for name in ("", "native", " Native "):
+        monkeypatch.setenv("WENGERT_TARGET", name)
+        wg.jit(np.sin)
+    monkeypatch.setenv("WENGERT_TARGET", "pentium")
+    with pytest.raises(CompileError, match=r"pentium names no target[\s\S]*x86-64-v2, x86-64-v3"):
+        wg.jit(np.sin)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_code_is_made_for_the_target(level, monkeypatch):
+    monkeypatch.setenv("WENGERT_TARGET", level)
+    try:
+        target = host.__wrapped__()
+    except CompileError:
+        pytest.skip(f"this processor is not {level}")
+    monkeypatch.setattr(machine, "host", lambda: target)
+    monkeypatch.setattr(machine, "_target_machine", machine._target_machine.__wrapped__)
+    text = assembly(VECTORS)
+    assert ("ymm" in text) == (level != "x86-64-v2")
+    assert "xmm" in text or "ymm" in text
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from support import slow, thinned
 from wengert.compile.reroll import reroll
 from wengert.compile.rewrite import rewritten
 from wengert.control.scan import scan_primitive
@@ -263,7 +264,9 @@ def check(program, values):
     return rolled
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [slow(k, reason="second derivatives") if k == "curvature" else k for k in KINDS]
+)
 @pytest.mark.parametrize("name", LOOPS)
 def test_a_loop_computes_the_same_to_the_bit_and_is_as_long_for_more_rounds(name, kind):
     lengths: list[int] = []
@@ -507,7 +510,7 @@ def random_loop(seed):
     return f
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", thinned(range(24), 4, "more random loops"))
 def test_random_loops(seed):
     f = random_loop(seed)
     x, m = drawn(50), drawn(20, 4)
@@ -518,7 +521,7 @@ def test_random_loops(seed):
 # -- native code -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize("name", thinned(LOOPS, 2, "more kinds of loops in native code"))
 def test_native_code(name):
     pytest.importorskip("llvmlite")
     from wengert.compile.native import build
@@ -529,7 +532,7 @@ def test_native_code(name):
         np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("seed", range(0, 24, 8))
+@pytest.mark.parametrize("seed", thinned(range(0, 24, 8), 3, "more random loops"))
 def test_native_code_of_random_loops(seed):
     pytest.importorskip("llvmlite")
     from wengert.compile.native import build

@@ -199,6 +199,7 @@ def test_a_changed_file_is_another_package(tmp_path):
     assert sorted(module._sources(str(tmp_path))) != before
 
 
+@pytest.mark.slow(reason="starts processes")
 def test_a_package_that_is_replaced_while_a_process_runs_is_not_what_that_compiles_with(tmp_path):
     package = tmp_path / "wengert"
     shutil.copytree(Path(module.__file__).parents[1], package)

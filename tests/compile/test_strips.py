@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from support import rounding
 from wengert.compile import build, strips
 from wengert.compile.rewrite import rewritten
 from wengert.evaluate import evaluate
@@ -38,13 +39,18 @@ def loops(program):
 
 
 def check(f, *arrays):
-    """That the function's gradient is the same when it is cut; both Programs."""
+    """That the function's gradient is the same when it is cut; both Programs.
+
+    What is rounded in a step is small beside the largest number: the steps enlarge nothing much.
+    """
     program = simplify(program_of(f, *arrays))
     cut = strips.stripped(program).check()
     want = evaluate(program, arrays)
+    tolerance = rounding(kept(program) // 8)
     for found in (evaluate(cut, arrays), build(program).run(list(arrays))):
         for x, y in zip(found, want, strict=True):
-            np.testing.assert_allclose(x, y, rtol=1e-13, atol=1e-13)
+            scale = np.max(np.abs(y))
+            np.testing.assert_allclose(x, y, rtol=0, atol=tolerance * scale)
     return program, cut
 
 
@@ -97,7 +103,7 @@ def test_the_axis_may_be_the_last():
 
 
 def test_slices_of_stacked_arrays_and_constants_are_cut_too():
-    drive, weight = RNG.normal(size=(25, 400)), RNG.normal(size=400)
+    drive, weight = RNG.normal(size=(25, 400)), RNG.uniform(-1.0, 1.0, size=400)
 
     def f(x, drive, scale):
         def step(x, now):
@@ -111,7 +117,7 @@ def test_slices_of_stacked_arrays_and_constants_are_cut_too():
 
 
 def test_a_constant_array_in_the_step_is_cut():
-    drive, weight = RNG.normal(size=(25, 400)), RNG.normal(size=400)
+    drive, weight = RNG.normal(size=(25, 400)), RNG.uniform(-1.0, 1.0, size=400)
 
     def f(x):
         def step(x, now):

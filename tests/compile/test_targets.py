@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wengert as wg
+from support import number_of_examples
 from wengert.compile import build
 from wengert.compile.native import lowered
 from wengert.compile.nests import Access, Order, best
@@ -240,7 +241,7 @@ def values_of(steps: Sequence[Step], x: Any) -> list[Any]:
     return values
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=number_of_examples(40))
 @given(
     st.lists(st.tuples(*[st.integers(0, 29)] * 3), min_size=1, max_size=8),
     st.sampled_from([(6, 7), (5, 1, 8), (40, 30), (2, 3, 4), (1, 50)]),

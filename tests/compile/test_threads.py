@@ -424,6 +424,7 @@ for caller in callers:
     assert run(WORK + fork, WENGERT_NUM_THREADS="4") == ("", "")
 
 
+@pytest.mark.slow(reason="starts processes")
 def test_processes_that_are_spawned(tmp_path):
     path = tmp_path / "spawned.py"
     path.write_text(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import wengert as wg
 from programs import function, points, steps
-from support import slope
+from support import number_of_examples, slope
 
 V = np.array([0.7, -0.2, 0.4])
 CT = np.array([0.3, 1.1, -0.6])
@@ -49,7 +49,7 @@ def close(found: Any, wanted: Any) -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-9 * scale)
 
 
-@settings(max_examples=8)
+@settings(max_examples=number_of_examples(8))
 @given(steps, points, st.integers(0, 4), st.booleans(), st.sampled_from([None, 2]))
 def test_scan_of_a_random_body(recipe, x, length, reverse, checkpoints):
     f, g = loops(recipe, length, reverse, checkpoints)
@@ -71,7 +71,7 @@ def test_scan_of_a_random_body(recipe, x, length, reverse, checkpoints):
     close(xs_bar, wg.grad(g, 1)(x, xs))
 
 
-@settings(max_examples=8)
+@settings(max_examples=number_of_examples(8))
 @given(steps, points, st.sampled_from([None, 2]))
 def test_while_loop_of_a_random_body(recipe, x, checkpoints):
     body = function(recipe)
@@ -106,7 +106,7 @@ def test_while_loop_of_a_random_body(recipe, x, checkpoints):
     close(wg.evaluate(simple, [x, np.float64(1.0)])[1], wg.grad(g)(x))
 
 
-@settings(max_examples=8)
+@settings(max_examples=number_of_examples(8))
 @given(steps, steps, points)
 def test_branches_with_random_bodies(first, second, x):
     a, b = function(first), function(second)

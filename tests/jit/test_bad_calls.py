@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from jitted_calls import same
 
 import wengert as wg
+from support import number_of_examples
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::wengert.errors.JitWarning", "ignore::RuntimeWarning"
@@ -95,7 +96,7 @@ def test_any_arguments_after_any_others(f: Any) -> None:
     jitted.wait()
 
     @given(st.one_of(arrays(), scalars), st.one_of(st.none(), arrays(), scalars))
-    @settings(max_examples=max(100, settings.default.max_examples))
+    @settings(max_examples=number_of_examples(100))
     def check(x: Any, y: Any) -> None:
         args = (x,) if y is None else (x, y)
         ours, theirs = copied(args), copied(args)

@@ -11,6 +11,7 @@ import pytest
 from jitted_calls import agree, same
 
 import wengert as wg
+from support import slow, thinned
 from wengert.errors import GuardFailed
 from wengert.jit.execute import Executable
 
@@ -207,7 +208,7 @@ def escaping(x: Any) -> Any:
 ROLLED = [bouncing, relaxed, bisected, best, capped, escaping]
 
 
-@pytest.mark.parametrize("f", ROLLED, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("f", thinned(ROLLED, 2, "more loops"), ids=lambda f: f.__name__)
 def test_loops_with_guards(f: Callable[..., Any]) -> None:
     rng = np.random.default_rng(5)
     start = rng.normal(size=3)
@@ -215,7 +216,9 @@ def test_loops_with_guards(f: Callable[..., Any]) -> None:
     agree(f, *[(x,) for x in (start, *near, *rng.normal(size=(8, 3)), np.full(3, np.nan))])
 
 
-@pytest.mark.parametrize("f", [bouncing, relaxed, capped], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "f", [relaxed, *(slow(f, reason="more loops") for f in (bouncing, capped))]
+)
 def test_gradients_of_loops_with_guards(f: Callable[..., Any]) -> None:
     rng = np.random.default_rng(6)
     start = rng.normal(size=3)
@@ -237,6 +240,7 @@ def test_steps_of_any_number() -> None:
     assert len(f.paths()) < 30
 
 
+@pytest.mark.slow(reason="900 random paths")
 def test_ten_branches_that_are_taken_by_chance() -> None:
     def f(x: Any) -> Any:
         total = x[0]

@@ -25,6 +25,7 @@ import wengert as wg
 pytestmark = [
     pytest.mark.filterwarnings("ignore::wengert.errors.JitWarning", "ignore::DeprecationWarning"),
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+    pytest.mark.slow(reason="calls for seconds"),
 ]
 
 SECONDS = float(os.environ.get("WENGERT_SOAK_SECONDS", "2"))

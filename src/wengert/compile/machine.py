@@ -8,6 +8,10 @@ Everything of LLVM happens under one lock (``forks.compiling``), which ``fork`` 
 child process never inherits a compilation that has lost its thread. A Library that is dropped while
 another thread compiles is freed when that thread is done: dropping never waits.
 
+The code is for the processor that it runs on, or for the level of x86-64 that the environment
+variable ``WENGERT_TARGET`` names (System V psABI, AMD64 supplement, "micro-architecture levels"):
+a process has one target, that of its first compilation.
+
 Known to be weak: each compilation leaves about 2 KiB behind, in LLVM's pass builder.
 """
 
@@ -30,10 +34,12 @@ from ..errors import CompileError
 from ..forks import compiling
 
 __all__ = [
+    "LEVELS",
     "Host",
     "Library",
     "assembly",
     "available",
+    "check_target",
     "compile_object",
     "host",
     "link",
@@ -44,6 +50,15 @@ __all__ = [
 
 _OLDEST = (0, 45)
 """The first llvmlite whose LLVM (20) has all that is used here."""
+
+VARIABLE = "WENGERT_TARGET"
+
+_V2 = "cmov cx8 fxsr mmx sse sse2 cx16 sahf popcnt sse3 ssse3 sse4.1 sse4.2".split()
+_V3 = [*_V2, *"avx avx2 bmi bmi2 f16c fma lzcnt movbe xsave".split()]
+_V4 = [*_V3, *"avx512f avx512bw avx512cd avx512dq avx512vl".split()]
+
+LEVELS = {"x86-64-v2": _V2, "x86-64-v3": _V3, "x86-64-v4": _V4}
+"""Targets other than the processor itself, and the features that one has to have for each."""
 
 _PART = "\n; another module, of level "
 """Between modules in one text, and then the level."""
@@ -104,10 +119,12 @@ def available() -> bool:
 
 @cache
 def host() -> Host:
-    """The machine that this process runs on, as LLVM sees it.
+    """The machine that code is made for: this one, as LLVM sees it, or what the environment asks.
 
-    Raises ``CompileError`` without a usable llvmlite.
+    Raises ``CompileError`` without a usable llvmlite, and for a target that there is not or that
+    this machine cannot run.
     """
+    name = _target()
     with compiling:
         llvm = _llvm()
         try:
@@ -115,7 +132,48 @@ def host() -> Host:
         except RuntimeError:
             features = ""
         version = ".".join(map(str, llvm.llvm_version_info))
-        return Host(version, llvm.get_process_triple(), llvm.get_host_cpu_name(), features)
+        found = Host(version, llvm.get_process_triple(), llvm.get_host_cpu_name(), features)
+    return found if name == "native" else _restricted(found, name)
+
+
+def _target() -> str:
+    """The name of the target that the environment asks for."""
+    name = os.environ.get(VARIABLE, "").strip().lower() or "native"
+    if name != "native" and name not in LEVELS:
+        raise CompileError(
+            f"{VARIABLE}={name} names no target to compile for",
+            remedy=f"{VARIABLE}=native, or {', '.join(LEVELS)}",
+        )
+    return name
+
+
+def _restricted(found: Host, name: str) -> Host:
+    """A machine as one of a level, which it has to have."""
+    lacks = [feature for feature in LEVELS[name] if not found.has(feature)]
+    if not found.triple.startswith(("x86_64", "amd64")):
+        lacks = ["x86-64 instructions"]
+    if lacks:
+        runs = [level for level, features in LEVELS.items() if all(map(found.has, features))]
+        raise CompileError(
+            f"{VARIABLE}={name} asks for code that this processor ({found.cpu}) cannot run: it has "
+            f"no {', '.join(lacks)}",
+            remedy=f"{VARIABLE}={', or '.join(['native', *runs])}",
+        )
+    features = ",".join(f"+{feature}" for feature in LEVELS[name])
+    return Host(found.llvm, found.triple, name, features)
+
+
+def check_target() -> None:
+    """Raise ``CompileError`` if the environment asks for a target that there is not, or not here.
+
+    Where there is no llvmlite only the name can be wrong.
+    """
+    if _target() != "native":
+        try:
+            load()
+        except CompileError:
+            return
+        host()
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
@@ -54,9 +55,11 @@ def jit(
 
     ``f.lower(*args)`` is the Program, ``f.report()`` what is compiled, ``f.wait()`` waits for it,
     ``f.clear()`` forgets it, ``f.export(*args)`` is a C function. The environment variable
-    ``WENGERT_JIT=0`` turns ``jit`` off, and ``WENGERT_JIT_WAIT=1`` makes every call wait. Raises
+    ``WENGERT_JIT=0`` turns ``jit`` off, ``WENGERT_JIT_WAIT=1`` makes every call wait, and
+    ``WENGERT_TARGET=x86-64-v3`` compiles for that level and not for this very processor. Raises
     ``DtypeError`` for a static argument that cannot be hashed, and for a name in
-    ``static_argnames`` that is no parameter; ``ShapeError`` for a position that is none.
+    ``static_argnames`` that is no parameter; ``ShapeError`` for a position that is none;
+    ``CompileError`` for a target that there is not, or that this processor cannot run.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -68,6 +71,10 @@ def jit(
     """
     argnums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
+    if "WENGERT_TARGET" in os.environ:
+        from ..compile.machine import check_target
+
+        check_target()
     if f is None:
         return lambda function: Jitted(function, argnums, names, wait)
     check_callable(f, "jit")
