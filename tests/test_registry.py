@@ -38,10 +38,7 @@ NOT_HOLOMORPHIC: dict[str, str] = dict.fromkeys(
 """Elementwise primitives that NumPy evaluates for complex numbers, but have no derivative there."""
 
 ELSEWHERE: dict[str, str] = {
-    **dict.fromkeys(
-        ("custom_jvp", "custom_vjp"),
-        "its parameters are functions of the user's: see test_custom.py",
-    ),
+    "custom": "its parameter is a call of a function of the user's: see tests/custom",
     **dict.fromkeys(("scan", "switch", "while"), "its parameters are Programs: see tests/control"),
     "call": "its parameter is a Program: see tests/jit",
     "guard": "it has no results: see tests/jit",

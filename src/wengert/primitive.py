@@ -108,6 +108,9 @@ class Primitive:
     joint = False
     """Whether value and derivative are computed together, by ``pushed`` and ``taped`` (loops)."""
 
+    opaque = False
+    """Whether it stands for a function of the user's, with rules that nothing is known of."""
+
     lower: str | Rule | None
     """How one element is compiled: like the primitive of another name, or by a formula in simpler
     primitives. None where its own name says it."""

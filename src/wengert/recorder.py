@@ -7,7 +7,7 @@ from typing import Any
 
 from .primitive import Params, Primitive, Traced
 from .program import Array, Atom, Equation, Literal, Program, Type, Var
-from .trace import ArrayTracer, Trace, Tracer, plain, snapshot, strong
+from .trace import ArrayTracer, ForeignValueError, Trace, Tracer, plain, snapshot, strong
 
 __all__ = ["Recorder", "record"]
 
@@ -69,6 +69,8 @@ class Recorder(Trace):
         else:
             found = strong(primitive.bind(*values, **params))
             results = found if primitive.multiple else (found,)
+            if primitive.opaque and not any(isinstance(value, Traced) for value in values):
+                self.check_closed(results)
             types = tuple(Type.of(result) for result in results)
         outputs = tuple(Var(type) for type in types)
         self.equations.append(Equation(primitive, atoms, params, outputs))
@@ -78,6 +80,11 @@ class Recorder(Trace):
             for var, value in zip(outputs, known if found is not None else outputs, strict=True)
         ]
         return tuple(tracers) if primitive.multiple else tracers[0]
+
+    def check_closed(self, results: Sequence[Array]) -> None:
+        """Refuse results that are traced though no operand is: a Program cannot capture these."""
+        if any(isinstance(result, Traced) for result in results):
+            raise ForeignValueError
 
     def program(self, outputs: Sequence[Array]) -> tuple[Program, list[Tracer]]:
         """The Program with these outputs, its captures as first inputs, and their values."""

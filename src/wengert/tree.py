@@ -25,6 +25,7 @@ __all__ = [
     "flatten_again",
     "flatten_like",
     "map_leaves",
+    "parts_like",
     "unflatten",
 ]
 
@@ -98,6 +99,12 @@ def flatten_like(spec: Spec, tree: Any, what: str) -> list[Any]:
     if found != spec:
         raise ShapeError(f"{what} has the structure {show(found)}, but {show(spec)} is wanted")
     return leaves
+
+
+def parts_like(spec: Spec, tree: Any) -> list[Any]:
+    """What stands in a tree where ``spec`` has leaves, whatever it is; ValueError elsewhere."""
+    flatten(tree)
+    return spec.flatten_up_to(tree)
 
 
 def show(spec: Spec) -> str:

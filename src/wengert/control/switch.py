@@ -149,7 +149,13 @@ class Switch(Control):
         outer = take(branches[0].input_types, moving[1:])
         filled = tuple(_filled(program, made, some, outer) for program, made in parts)
         full = [fitted(ct, type) for ct, type in zip(given, types, strict=True) if ct is not None]
-        found = self.bind(*operands, *full, branches=filled) if any(some) else ()
+        if not any(some):
+            return [None] * len(operands)
+        # An operand in which the branches are linear is not read: it may be unknown.
+        every = (True,) * sum(some)
+        read = _any([needed(program, every) for program in filled])
+        made = tuple(lean(program, read, every) for program in filled)
+        found = self.bind(operands[0], *take([*operands[1:], *full], read), branches=made)
         return [None, *spread_out(spread_out(found, some), moving[1:])]
 
     def shrink(self, equation: Equation, used: Sequence[bool]) -> Equation:

@@ -196,6 +196,8 @@ def _parts(value: Any) -> list[Any]:
         return [value.fget]
     if isinstance(value, (staticmethod, classmethod)):
         return [value.__func__]
+    if hasattr(type(value), "__jit_parts__"):
+        return value.__jit_parts__()
     if hasattr(type(value), "__jit_token__"):
         return [value.function]
     found: list[Any] = []

@@ -490,6 +490,11 @@ class JitRecorder(Recorder):
 
     # -- equations -------------------------------------------------------------------------------
 
+    def check_closed(self, results: Sequence[Array]) -> None:
+        if any(isinstance(r, Traced) and r._trace.serial < self.serial for r in results):
+            raise InlinedError
+        super().check_closed(results)
+
     def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
         self.check_open()
         self.refuse(self._conditions.handled())
@@ -501,6 +506,8 @@ class JitRecorder(Recorder):
                 return hardened(self, primitive, args, params)
             atoms = tuple(map(self.atom, args))
             found = primitive.evaluate(*map(self.value, args), **params)
+            if primitive.opaque:
+                self.check_closed(found)
         except Exception:  # The function may catch it, and the path has no equation for that.
             self.exceptional = True
             raise

@@ -125,7 +125,7 @@ class Elementwise(Primitive):
             f"the derivative of {self.name} with respect to its operand {_OPERANDS[place]} is not "
             "known",
             remedy="wg.stop_gradient(...) around that operand if it is meant to be constant, or "
-            "wg.custom_jvp with a rule of your own",
+            "wg.custom_jvp with a rule of your own (docs/custom.md)",
         )
 
     def push(self, tangents: Sequence[Array | None], saved: Any, params: Params) -> Any:

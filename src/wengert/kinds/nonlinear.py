@@ -58,7 +58,7 @@ class Nonlinear(Primitive):
                     f"the derivative of {self.name} with respect to its operand number {place} "
                     "is not known",
                     remedy="wg.stop_gradient(...) around that operand if it is meant to be "
-                    "constant, or wg.custom_jvp with a rule of your own",
+                    "constant, or wg.custom_jvp with a rule of your own (docs/custom.md)",
                 )
         return tuple(operands), ans
 

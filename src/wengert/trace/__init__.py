@@ -10,7 +10,7 @@ Start reading at ``base.Trace``; ``number`` and ``array`` are what the user's fu
 """
 
 from .array import ArrayTracer, View, as_array, as_number, as_view, snapshot, wrap
-from .base import Trace, concrete, known, layout, perhaps
+from .base import ForeignValueError, Trace, concrete, known, layout, perhaps
 from .boxed import complex_in_objects
 from .number import Tracer
 from .protocols import (
@@ -33,6 +33,7 @@ __all__ = [
     "UFUNC_METHODS",
     "WRITERS",
     "ArrayTracer",
+    "ForeignValueError",
     "Trace",
     "Tracer",
     "View",

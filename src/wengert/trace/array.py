@@ -68,7 +68,8 @@ class ArrayTracer(Tracer):
             "do this",
             remedy="x for np.asarray(x), x.copy() for np.array(x); np.stack([a, b]) for "
             "np.array([a, b]) of arrays, or wg.numpy.array, which takes both; np.linalg for "
-            "scipy.linalg; wg.custom_jvp for the function of another library",
+            "scipy.linalg; wg.custom_jvp for the function of another library "
+            "(docs/custom.md)",
         )
 
     def __len__(self) -> int:

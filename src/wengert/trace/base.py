@@ -17,7 +17,7 @@ from ..program import Array, Type
 if TYPE_CHECKING:
     from .number import Tracer
 
-__all__ = ["Trace", "concrete", "known", "layout", "perhaps"]
+__all__ = ["ForeignValueError", "Trace", "concrete", "known", "layout", "perhaps"]
 
 _serials = itertools.count()
 
@@ -37,6 +37,7 @@ class Trace:
         self.serial = next(_serials)
         self.open = True
         self.boxed = False
+        self.nested = False
 
     def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
         """Apply ``primitive`` to ``args``, of which at least one is this trace's own."""
@@ -84,14 +85,15 @@ class Trace:
         return found
 
     def check_results(self, results: Sequence[Array]) -> None:
-        """Refuse results that hold a value of this trace although no operand brought it in."""
+        """Refuse results that hold a value of this trace although no operand brought it in.
+
+        One of an enclosing trace is a constant here, and shows that there is one.
+        """
         for result in results:
-            if isinstance(result, Traced) and result._trace.serial >= self.serial:
-                raise TracedArrayError(
-                    "a function with a derivative rule of its own used a traced value that is not "
-                    "among its arguments, and the rule cannot know of it",
-                    remedy="pass the value as an argument",
-                )
+            if isinstance(result, Traced):
+                if result._trace.serial >= self.serial:
+                    raise ForeignValueError
+                self.nested = True
 
     def check_open(self) -> None:
         """Raise if the function that was traced has returned."""
@@ -102,6 +104,17 @@ class Trace:
                 remedy="return the value from the function (has_aux=True for a second result), or "
                 "keep wg.stop_gradient(x)",
             )
+
+
+class ForeignValueError(TracedArrayError):
+    """A traced value reached a function with rules of its own by a closure."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a function with a derivative rule of its own used a traced value that is not among "
+            "its arguments, and the rule cannot know of it",
+            remedy="pass the value as an argument",
+        )
 
 
 # -- what lies below a traced value ----------------------------------------------------------------

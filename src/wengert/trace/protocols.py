@@ -74,7 +74,7 @@ def no_rule(name: str) -> UnsupportedError:
     hint = f"np.{short}" if short in names else "a formula in other NumPy functions"
     return UnsupportedError(
         f"{name} was called with a traced array, and wengert has no rule for it",
-        remedy=f"{hint}; wg.custom_jvp for a function with a rule of your own; or call it with "
+        remedy=f"{hint}; wg.custom_jvp for a rule of your own (docs/custom.md); or call it with "
         "wg.stop_gradient(x) where the derivative is meant to be zero",
     )
 

@@ -11,11 +11,10 @@ from typing import Any
 
 from ..errors import UnknownDerivativeError
 from ..evaluate import evaluate
-from ..primitive import NUMBERED, Traced
 from ..program import Array, Program, Type
-from ..recorder import Recorder, record
+from ..recorder import record
 from .dual import Dual
-from .tape import Tape
+from .tape import NotLinearError, Tape, transpose_linear
 
 __all__ = ["jvp", "transpose", "vjp"]
 
@@ -90,38 +89,23 @@ def transpose(program: Program, linear: Sequence[int] | None = None) -> Program:
     others = [i for i in range(len(program.inputs)) if i not in moving]
 
     def transposed(*values: Array) -> list[Array]:
-        unknowns = Recorder(freeze=False)
         full: list[Array] = [None] * len(program.inputs)
         for i, value in zip(others, values[: len(others)], strict=True):
             full[i] = value
-        for i in moving:
-            full[i] = unknowns.input(program.inputs[i].type)
-        tape, outputs = _pulled(program, full, moving)
-        for row in tape.rows:
-            _refuse_unknown_residuals(row, unknowns)
-        pairs = [
-            (tape.place(output), ct)
-            for output, ct in zip(outputs, values[len(others) :], strict=True)
-        ]
-        found = tape.pull(pairs, len(moving), keep=False)
-        return [
-            program.inputs[i].type.zeros() if ct is None else ct
-            for i, ct in zip(moving, found, strict=True)
-        ]
+
+        def applied(*tangents: Array) -> list[Array]:
+            for i, tangent in zip(moving, tangents, strict=True):
+                full[i] = tangent
+            return evaluate(program, full)
+
+        types = [program.inputs[i].type for i in moving]
+        try:
+            found = transpose_linear(applied, types, values[len(others) :])
+        except NotLinearError as error:
+            raise UnknownDerivativeError(
+                f"the Program cannot be transposed: {error.operation} is not linear in its operands"
+            ) from error
+        return [type.zeros() if ct is None else ct for type, ct in zip(types, found, strict=True)]
 
     types = [*(program.inputs[i].type for i in others), *program.output_types]
     return record(transposed, types)[0].check()
-
-
-def _refuse_unknown_residuals(row: Any, unknowns: Recorder) -> None:
-    """A residual that depends on the linear inputs shows that the equation is not linear."""
-    pending: list[Any] = [row[2]]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, (list, tuple)):
-            pending.extend(item)
-        elif isinstance(item, Traced) and item._trace is unknowns:
-            raise UnknownDerivativeError(
-                f"the Program cannot be transposed: {NUMBERED[row[0]].name} is not linear in its "
-                "operands"
-            )

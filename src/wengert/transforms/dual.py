@@ -23,7 +23,6 @@ class Dual(Trace):
 
     def __init__(self) -> None:
         super().__init__()
-        self.nested = False
 
     def input(self, value: Array, tangent: Array | None) -> Tracer:
         """A fresh input with its tangent."""
@@ -70,6 +69,7 @@ class Dual(Trace):
         if moving and primitive.joint:
             with np.errstate(all="ignore"):
                 found, changes = primitive.pushed(values, tangents, params)
+            self.check_results(found)
             return tuple(self._result(v, t) for v, t in zip(found, changes, strict=True))
         ans = (primitive.bind if self.nested else primitive.evaluate)(*values, **params)
         if type(ans) is complex or type(ans) is bool:

@@ -17,14 +17,22 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from ..errors import UnsupportedError
+from ..errors import UnknownDerivativeError, UnsupportedError
 from ..kinds import Elementwise, Linear, Nonlinear
 from ..primitive import NUMBERED, Params, Primitive, Traced
 from ..program import Array, Type
 from ..recorder import Recorder
 from ..trace import ArrayTracer, Trace, Tracer, discrete, plain, strong, wrap
 
-__all__ = ["Hold", "Row", "Tape", "linearise", "transpose_linear"]
+__all__ = [
+    "Hold",
+    "NotLinearError",
+    "Row",
+    "Tape",
+    "check_linear",
+    "linearise",
+    "transpose_linear",
+]
 
 SMALL = 1 << 16
 """Constant arrays of up to this many bytes are copied when they become residuals."""
@@ -56,7 +64,6 @@ class Tape(Trace):
         super().__init__()
         self.rows: list[Row] = []
         self.count = 0
-        self.nested = False
         self.hold = hold
         self._held: list[np.ndarray[Any, Any]] = []
         self._samples: dict[int, tuple[np.ndarray[Any, Any], bytes]] = {}
@@ -141,8 +148,8 @@ class Tape(Trace):
     def _several(
         self, primitive: Primitive, values: Any, places: Any, ans: tuple[Array, ...], params: Params
     ) -> tuple[Any, ...]:
-        self.check_results(ans)
         if primitive.flat or all(place is None for place in places):
+            self.check_results(ans)
             return tuple(wrap(self, a, None) if a.dtype.kind in "fc" else a for a in ans)
         saved = primitive.save(values, ans, places, params)
         return self._joined(primitive, places, ans, saved, params)
@@ -150,6 +157,7 @@ class Tape(Trace):
     def _joined(
         self, primitive: Primitive, places: Any, ans: Sequence[Array], saved: Any, params: Params
     ) -> tuple[Any, ...]:
+        self.check_results(ans)
         outputs = tuple(range(self.count, self.count + len(ans)))
         self.count += len(ans)
         self.rows.append((primitive.number, outputs, saved, params, *places))
@@ -332,8 +340,46 @@ class _Sums:
             self.owned.add(place)
 
 
+class NotLinearError(UnknownDerivativeError):
+    """A function that was to be transposed is not linear: an ``operation`` of it depends on more.
+
+    It is ``certain`` unless loops, or functions with rules of the user's own, are among these.
+    """
+
+    def __init__(self, operation: str, certain: bool) -> None:
+        super().__init__(
+            f"a rule that has to be linear in the tangent is not: it takes {operation} of it",
+            remedy="a rule that multiplies the tangent with what depends on the operands only",
+        )
+        self.operation = operation
+        self.certain = certain
+
+
+def unknown_in(residuals: Any, unknowns: Recorder) -> bool:
+    """Whether among the residuals of a row there is a value of this recorder."""
+    pending: list[Any] = [residuals]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, (list, tuple)):
+            pending.extend(item)
+        elif isinstance(item, Traced) and item._trace is unknowns:
+            return True
+    return False
+
+
+def check_linear(tape: Tape, unknowns: Recorder) -> None:
+    """Raise ``NotLinearError`` where a residual depends on the arguments, which are ``unknowns``.
+
+    Rows keep what their derivative needs, but those of nonlinear primitives, which keep all.
+    """
+    for row in tape.rows:
+        primitive = NUMBERED[row[0]]
+        if not isinstance(primitive, Nonlinear) and unknown_in(row[2], unknowns):
+            raise NotLinearError(primitive.name, True)
+
+
 def transpose_linear(
-    function: Callable[..., Sequence[Array]],
+    function: Callable[..., Sequence[Array | None]],
     types: Sequence[Type],
     cotangents: Sequence[Array | None],
 ) -> list[Array | None]:
@@ -341,16 +387,26 @@ def transpose_linear(
 
     ``function`` is run on arguments of which only the ``types`` are known. As it is linear in
     them, the residuals on its tape are known values, and the tape can be pulled through at once.
+    Raises ``NotLinearError`` if it is not.
     """
     recorder = Recorder(freeze=False)
     tape = Tape("trust")
-    results = function(*(tape.input(recorder.input(type)) for type in types))
-    pairs = [
-        (tape.place(result), cotangent)
-        for result, cotangent in zip(results, cotangents, strict=True)
-        if cotangent is not None
-    ]
-    return tape.pull(pairs, len(types), keep=False)
+    try:
+        results = function(*(tape.input(recorder.input(type)) for type in types))
+        check_linear(tape, recorder)
+        pairs = [
+            (tape.place(result), cotangent)
+            for result, cotangent in zip(results, cotangents, strict=True)
+            if cotangent is not None
+        ]
+        kept = [(row[0], row[2]) for row in tape.rows if isinstance(NUMBERED[row[0]], Nonlinear)]
+        found = tape.pull(pairs, len(types), keep=False)
+        if any(isinstance(term, Traced) and term._trace is recorder for term in found):
+            names = [NUMBERED[row] for row, residuals in kept if unknown_in(residuals, recorder)]
+            raise NotLinearError(names[0].name, not any(name.joint for name in names))
+        return found
+    finally:
+        tape.open = recorder.open = False
 
 
 def _transposed(row: Row, cotangents: Sequence[Array | None]) -> list[Array | None]:

@@ -1,0 +1,479 @@
+"""One call of a function with rules of the user's own: its arguments, its result and its rules."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..calls import fit_tangent, result_leaf
+from ..errors import ShapeError, UnknownDerivativeError, UnsupportedError
+from ..primitive import Operand, Traced, operand_type
+from ..program import Array, Literal, Type
+from ..trace import ArrayTracer, ForeignValueError, snapshot
+from .call import Call, Flags, RuleCall, Terms, applied, custom, traced, zero
+from .linear import Transposing, check_rule
+from .results import NUMBERS, Outcome, blank, declared, flat, operand_key, samples
+
+__all__ = ["UserCall"]
+
+
+class WroteError(UnsupportedError):
+    """A function wrote into its argument."""
+
+
+# -- arguments -------------------------------------------------------------------------------------
+
+
+def _is_operand(leaf: Any, fixed: bool) -> bool:
+    """Whether a part of an argument is an operand of the equation: a number or an array.
+
+    Of the arguments without derivatives only what is traced is one.
+    """
+    if isinstance(leaf, Traced):
+        return True
+    if isinstance(leaf, np.ndarray) and leaf.dtype.hasobject:
+        return any(isinstance(element, Traced) for element in leaf.flat) if fixed else True
+    if fixed:
+        return False
+    if isinstance(leaf, (np.ndarray, np.generic)):
+        return leaf.dtype.kind in "fciub"
+    return type(leaf) in NUMBERS
+
+
+def _token(value: Any) -> Hashable:
+    """What makes two constants the same: their value where that can be hashed."""
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject and value.nbytes <= 1 << 12:
+        return value.dtype.str, value.shape, value.tobytes()
+    try:
+        hash(value)
+    except TypeError:
+        return _Identity(value)
+    return type(value), repr(value) if isinstance(value, float) else value
+
+
+class _Identity:
+    """Stands for an object in a key, and keeps it alive."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and other.value is self.value
+
+
+class _Argument:
+    """One argument: its structure, and for each leaf the number of an operand or a constant."""
+
+    def __init__(self, value: Any, fixed: bool, operands: list[Array]) -> None:
+        leaves, self.spec = tree.flatten(value)
+        self.fixed = fixed
+        self.places: list[int | None] = []
+        self.constants: list[Any] = []
+        for leaf in leaves:
+            moves = _is_operand(leaf, fixed)
+            self.places.append(len(operands) if moves else None)
+            self.constants.append(None if moves else leaf.copy() if _is_array(leaf) else leaf)
+            if moves:
+                operands.append(leaf if type(leaf) in NUMBERS else result_leaf(leaf))
+
+    @property
+    def key(self) -> Hashable:
+        """What makes two arguments of a call the same, but for the operands."""
+        return self.spec, self.fixed, tuple(self.places), tuple(map(_token, self.constants))
+
+    def put(self, values: Sequence[Any], constants: bool = True) -> Any:
+        """The argument with these values in place of the operands; None for constants if wanted."""
+        return tree.unflatten(
+            self.spec,
+            [
+                values[place] if place is not None else constant if constants else None
+                for place, constant in zip(self.places, self.constants, strict=True)
+            ],
+        )
+
+
+def _is_array(leaf: Any) -> bool:
+    return type(leaf) is np.ndarray
+
+
+def _own(value: Array) -> Array:
+    """A copy of a value, which a function of the user's may keep or write into."""
+    if type(value) is np.ndarray:
+        return np.array(value, order="K")
+    return snapshot(value) if isinstance(value, ArrayTracer) else value
+
+
+def _bits(array: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
+    parts = [array.real, array.imag] if array.dtype.kind == "c" else [array]
+    kind = f"u{parts[0].dtype.itemsize}"
+    return [part.view(kind) if part.dtype.itemsize in (1, 2, 4, 8) else part for part in parts]
+
+
+def _changed(copy: Array, value: Array) -> bool:
+    """Whether a function has written into the copy that it was given."""
+    if type(copy) is np.ndarray:
+        if copy.shape != value.shape or copy.dtype != value.dtype:
+            return True
+        pairs = zip(_bits(copy), _bits(value), strict=True)
+        return not all(np.array_equal(a, b) for a, b in pairs)
+    return isinstance(copy, ArrayTracer) and copy.version > 0
+
+
+# -- one call --------------------------------------------------------------------------------------
+
+
+class UserCall(Call):
+    """One call of a function with its own rules."""
+
+    def __init__(self, function: Any, args: Sequence[Any]) -> None:
+        count = len(args)
+        fixed = {place % count for place in function.nondiff_argnums if -count <= place < count}
+        self.operands: list[Array] = []
+        self.arguments = [_Argument(a, i in fixed, self.operands) for i, a in enumerate(args)]
+        super().__init__((id(function), tuple(argument.key for argument in self.arguments)))
+        self.function = function
+        self.name = function.__name__
+
+    def bind(self) -> Any:
+        """The result of the call, as an equation of the operands' traces."""
+        operands, self.operands = self.operands, []
+        found = custom.bind(*operands, call=self)
+        return tree.unflatten(self.outcome(operands).spec, found)
+
+    def _checked(
+        self, function: Callable[..., Any], leaves: Sequence[Array], what: str = ""
+    ) -> Any:
+        """What a function returns for all arguments, of which it is given copies."""
+        given = [_own(leaf) for leaf in leaves]
+        result = function(*(argument.put(given) for argument in self.arguments))
+        if any(map(_changed, given, leaves)):
+            raise WroteError(
+                f"{what}{self.name}, a function with a rule of its own, wrote into its argument, "
+                "which the values around it cannot see",
+                remedy="x = x * 2 for x *= 2, or x = x.copy() before it",
+            )
+        return result
+
+    # -- results ---------------------------------------------------------------------------------
+
+    def run(self, *leaves: Array) -> tuple[Sequence[Array], tree.Spec]:
+        return flat(self._checked(self.function.function, leaves))
+
+    def run_batch(self, leaves: Sequence[Array]) -> tuple[Sequence[Array], tree.Spec] | None:
+        """The results for a batch in front of all leaves, by the rule for that if there is one."""
+        rule = self.function.batch_rule
+        return None if rule is None else flat(self._checked(rule, leaves, "the batching rule of "))
+
+    def expected(self, operands: Sequence[Operand | Array]) -> Outcome | None:
+        known = super().expected(operands)
+        if known is None and self.function.result is not None:
+            types = [operand_type(o) if hasattr(o, "type") else Type.of(o) for o in operands]
+            given = [
+                (o.value if isinstance(o, Literal) else o)
+                if operand_key(o) in NUMBERS
+                else blank(t)
+                for o, t in zip(operands, types, strict=True)
+            ]
+            return self.note(
+                operands,
+                declared(
+                    self.function.result,
+                    lambda: [argument.put(given) for argument in self.arguments],
+                    self.name,
+                ),
+            )
+        return known
+
+    def note(self, operands: Sequence[Operand | Array], outcome: Outcome) -> Outcome:
+        key = "result", self.key, tuple(map(operand_key, operands))
+        self.function.memory[key] = outcome
+        return super().note(operands, outcome)
+
+    def found(self, operands: Sequence[Operand]) -> Outcome:
+        specs: list[tree.Spec] = []
+
+        def run(*leaves: Array) -> Sequence[Array]:
+            found, spec = self.run(*leaves)
+            specs.append(spec)
+            return found
+
+        try:
+            program = traced(run, operands)
+            return Outcome(specs[-1], program.output_types, "tracing it")
+        except (ForeignValueError, WroteError):
+            raise
+        except Exception:
+            known = self.function.memory.get(
+                ("result", self.key, tuple(map(operand_key, operands)))
+            )
+        return self._tried(operands) if known is None else known
+
+    def _tried(self, operands: Sequence[Operand]) -> Outcome:
+        """The outcome of a call with sample values."""
+        reason = ""
+        for values in samples(operands):
+            try:
+                with np.errstate(all="ignore"):
+                    found, spec = self.run(*values)
+            except (ForeignValueError, WroteError):
+                raise
+            except Exception as error:
+                reason = reason or f"{type(error).__name__}: {error}".splitlines()[0]
+                continue
+            if any(isinstance(leaf, Traced) for leaf in found):
+                raise ForeignValueError
+            return Outcome(spec, tuple(map(Type.of, found)), "a call with sample values")
+        types = ", ".join(str(operand_type(operand)) for operand in operands)
+        raise UnknownDerivativeError(
+            f"{self.name}({types}) is needed while its arguments have no values, and what it "
+            f"returns is not known: it cannot be traced, and a call with sample values raised "
+            f"{reason}",
+            remedy="result=np.empty(3), or result=lambda x: np.empty(x.shape), as an argument of "
+            "the decorator: of the arrays only shape and dtype count",
+        )
+
+    # -- rules -----------------------------------------------------------------------------------
+
+    def check_active(self, active: Sequence[Any]) -> None:
+        function = self.function
+        if function.rule is None and function.bwd is None:
+            raise UnknownDerivativeError(
+                f"{self.name} is a {type(function).__name__} function without a rule",
+                remedy=f"@{self.name}.defjvp before a function (primals, tangents), or "
+                f"{self.name}.defvjp(fwd, bwd)",
+            )
+        for number, argument in enumerate(self.arguments):
+            places = [place for place in argument.places if place is not None]
+            if argument.fixed and any(active[place] is not None for place in places):
+                raise UnknownDerivativeError(
+                    f"argument {number} of {self.name} is among its nondiff_argnums, and a "
+                    "derivative with respect to it is needed",
+                    remedy="wg.stop_gradient(...) around that argument if it is meant to be "
+                    "constant; or no nondiff_argnums, and a rule that has its tangent",
+                )
+
+    def _fixed(self, leaves: Sequence[Array]) -> list[Any]:
+        return [argument.put(leaves) for argument in self.arguments if argument.fixed]
+
+    def _moving(self, leaves: Sequence[Any], constants: bool = True) -> tuple[Any, ...]:
+        return tuple(a.put(leaves, constants) for a in self.arguments if not a.fixed)
+
+    def _pushed(self, primals: Sequence[Array], tangents: Sequence[Array]) -> Terms:
+        """The tangents of the results by the user's rule, from all of the operands'."""
+        values = list(map(_own, primals))
+        pair = self.function.rule(
+            *self._fixed(values),
+            self._moving(values),
+            self._moving(list(map(_own, tangents)), constants=False),
+        )
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise ShapeError(
+                f"the rule of {self.name} must return a pair (result, tangent)",
+                remedy=f"return {self.name}(x), slope * x_dot",
+            )
+        result, tangent = pair
+        outcome = self.outcome(primals)
+        what = f"the result that the rule of {self.name} returned"
+        _fitted_tree(outcome.spec, None, result, what)
+        what = f"the tangent that the rule of {self.name} returned"
+        return _fitted_tree(outcome.spec, outcome.types, tangent, what)
+
+    def tangents(self, primals: Sequence[Array], tangents: Terms, residuals: Any = None) -> Terms:
+        places = [i for i, tangent in enumerate(tangents) if tangent is not None]
+        moving = tuple(tangent is not None for tangent in tangents)
+        types = self.outcome(primals).types
+        given = [tangents[i] for i in places]
+        count = len(primals)
+        self._check(primals, moving, [Type.of(zero(type)) for type in types])
+        if self.function.rule is not None:
+            rule = functools.partial(self._pushed_some, places, count)
+            return applied(self._rule(("jvp", *places), rule, types), (*primals, *given))
+
+        def pushed(*both: Array) -> Terms:
+            kept = residuals or (self._residuals(both[:count]),)
+            transposing = self._transposing(
+                lambda *bars: self._pulled(both[:count], bars, moving, kept[0]),
+                [Type.of(zero(type)) for type in types],
+                ("bwd", *places),
+                "cotangent",
+                both,
+            )
+            return transposing.pull(both[count:], both)
+
+        return applied(self._rule(("jvp of vjp", *places), pushed, types), (*primals, *given))
+
+    def _pushed_some(self, places: Sequence[int], count: int, *both: Array) -> Terms:
+        full = [zero(primal) for primal in both[:count]]
+        for i, tangent in zip(places, both[count:], strict=True):
+            full[i] = tangent
+        return self._pushed(both[:count], full)
+
+    def _check(self, primals: Sequence[Array], moving: Flags, types: Sequence[Type]) -> None:
+        """Raise if the rule that is to be used, or transposed, is not linear; looked at once.
+
+        ``types`` are those of the result.
+        """
+        function = self.function
+        forward = function.rule is not None
+        key = "linear", self.key, forward, *map(operand_key, primals), moving
+        if function.memory.get(key):
+            return
+        places = [i for i, moves in enumerate(moving) if moves]
+        if forward:
+            check_rule(
+                lambda values, dots: self._pushed_some(places, len(primals), *values, *dots),
+                primals,
+                [Type.of(primals[i]) for i in places],
+                self.name,
+            )
+        else:
+            check_rule(
+                lambda values, bars: self._pulled(values, bars, moving, self._residuals(values)),
+                primals,
+                types,
+                self.name,
+                "cotangent",
+            )
+        function.memory[key] = True
+
+    def _rule(self, kind: Hashable, rule: Callable[..., Terms], types: Sequence[Type]) -> RuleCall:
+        function = self.function
+        key = kind, self, id(function.rule), id(function.fwd), id(function.bwd)
+        return RuleCall(key, self.name, rule, types, function.memory)
+
+    def _transposing(
+        self,
+        rule: Callable[..., Terms],
+        types: Sequence[Type],
+        kind: Hashable,
+        of: str,
+        leaves: Sequence[Array],
+    ) -> Transposing:
+        function = self.function
+        key = kind, self.key, id(function.rule), id(function.bwd), *map(operand_key, leaves)
+        return Transposing(
+            rule, types, name=self.name, of=of, key=key, memory=function.memory, function=function
+        )
+
+    def forward(self, *leaves: Array) -> tuple[tuple[Array, ...], Any] | None:
+        if self.function.fwd is None:
+            return None
+        pair = self._checked(self.function.fwd, leaves, "the forward pass of ")
+        result, residuals = self._pair(pair)
+        found, spec = flat(result)
+        return self.fitted(leaves, found, spec), residuals
+
+    def _residuals(self, leaves: Sequence[Array]) -> Any:
+        return self._pair(self._checked(self.function.fwd, leaves, "the forward pass of "))[1]
+
+    def _pair(self, pair: Any) -> Any:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise ShapeError(
+                f"the forward pass of {self.name} must return a pair (result, residuals)",
+                remedy=f"return {self.name}(x), x",
+            )
+        return pair
+
+    def cotangents(
+        self, primals: Sequence[Array], cotangents: Sequence[Array], moving: Flags, residuals: Any
+    ) -> Terms:
+        count = len(primals)
+        places = [i for i, moves in enumerate(moving) if moves]
+        types = [Type.of(primals[i]) for i in places]
+        if self.function.bwd is None:
+            self._check(primals, moving, types)
+
+            def pulled(*both: Array) -> Terms:
+                transposing = self._transposing(
+                    lambda *dots: self._pushed_some(places, count, *both[:count], *dots),
+                    types,
+                    ("jvp", *places),
+                    "tangent",
+                    both,
+                )
+                return transposing.pull(both[count:], both)
+
+            call = self._rule(("vjp of jvp", *places), pulled, types)
+            found = applied(call, (*primals, *cotangents))
+        elif residuals is not None:
+            call = self._rule(
+                ("bwd", *places, id(residuals)),
+                lambda *bars: self._pulled(primals, bars, moving, residuals[0]),
+                types,
+            )
+            found = applied(call, cotangents)
+        else:
+            call = self._rule(
+                ("vjp", *places),
+                lambda *both: self._pulled(
+                    both[:count], both[count:], moving, self._residuals(both[:count])
+                ),
+                types,
+            )
+            found = applied(call, (*primals, *cotangents))
+        terms: list[Array | None] = [None] * count
+        for i, term in zip(places, found, strict=True):
+            terms[i] = term
+        return terms
+
+    def _pulled(
+        self, primals: Sequence[Array], cotangents: Sequence[Array], moving: Flags, residuals: Any
+    ) -> Terms:
+        """The cotangents of the operands that move, by the user's backward pass."""
+        given = tree.unflatten(self.outcome(primals).spec, list(map(_own, cotangents)))
+        kept = tree.map_leaves(_own, residuals)
+        found = self.function.bwd(*self._fixed(primals), kept, given)
+        arguments = [argument for argument in self.arguments if not argument.fixed]
+        able = [a for a in arguments if any(place is not None for place in a.places)]
+        if not isinstance(found, (tuple, list)) or len(found) not in (len(arguments), len(able)):
+            raise ShapeError(
+                f"the backward pass of {self.name} must return a tuple with a cotangent for each "
+                f"of its {len(arguments)} arguments",
+                remedy="return (x_bar,), and None for a cotangent that is zero",
+            )
+        what = f"the cotangent that the backward pass of {self.name} returned"
+        terms: list[Array | None] = [None] * len(primals)
+        pairs = zip(arguments if len(found) == len(arguments) else able, found, strict=True)
+        for argument, cotangent in pairs:
+            if cotangent is None:
+                continue
+            types = [None if p is None else Type.of(primals[p]) for p in argument.places]
+            fitted = _fitted_tree(argument.spec, types, cotangent, what)
+            for place, term in zip(argument.places, fitted, strict=True):
+                if place is not None:
+                    terms[place] = term
+        return [term for term, moves in zip(terms, moving, strict=True) if moves]
+
+
+def _fitted_tree(
+    spec: tree.Spec, types: Sequence[Type | None] | None, value: Any, what: str
+) -> list[Array | None]:
+    """The leaves of a rule's result, which has to have this structure, and these types if given.
+
+    None stands for zero, for a leaf without a type anything may.
+    """
+    try:
+        parts = tree.parts_like(spec, value)
+    except ValueError:
+        tree.flatten_like(spec, value, what)
+        raise
+    if types is None:
+        return parts
+    fitted: list[Array | None] = []
+    for part, type in zip(parts, types, strict=True):
+        if type is None or part is None:
+            fitted.append(None)
+            continue
+        if isinstance(part, (dict, list, tuple)):
+            tree.flatten_like(spec, value, what)
+        if isinstance(part, (Traced, np.ndarray)):
+            part = result_leaf(part)
+        fitted.append(fit_tangent(part, type, what.removeprefix("the ")))
+    return fitted
