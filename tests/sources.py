@@ -211,8 +211,10 @@ KINDS: list[tuple[float, str, list[str]]] = [
     (4.0, "write", _table(WRITES)),
     (1.0, "write", _table(LOOPS)),
 ]
+_BOXES = re.compile(r"np\.(as\w*array|array|require|stack|hstack|vstack|block)\(")
 _TABLE_CONSTANTS = _table(CONSTANTS)
 _ROUGH = re.compile(r"tanh|cumsum|\bsum|\*\* ?2|//|%")
+_SAYS_LITTLE = re.compile(r"with a sequence|loop of ufunc|\\('O'\\)|ambiguous|deprecat|discard")
 _NAME = re.compile(r"(?<![\w.'])[a-z]\d*(?![\w'(=])")
 
 # -- a program -------------------------------------------------------------------------------------
@@ -225,6 +227,8 @@ class Statement:
     text: str
     rough: bool
     touched: tuple[str, ...]
+    fixed: bool = False
+    """Whether the program is none without it."""
 
 
 @dataclass(frozen=True)
@@ -239,6 +243,14 @@ class Source:
     """Whether every way to compute the program must give the same bits."""
     refused: tuple[int, Statement] | None = field(default=None, compare=False)
     """A line that NumPy refuses after so many of the statements."""
+
+    @property
+    def boxed(self) -> bool:
+        """Whether NumPy may keep traced numbers in an array of objects.
+
+        What is written into such an array keeps a dtype of its own.
+        """
+        return any(_BOXES.search(s.text) for s in self.statements)
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -421,9 +433,10 @@ class Writer:
         try:
             with np.errstate(all="ignore"):
                 exec(text, self.values)
-        except Exception:
+        except Exception as error:
             self.values = before
-            self.refused.append((len(self.statements), Statement(text, rough, tuple(touched))))
+            if not _SAYS_LITTLE.search(str(error)):
+                self.refused.append((len(self.statements), Statement(text, rough, tuple(touched))))
             return True
         fresh = name in self.values and name in touched
         if fresh and not _usable(self.values[name], 50.0) and kind != "write":
@@ -446,9 +459,9 @@ class Writer:
         for name in self.moving:
             value = self.values[name]
             if isinstance(value, np.ndarray) and value.dtype.kind == "O":
-                wide = value.astype(complex)
-                text = f"{name} = {name}.astype({'complex' if np.any(wide.imag) else 'float'})"
-                self.statements.append(Statement(text, False, (name,)))
+                kind = "complex" if any(map(np.iscomplexobj, value.ravel())) else "float"
+                text = f"{name} = {name}.astype({kind})"
+                self.statements.append(Statement(text, False, (name,), fixed=True))
         results = tuple(n for n in self.moving if np.asarray(self.values[n]).dtype.kind in "fciubO")
         refused = self.rng.choice(self.refused) if self.refused else None
         exact = not self.complex and not any(s.rough for s in self.statements)

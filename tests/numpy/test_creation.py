@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from outcomes import assert_numpys
 from support import assert_derivatives, forward, gradient, reverse
 from wengert.errors import TracedArrayError, UnsupportedError
 from wengert.program import Type
@@ -269,3 +270,46 @@ def test_a_complex_array_is_made_from_traced_parts() -> None:
 def test_order_of_memory_cannot_be_asked_of_a_traced_array() -> None:
     with pytest.raises((UnsupportedError, AttributeError)):
         gradient(lambda x: x.strides, X)
+
+
+ENDS: dict[str, Any] = {
+    "to a number": lambda x: (x, 3.0),
+    "to an integer": lambda x: (x, 3),
+    "from a number": lambda x: (1.0, x),
+    "to a strong number": lambda x: (x, np.float64(3.0)),
+    "to a traced one": lambda x: (x, x + 1),
+    "to a list": lambda x: (x, [2.0, 3.0]),
+    "to a column": lambda x: (x, np.array([[2.0], [3.0]])),
+    "below zero": lambda x: (-x, -3.0),
+    "across zero": lambda x: (x, -2.0),
+    "to zero": lambda x: (x, 0.0),
+    "to a complex number": lambda x: (x, 2j),
+    "of no length": lambda x: (x, x),
+}
+POINTS = [
+    *(np.float64(0.7), np.float32(0.7), np.complex128(0.7 + 0.2j), np.array([])),
+    *(np.array([0.7, 1.3]), np.array([0.7, 1.3], np.float32)),
+]
+SPACING: list[tuple[Any, dict[str, Any]]] = [
+    *((n, {}) for n in (0, 1, 2, 5, -1, np.int64(3), 2.5)),
+    *((4, {"endpoint": False, "axis": axis}) for axis in (0, -1)),
+    *((3, {"dtype": dtype}) for dtype in (int, np.float32)),
+]
+
+
+@pytest.mark.parametrize("ends", ENDS)
+@pytest.mark.parametrize("space", [np.linspace, np.logspace, np.geomspace])
+@pytest.mark.filterwarnings("ignore")
+def test_numbers_between_two_others_are_as_in_numpy(space: Any, ends: str) -> None:
+    options = SPACING + [(n, {"retstep": True}) for n in (1, 4) if space is np.linspace]
+    for x in POINTS:
+        for n, how in options:
+            assert_numpys(lambda x: space(*ENDS[ends](x), n, **how), x, label=(x, n, how))  # noqa: B023
+
+
+def test_derivatives_of_sequences_that_start_below_zero() -> None:
+    assert_derivatives(lambda x: np.geomspace(-x[0], -x[1], 4) ** 2, np.array([0.7, 2.1]))
+    assert_derivatives(lambda x: np.geomspace(x[0], x[1], 3, endpoint=False), np.array([0.7, 2.1]))
+    table = np.array([[0.7, 2.1], [0.4, 0.9]])
+    rows = wg.vmap(lambda x: np.geomspace(x[0], x[1], 4))(table)
+    np.testing.assert_allclose(rows, [np.geomspace(*row, 4) for row in table])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +23,7 @@ from ..trace import (
     plain,
     snapshot,
 )
+from .elementwise import arraylike
 from .shaping import astype
 
 __all__ = ["array", "asanyarray", "asarray"]
@@ -207,22 +209,30 @@ def linspace(
     *,
     device: Any = None,
 ) -> Any:
-    num = operator.index(num)
-    if num < 0:
-        raise ValueError(f"Number of samples, {num}, must be non-negative.")
+    num = _number_of_samples(num)
     start, stop = plain(start), plain(stop)
+    kind = np.result_type(start, stop, 0.0)
     parts = num - 1 if endpoint else num
-    step = (stop - start) / parts if parts > 0 else (stop - start) * np.nan
+    step = (stop - start) / parts if parts > 0 else math.nan
     shape = (-1, *(1,) * max(np.ndim(start), np.ndim(stop)))
-    steps = np.arange(num).reshape(shape).astype(np.result_type(step, 0.0).type(0).real.dtype)
-    made = steps * step + start if parts > 0 else steps * (stop - start) + start
+    steps = np.arange(num).reshape(shape).astype(kind.type(0).real.dtype)
+    made = steps * (step if parts > 0 else stop - start) + start
     if endpoint and num > 1:
         last = np.broadcast_to(stop, (1, *made.shape[1:]))
         made = np.concatenate([made[:-1], np.astype(last, made.dtype)])
-    if dtype is not None:
-        made = np.astype(made, dtype)
     made = np.moveaxis(made, 0, axis)
+    if dtype is not None:
+        if np.issubdtype(dtype, np.integer):
+            made = np.floor(made)
+        made = np.astype(made, dtype)
     return (made, step) if retstep else made
+
+
+def _number_of_samples(num: Any) -> int:
+    num = operator.index(num)
+    if num < 0:
+        raise ValueError(f"Number of samples, {num}, must be non-negative.")
+    return num
 
 
 @implements(np.logspace)
@@ -235,8 +245,16 @@ def logspace(
     dtype: Any = None,
     axis: int = 0,
 ) -> Array:
+    if np.ndim(base):
+        rank = max(map(np.ndim, (start, stop, base)))
+        start, stop, base = (_of_rank(plain(end), rank) for end in (start, stop, base))
+        base = np.expand_dims(base, axis)
     made = np.power(base, linspace(start, stop, num, endpoint, axis=axis))
     return made if dtype is None else np.astype(made, dtype)
+
+
+def _of_rank(end: Array, rank: int) -> Array:
+    return np.reshape(end, (1,) * (rank - np.ndim(end)) + np.shape(end))
 
 
 @implements(np.geomspace)
@@ -248,22 +266,24 @@ def geomspace(
     dtype: Any = None,
     axis: int = 0,
 ) -> Array:
-    start, stop = plain(start), plain(stop)
-    if any(perhaps(np.any(np.equal(end, 0))) for end in (start, stop)):
+    num = _number_of_samples(num)
+    start, stop = arraylike(start), arraylike(stop)
+    zero = np.any(np.equal(start, 0)) | np.any(np.equal(stop, 0))
+    if perhaps(zero):
         raise ValueError("Geometric sequence cannot include zero")
-    num = operator.index(num)
-    wide = np.result_type(start, stop, float(num), np.zeros((), dtype))
-    start, stop = astype(start, wide), astype(stop, wide)
-    # Turned to where the logarithm is real: so negative ends are allowed.
-    turn = np.sign(start)
-    first, last = start / turn, stop / turn
+    kind = np.result_type(start, stop, float(num), np.zeros((), dtype))
+    start, stop = (astype(end, kind) for end in (start, stop))
+    # Rotated so that it starts at a positive number: negative ones have no real logarithm.
+    sign = np.sign(start)
+    first, last = start / sign, stop / sign
     made = logspace(np.log10(first), np.log10(last), num, endpoint)
-    if num > 0:
-        ends = [np.expand_dims(end, 0) for end in np.broadcast_arrays(first, last)]
-        inside = [made[1:-1], ends[1]] if endpoint and num > 1 else [made[1:]]
-        made = np.concatenate([ends[0], *inside])
-    made = np.moveaxis(made * turn, 0, axis)
-    return made if dtype is None else np.astype(made, dtype)
+    parts = [first, *([last] if num > 1 and endpoint else [])][:num]
+    ends = [astype(np.broadcast_to(end, made.shape[1:])[None], made.dtype) for end in parts]
+    inside = made[1 : num - (len(ends) > 1)]
+    if ends:
+        made = np.concatenate([ends[0], inside, *ends[1:]])
+    made = np.moveaxis(made * sign, 0, axis)
+    return astype(made, kind if dtype is None else dtype)
 
 
 # -- questions about dtypes and equality -----------------------------------------------------------

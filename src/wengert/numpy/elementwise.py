@@ -266,6 +266,8 @@ def array_equal(a1: Array, a2: Array, equal_nan: bool = False) -> bool:
 
 @implements(np.i0)
 def i0(x: Array) -> Array:
+    if x.dtype.kind == "c":
+        raise TypeError("i0 not supported for complex values")
     return as_array(bessel_i.bind(x, order=0))
 
 
@@ -413,6 +415,8 @@ def interp(
     x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: float | None = None
 ) -> Array:
     x, xp, fp = arraylike(x), arraylike(xp), arraylike(fp)
+    if "c" in (np.dtype(x.dtype).kind, np.dtype(xp.dtype).kind):
+        raise TypeError("np.interp takes no complex places")
     if period is not None:
         x, xp = np.remainder(x, period), np.remainder(xp, period)
         order = np.argsort(xp)

@@ -127,19 +127,26 @@ def split(ary: Array, indices_or_sections: Any, axis: int = 0) -> list[Array]:
     return array_split(ary, indices_or_sections, axis)
 
 
+def _with_axes(ary: Array, rank: int, name: str) -> Array:
+    if len(ary.shape) < rank:
+        raise ValueError(f"{name} only works on arrays of {rank} or more dimensions")
+    return ary
+
+
 @implements(np.vsplit)
 def vsplit(ary: Array, indices_or_sections: Any) -> list[Array]:
-    return split(ary, indices_or_sections, 0)
+    return split(_with_axes(ary, 2, "vsplit"), indices_or_sections, 0)
 
 
 @implements(np.hsplit)
 def hsplit(ary: Array, indices_or_sections: Any) -> list[Array]:
+    _with_axes(ary, 1, "hsplit")
     return split(ary, indices_or_sections, 1 if len(ary.shape) > 1 else 0)
 
 
 @implements(np.dsplit)
 def dsplit(ary: Array, indices_or_sections: Any) -> list[Array]:
-    return split(ary, indices_or_sections, 2)
+    return split(_with_axes(ary, 3, "dsplit"), indices_or_sections, 2)
 
 
 @implements(np.unstack)

@@ -168,10 +168,13 @@ def einsum(*operands: Any, optimize: Any = False, **kwargs: Any) -> Array:
     for label, x in zip(labels, arrays, strict=True):
         if len(label) != x.ndim:
             raise ValueError(f"einsum: {label!r} does not fit an operand of shape {x.shape}")
-        for letter, length in zip(label, x.shape, strict=True):
-            lengths[letter] = max(lengths.get(letter, 1), length)
+        own = dict(zip(label, x.shape, strict=True))
+        if any(own[letter] != length for letter, length in zip(label, x.shape, strict=True)):
+            raise ValueError(f"einsum: {label!r} needs equal axes, and the shape is {x.shape}")
+        for letter, length in own.items():
+            lengths[letter] = length if lengths.get(letter, 1) == 1 else lengths[letter]
     for place, (label, x) in enumerate(zip(labels, arrays, strict=True)):
-        if any(n == 1 and lengths[c] > 1 for c, n in zip(label, x.shape, strict=True)):
+        if any(n == 1 and lengths[c] != 1 for c, n in zip(label, x.shape, strict=True)):
             labels[place], arrays[place] = _drop_stretched(label, x, lengths)
     return contract.einsum.bind(*arrays, labels=tuple(labels), out=out)
 
@@ -240,9 +243,15 @@ def trace(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any 
 # -- convolution -----------------------------------------------------------------------------------
 
 
+def _one_axis(x: Array) -> Array:
+    if np.ndim(x) > 1:
+        raise ValueError("object too deep for desired array")
+    return np.ravel(x)
+
+
 @implements(np.convolve)
 def convolve(a: Any, v: Any, mode: str = "full") -> Array:
-    a, v = np.ravel(arraylike(a)), np.ravel(arraylike(v))
+    a, v = (_one_axis(arraylike(x)) for x in (a, v))
     n, m = sorted((a.shape[0], v.shape[0]), reverse=True)
     if m == 0:
         raise ValueError("an operand of np.convolve is empty")
@@ -258,7 +267,9 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Array:
 
 @implements(np.correlate)
 def correlate(a: Any, v: Any, mode: str = "valid") -> Array:
-    a, v = arraylike(a), arraylike(v)
+    if not np.ndim(a) or not np.ndim(v):
+        raise ValueError("object of too small depth for desired array")
+    a, v = (_one_axis(arraylike(x)) for x in (a, v))
     if a.shape[0] < v.shape[0]:
         return np.conjugate(correlate(v, a, mode)[::-1])
     n, m = a.shape[0], v.shape[0]

@@ -100,7 +100,7 @@ def call_ufunc(
     if kwargs and method == "__call__":
         raise UnsupportedError(f"{name} with {', '.join(kwargs)} is not differentiated")
     if dtype is not None:
-        inputs = tuple(FUNCTIONS[np.astype](x, dtype) for x in inputs)
+        inputs = tuple(_cast(x, np.dtype(dtype), name) for x in inputs)
     if mask is not True:
         inputs = _unasked(inputs, mask)
     result = call(*inputs, **kwargs)
@@ -113,6 +113,16 @@ def call_ufunc(
         return result
     (target,) = out
     return store(target, result, mask)
+
+
+def _cast(x: Array, dtype: np.dtype[Any], name: str) -> Array:
+    """An operand in the dtype that ``dtype=`` asks for, which must not be one of less."""
+    kind = getattr(x, "dtype", dtype)
+    if isinstance(x, complex) and dtype.kind != "c":
+        kind = np.dtype(complex)
+    if not np.can_cast(kind, dtype, "same_kind"):
+        raise TypeError(f"{name} cannot take {kind} as {dtype} by the rule 'same_kind'")
+    return FUNCTIONS[np.astype](x, dtype)
 
 
 def _unasked(inputs: Sequence[Array], mask: Array) -> tuple[Array, ...]:
