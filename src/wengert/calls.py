@@ -234,7 +234,7 @@ def annotate(error: Exception, holds: bool = False) -> None:
         note = (
             "If an argument was made by np.array([...]) from traced numbers, it is an array of "
             "Python objects, which np.linalg and some other functions do not take. Write "
-            "wg.numpy.array([...]) instead."
+            "np.stack([a, b]) for np.array([a, b]), or wg.numpy.array([...]) of deeper lists."
         )
     if note and note not in getattr(error, "__notes__", ()):
         error.add_note(note)

@@ -33,6 +33,12 @@ class Recorder(Trace):
         self.inputs.append(var)
         return self._tracer(type, value, var)
 
+    def explain(self, error: IndexError) -> None:
+        """Raise what an IndexError of NumPy's stands for: an index whose value is not known."""
+        refusal, self.unanswered = self.unanswered, None
+        if refusal is not None and "only integers" in str(error):
+            raise refusal from error
+
     def constant(self, value: Array) -> Tracer:
         literal = Literal(value, copy=self.freeze)
         return self._tracer(literal.type, value, literal)
@@ -111,5 +117,8 @@ def record(
     try:
         inputs = [recorder.input(t, v) for t, v in zip(types, given, strict=True)]
         return recorder.program(function(*inputs))
+    except IndexError as error:
+        recorder.explain(error)
+        raise
     finally:
         recorder.open = False

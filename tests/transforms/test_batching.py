@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.errors import AbstractValueError
 from wengert.transforms.batching import vmap
 
 A = np.arange(6.0).reshape(2, 3)
+CT = np.array([0.5, -1.5, 2.5])
+PLACES = np.arange(3)
 BATCH = np.stack([A, A + 1, A * 2, -A])
 
 
@@ -49,3 +52,64 @@ def test_twice_batched():
     program = vmap(vmap(wg.trace(lambda a: np.sum(a * a))(A), 4), 2)
     both = np.stack([BATCH, BATCH + 1])
     np.testing.assert_allclose(wg.evaluate(program, [both])[0], np.sum(both**2, axis=(2, 3)))
+
+
+TABLE = np.arange(6.0).reshape(3, 2)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda i: TABLE[i],
+        lambda i: TABLE[i, 0],
+        lambda i: TABLE[..., i],
+        lambda i: [1.0, 2.0, 3.0][i],
+        lambda i: TABLE[np.stack([i, i])],
+        lambda i: np.take(TABLE, i, axis=0),
+        lambda i: TABLE.copy().__setitem__(i, 1.0),
+    ],
+)
+def test_a_table_that_is_not_traced_says_how_to_read_it(read):
+    places = np.array([2, 0, 1])
+    with pytest.raises(AbstractValueError, match=r"(?s)np\.take_along_axis\(table, .*") as caught:
+        wg.vmap(read)(places)
+    assert "test_batching.py" in caught.value.line
+    slope = wg.grad(lambda x, i: np.sum(read(i)) * x)
+    with pytest.raises(AbstractValueError, match="take_along_axis"):
+        wg.vmap(slope)(np.ones(3), places)
+    read_plainly = read(1)
+    assert read_plainly is None or np.all(np.isfinite(read_plainly))
+
+
+def test_an_index_error_of_the_users_own_stays_one():
+    with pytest.raises(IndexError, match="only integers"):
+        wg.vmap(lambda i: np.ones(3)[1.5])(np.arange(3))
+
+
+@pytest.mark.parametrize(
+    ("read", "plain"),
+    [
+        (lambda i: np.take_along_axis(CT, np.reshape(i, -1), axis=0)[0], lambda i: CT[i]),
+        (
+            lambda i: np.take_along_axis(TABLE, np.reshape(i, (-1, 1)), axis=0)[0],
+            lambda i: TABLE[i],
+        ),
+        (
+            lambda i: np.take_along_axis(
+                np.ravel(TABLE), np.reshape(i * TABLE.shape[1] + 1, -1), axis=0
+            )[0],
+            lambda i: TABLE[i, 1],
+        ),
+        (lambda i: np.where(np.arange(3) == i, 7.0, CT), lambda i: np.where(i == PLACES, 7.0, CT)),
+    ],
+)
+def test_what_is_advised_for_a_table_reads_it(read, plain):
+    places = np.array([2, 0, 1])
+    wanted = np.stack([plain(int(i)) for i in places])
+    for found in (
+        wg.vmap(read)(places),
+        np.stack([read(int(i)) for i in places]),
+        wg.scan(lambda c, i: (c, read(i)), 0.0, places)[1],
+        wg.vmap(wg.grad(lambda x, i: np.sum(x * read(i))))(np.ones((3, *wanted.shape[1:])), places),
+    ):
+        np.testing.assert_array_equal(found, wanted)

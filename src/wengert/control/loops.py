@@ -89,7 +89,7 @@ def _length(verb: str, slices: Sequence[Array], length: int | None) -> int:
         if not x.shape:
             raise ShapeError(
                 f"wg.{verb} goes along axis 0 of the xs, and one of them is a number",
-                remedy="use it in the body as it is; or np.full(n, x)",
+                remedy="use it in the body as it is; or np.repeat(x, n)",
             )
     lengths = sorted({x.shape[0] for x in slices})
     if length is None and not lengths:

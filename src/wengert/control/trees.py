@@ -83,6 +83,9 @@ class _Recorder(Recorder):
         """The Program of a function, and the values it captured."""
         try:
             return self.program(function(*map(self.input, types)))
+        except IndexError as error:
+            self.explain(error)
+            raise
         finally:
             self.open = False
 
@@ -107,7 +110,7 @@ def traced(
     specs: list[tree.Spec] = []
 
     def flat(*inputs: Array) -> Sequence[Array]:
-        result = _called(function, tree.unflatten(spec, inputs))
+        result = called(function, tree.unflatten(spec, inputs), {})
         outputs, found = tree.flatten(result)
         specs[:] = [found]
         return list(map(result_leaf, outputs)) if finish is None else finish(result)
@@ -118,19 +121,6 @@ def traced(
         program, captures = _Recorder(force=True).run(flat, types)
     program, constants = lifted(program)
     return Body(interned(program), [*constants, *captures], specs[0])
-
-
-def _called(function: Callable[..., Any], args: Sequence[Any]) -> Any:
-    try:
-        return called(function, args, {})
-    except IndexError as error:
-        if "only integers" in str(error):
-            error.add_note(
-                "In the body of a loop or a branch a counter is a traced value, by which NumPy "
-                "cannot index an array that is not traced. Write np.asarray(table, like=i)[i] for "
-                "table[i], or give the slices of the table to the loop: wg.scan(f, init, table)."
-            )
-        raise
 
 
 def _identity(value: Array) -> tuple[int, ...]:

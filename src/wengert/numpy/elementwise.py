@@ -417,6 +417,8 @@ def interp(
     x, xp, fp = arraylike(x), arraylike(xp), arraylike(fp)
     if "c" in (np.dtype(x.dtype).kind, np.dtype(xp.dtype).kind):
         raise TypeError("np.interp takes no complex places")
+    if np.ndim(xp) != 1 or np.ndim(fp) != 1:
+        raise ValueError("np.interp takes places and values of one axis")
     if period is not None:
         x, xp = np.remainder(x, period), np.remainder(xp, period)
         order = np.argsort(xp)

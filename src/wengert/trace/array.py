@@ -19,7 +19,7 @@ from ..errors import DtypeError, ShapeError, TracedArrayError
 from ..kinds import Linear
 from ..primitive import UFUNCS, Params, Traced
 from ..program import Array, Type
-from .base import Trace, known, layout
+from .base import GATHERED, Trace, known, layout
 from .number import Tracer
 from .protocols import FUNCTIONS
 
@@ -56,8 +56,7 @@ class ArrayTracer(Tracer):
 
     def _converted(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.dtype.kind in "iub":
-            remedy = "np.take_along_axis(table, i, axis=0) for table[i] of a plain table"
-            value = known(self, "the elements of", remedy)
+            value = known(self, "the elements of", GATHERED)
         else:
             value = self._trace.reveal(self)
         if value is not None:
@@ -67,7 +66,7 @@ class ArrayTracer(Tracer):
             "derivative. np.asarray, np.array([rows]) and functions that are not written in NumPy "
             "do this",
             remedy="x for np.asarray(x), x.copy() for np.array(x); np.stack([a, b]) for "
-            "np.array([a, b]) of arrays, or wg.numpy.array, which takes both; np.linalg for "
+            "np.array([a, b]); np.linalg for "
             "scipy.linalg; wg.custom_jvp for the function of another library "
             "(docs/custom.md)",
         )

@@ -17,7 +17,16 @@ from ..program import Array, Type
 if TYPE_CHECKING:
     from .number import Tracer
 
-__all__ = ["ForeignValueError", "Trace", "concrete", "known", "layout", "perhaps"]
+__all__ = [
+    "GATHERED",
+    "ForeignValueError",
+    "Trace",
+    "concrete",
+    "known",
+    "layout",
+    "perhaps",
+    "unanswered",
+]
 
 _serials = itertools.count()
 
@@ -38,6 +47,9 @@ class Trace:
         self.open = True
         self.boxed = False
         self.nested = False
+
+    unanswered: AbstractValueError | None = None
+    """The last refusal of an index: NumPy drops it, and raises an IndexError that says nothing."""
 
     def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
         """Apply ``primitive`` to ``args``, of which at least one is this trace's own."""
@@ -141,6 +153,21 @@ def layout(value: Array) -> Array:
         below = value._value
         value = value._trace.peek(value) if below is None else below
     return value
+
+
+GATHERED = (
+    "np.take_along_axis(table, np.reshape(i, -1), axis=0)[0] for table[i] of an array that is not "
+    "traced, with np.reshape(i, (-1, 1)) where it has two axes, and with np.ravel(table) and "
+    "i * table.shape[1] + j for table[i, j]"
+)
+"""What to write for an index into a plain array: NumPy hands ``table[i]`` to nobody."""
+
+
+def unanswered(value: Array, error: AbstractValueError) -> None:
+    """Keep the refusal of an index for the traces that the value belongs to."""
+    while isinstance(value, Traced):
+        value._trace.unanswered = error
+        value = value._value
 
 
 def known(value: Array, what: str, remedy: str) -> Array:

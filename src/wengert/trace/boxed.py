@@ -75,7 +75,7 @@ def complex_in_objects() -> TracedArrayError:
     return TracedArrayError(
         "np.array([...]) of traced numbers makes an array of Python objects, of which .real, "
         ".imag, np.iscomplexobj and others do not see that its numbers are complex",
-        remedy="wg.numpy.array([...]) for np.array([...]), or np.stack([a, b])",
+        remedy="np.stack([a, b]) for np.array([a, b]), or wg.numpy.array of deeper lists",
     )
 
 
@@ -93,7 +93,7 @@ def _ordering(method: Callable[..., Any]) -> Callable[..., Any]:
                 raise UnsupportedError(
                     "an array of objects with a NaN in it was to be ordered, and NumPy's maximum, "
                     "sort and others take no notice of a NaN among objects",
-                    remedy="wg.numpy.array([...]) for np.array([...]) of traced numbers",
+                    remedy="np.stack([a, b]) for np.array([a, b]) of traced numbers",
                 )
         return found
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import TracedArrayError
+from ..errors import AbstractValueError, TracedArrayError
 from ..primitive import UFUNCS, Traced
 from ..program import Array, Type
-from .base import Trace, concrete, known, perhaps
+from .base import GATHERED, Trace, concrete, known, perhaps, unanswered
 from .protocols import CREATION, FUNCTIONS, call_into, call_ufunc, no_rule
 
 __all__ = ["Tracer"]
@@ -118,12 +118,16 @@ class Tracer(Traced):
         whole = self
         if self.dtype.kind == "f" and self.size == 1 and concrete(self) is None:
             whole = np.trunc(self)
-        return int(known(whole, "the integer part of", "an integer that is not traced"))
+        return int(known(whole, "the integer part of", _WHOLE))
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iub":
             raise TypeError(f"a traced {self.dtype} cannot be used as an index or a count")
-        return int(known(self, "the index", _COUNTS))
+        try:
+            return int(known(self, "the index", _COUNTS))
+        except AbstractValueError as error:
+            unanswered(self, error)
+            raise
 
     def __float__(self) -> float:
         return float(self._plainly("a Python float"))
@@ -458,7 +462,11 @@ _CHOICES = (
     "np.where(condition, a, b); wg.cond(condition, f, g, x) for an if, "
     "wg.while_loop(condition, step, x) for a while, a & b for a and b"
 )
-_COUNTS = "an integer that is not traced; wg.fori_loop(0, n, step, x) for a loop over range(n)"
+_COUNTS = (
+    f"{GATHERED}, np.where(np.arange(len(table)) == i, v, table) for table[i] = v; an integer that "
+    "is not traced; wg.fori_loop(0, n, step, x) for a loop over range(n)"
+)
+_WHOLE = f"an integer that is not traced; {GATHERED}, or for np.take(table, i)"
 _SEQUENCES = (list, tuple, str, bytes)
 
 
@@ -477,7 +485,7 @@ def _plain_wanted(what: str) -> TracedArrayError:
     return TracedArrayError(
         f"{what} was asked of a traced value, which would cut the derivative. math.sin and its "
         "kin, float(), item assignment into a plain array and compiled functions do this",
-        remedy="np.sin(x) for math.sin(x); no float(); np.zeros_like(x) or np.zeros(n, like=x) for "
-        "an array to assign into; wg.numpy.array([a, b]) for np.array([a, b]) where a NumPy "
-        "function asked for it; wg.stop_gradient(x) where the derivative is meant to be zero",
+        remedy="np.sin(x) for math.sin(x); no float(); np.zeros_like(x, shape=n) for np.zeros(n), "
+        "an array to assign into; np.stack([a, b]) for np.array([a, b]) where a NumPy function "
+        "asked for it; wg.stop_gradient(x) where the derivative is meant to be zero",
     )
