@@ -133,7 +133,7 @@ def test_ragged_lists_are_refused(ragged: Any) -> None:
     ],
 )
 def test_what_would_cut_the_derivative_is_an_error_with_a_remedy(cut: Any) -> None:
-    with pytest.raises(TracedArrayError, match=r"wg\.numpy\.array|np\.zeros"):
+    with pytest.raises(TracedArrayError, match=r"np\.stack|np\.zeros_like"):
         wg.grad(lambda x: np.sum(cut(x)))(X)
 
 
