@@ -21,10 +21,12 @@ PACKAGE = ROOT / "src" / "wengert"
 LAYERS = (
     "errors",
     "forks",
+    "memory",
     "program",
     "primitive",
     "kinds",
     "trace",
+    "layouts",
     "recorder",
     "evaluate",
     "primitives",

@@ -16,7 +16,17 @@ from . import tree
 from .errors import DtypeError, ShapeError, TracedArrayError, WengertError, named
 from .primitive import Traced
 from .program import Array, Type
-from .trace import ArrayTracer, View, as_array, check_kind, joined, plain, snapshot
+from .trace import (
+    ArrayTracer,
+    ReadOnlyView,
+    View,
+    as_array,
+    check_kind,
+    joined,
+    plain,
+    snapshot,
+    whole,
+)
 from .transforms.tape import Hold, Tape
 
 __all__ = [
@@ -182,8 +192,25 @@ class Linearised(NamedTuple):
 
 
 def handle(value: Any, leaf: Array) -> Any:
-    """The value for ``leaf``, an array if that is one: of a number one without axes."""
-    return as_array(value) if isinstance(leaf, (np.ndarray, ArrayTracer)) else value
+    """The value for ``leaf``, as ``handle_for`` makes it."""
+    return handle_for(leaf)(value)
+
+
+def handle_for(leaf: Array) -> Callable[[Any], Any]:
+    """What makes a value for ``leaf`` an array if that is one, read-only if that is."""
+    if isinstance(leaf, np.ndarray):
+        return as_array if leaf.flags.writeable else _read_only
+    if isinstance(leaf, ArrayTracer):
+        return as_array if leaf.writeable else _read_only
+    return _itself
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _read_only(value: Any) -> Any:
+    return whole(as_array(value), ReadOnlyView)
 
 
 def without(trace: Any, output: Any) -> Any:
@@ -262,7 +289,10 @@ def linearised(
     selected = select(args, argnums)
     tape = Tape(hold)
     try:
-        inputs = [handle(tape.input(tape.held(leaf)), leaf) for leaf in selected.leaves]
+        # Before arrays are held, which makes large ones read-only.
+        handles = [handle_for(leaf) for leaf in selected.leaves]
+        held = map(tape.input, map(tape.held, selected.leaves))
+        inputs = [made(value) for made, value in zip(handles, held, strict=True)]
         result = f(*selected.put(args, inputs), **kwargs)
         result, aux = split_aux(result, has_aux)
         if has_aux:

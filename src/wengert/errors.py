@@ -20,6 +20,7 @@ __all__ = [
     "JitWarning",
     "LeakedTracerError",
     "ProgramError",
+    "ReadOnlyError",
     "ShapeError",
     "TracedArrayError",
     "UnknownDerivativeError",
@@ -75,6 +76,10 @@ class WengertError(Exception):
         if remedy:
             parts.append(f"Write instead: {remedy}")
         super().__init__("\n".join(parts))
+
+
+class ReadOnlyError(WengertError, ValueError):
+    """An array is written to that NumPy does not let be written to."""
 
 
 class ShapeError(WengertError, ValueError):

@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .primitive import Params, Primitive, Traced
+import numpy as np
+
+from .layouts import Layouts
+from .primitive import UFUNCS, Params, Primitive, Traced
 from .program import Array, Atom, Equation, Literal, Program, Type, Var
-from .trace import ArrayTracer, ForeignValueError, Trace, Tracer, plain, snapshot, strong
+from .trace import (
+    ArrayTracer,
+    ForeignValueError,
+    Trace,
+    Tracer,
+    layout,
+    plain,
+    snapshot,
+    strong,
+)
 
 __all__ = ["Recorder", "record"]
 
@@ -26,11 +38,17 @@ class Recorder(Trace):
         self.equations: list[Equation] = []
         self.captures: list[Tracer] = []
         self._captured: dict[tuple[int, int, int], Var] = {}
+        self._layouts = Layouts(self.equations, self._layout_outside)
 
-    def input(self, type: Type, value: Array = None) -> Tracer:
-        """A fresh input of the Program, with its value if that is known."""
+    def input(self, type: Type, value: Array = None, model: Array = None) -> Tracer:
+        """A fresh input of the Program, with its value if that is known.
+
+        ``model`` is an array that lies in memory as the value will, if that is not in C order.
+        """
         var = Var(type)
         self.inputs.append(var)
+        if model is not None:
+            self._layouts.set(var, model)
         return self._tracer(type, value, var)
 
     def explain(self, error: IndexError) -> None:
@@ -59,6 +77,21 @@ class Recorder(Trace):
             self.captures.append(snapshot(arg))
             self._captured[key] = Var(type)
         return self._captured[key]
+
+    def _layout_outside(self, var: Var) -> Array:
+        """How a captured value lies in memory; None for one that is none."""
+        for captured, value in zip(self._captured.values(), self.captures, strict=True):
+            if captured is var:
+                return layout(value)
+        return None
+
+    def peek(self, value: Tracer) -> Array:
+        return self._layouts.of(value._node)
+
+    def lay(self, value: Tracer, model: Array) -> Tracer:
+        made = UFUNCS[np.positive].bind(value)
+        self._layouts.set(made._node, model)
+        return made
 
     def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
         self.check_open()
@@ -106,16 +139,18 @@ def record(
     values: Sequence[Array] | None = None,
     *,
     freeze: bool = True,
+    models: Sequence[Array] | None = None,
 ) -> tuple[Program, list[Tracer]]:
     """Run ``function`` on traced inputs and return its Program and the values it captured.
 
     ``function`` takes one positional argument for each type and returns a sequence of values.
-    Without ``freeze`` constant arrays are not copied: for a Program that is used at once.
+    Without ``freeze`` constant arrays are not copied: for a Program that is used at once. For
+    ``models`` see ``Recorder.input``.
     """
     recorder = Recorder(freeze=freeze)
-    given = values if values is not None else [None] * len(types)
+    unknown: Sequence[Array] = [None] * len(types)
     try:
-        inputs = [recorder.input(t, v) for t, v in zip(types, given, strict=True)]
+        inputs = list(map(recorder.input, types, values or unknown, models or unknown))
         return recorder.program(function(*inputs))
     except IndexError as error:
         recorder.explain(error)

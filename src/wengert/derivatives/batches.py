@@ -12,6 +12,7 @@ from .. import tree
 from ..calls import (
     called,
     check_callable,
+    handle,
     result_leaf,
     writable,
 )
@@ -20,6 +21,7 @@ from ..primitive import Traced
 from ..primitives.shape import broadcast
 from ..program import Array, Type
 from ..recorder import record
+from ..trace import layout
 from ..transforms.batching import evaluate_batched
 from ..verbs import verb
 
@@ -55,14 +57,15 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         def one(*slices: Array) -> list[Array]:
             full = list(leaves)
             for i, part in zip(moving, slices, strict=True):
-                full[i] = part
+                full[i] = handle(part, leaves[i]) if part.shape else part
             given, named = tree.unflatten(spec, full)
             outputs, found = tree.flatten(called(f, given, named))
             result_spec.append(found)
             return [result_leaf(output) for output in outputs]
 
         types = [Type(value.shape[1:], value.dtype) for value in values]
-        program, captures = record(one, types, freeze=False)
+        models = [_slice(layout(value)) for value in values]
+        program, captures = record(one, types, freeze=False, models=models)
         flags = [False] * len(captures) + [True] * len(values)
         with np.errstate(all="ignore"):
             outputs, done = evaluate_batched(program, size, [*captures, *values], flags)
@@ -75,6 +78,11 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         return tree.unflatten(result_spec[0], moved)
 
     return batched
+
+
+def _slice(batch: Array) -> Array:
+    """One of a batch of arrays, to see how it lies in memory."""
+    return batch[0] if batch.shape[0] else None
 
 
 def _stack_in_front(leaves: Sequence[Any], axes: Sequence[Any]) -> tuple[list[Array], int]:

@@ -22,6 +22,7 @@ import numpy as np
 from .. import tree
 from ..errors import TracedArrayError, UnsupportedError, WengertError
 from ..kinds import unboxed
+from ..memory import laid
 from ..primitive import Params, Primitive, Traced
 from ..primitives.guard import guard
 from ..program import Array, Atom, Equation, Literal, Type, Var
@@ -344,6 +345,11 @@ class JitRecorder(Recorder):
 
     def peek(self, value: Tracer) -> Array:
         return value._node.value
+
+    def lay(self, value: Tracer, model: Array) -> Tracer:
+        node = value._node
+        placed = laid(node.value, model) if model.shape else node.value
+        return ArrayTracer(self, None, Node(node.atom, node.type, placed))
 
     def missing(self, value: Tracer, name: str) -> Any:
         if type(value) is WeakTracer or name.startswith("_") or not hasattr(np.ndarray, name):

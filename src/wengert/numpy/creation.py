@@ -18,6 +18,7 @@ from ..trace import (
     Tracer,
     as_array,
     implements,
+    lay,
     layout,
     perhaps,
     plain,
@@ -143,18 +144,15 @@ def full_like(
     dtype = np.dtype(dtype)
     shape = prototype.shape if shape is None else shape
     value = plain(fill_value)
+    # In memory it lies as in NumPy: that decides which reshapes of it are views.
+    model = layout(prototype)
     if not isinstance(value, Traced):
-        model = layout(prototype)
-        if model is None or np.ndim(model) == 0:
-            made = np.full(shape, value, dtype)
-        else:
-            # In memory it lies as in NumPy: that decides which reshapes of it are views.
-            made = np.full_like(model, value, dtype, order=order, subok=False, shape=shape)
+        made = np.full_like(model, value, dtype, order=order, subok=False, shape=shape)
         return _fresh(a if isinstance(prototype, Traced) else value, made)
     if value.dtype != dtype:
         value = convert.bind(value, dtype=dtype)
     made = broadcast.bind(value, shape=(shape,) if isinstance(shape, int) else tuple(shape))
-    return as_array(made)
+    return lay(made, np.empty_like(model, dtype, order=order, subok=False, shape=shape))
 
 
 def _creator(function: Callable[..., Any]) -> Callable[..., Array]:

@@ -19,7 +19,18 @@ from ..primitives.index import ARRAY, gather
 from ..primitives.logic import select as select_primitive
 from ..primitives.logic import stop_gradient
 from ..program import Array
-from ..trace import as_array, as_view, implements, known, plain
+from ..trace import (
+    ArrayTracer,
+    ReadOnlyView,
+    as_array,
+    as_number,
+    as_view,
+    implements,
+    known,
+    plain,
+    store,
+    whole,
+)
 
 __all__ = ["arraylike", "truth"]
 
@@ -101,20 +112,26 @@ def clip(a: Array, a_min: Any = None, a_max: Any = None, **limits: Any) -> Array
         raise UnsupportedError(f"np.clip with {', '.join(limits)} is not differentiated")
     if low is not None and low is not np._NoValue:
         a = np.maximum(a, low)
-    return a if high is None or high is np._NoValue else np.minimum(a, high)
+    return +a if high is None or high is np._NoValue else np.minimum(a, high)
 
 
 @implements(np.nan_to_num)
 def nan_to_num(
     x: Array, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Array:
+    if not copy:
+        if not isinstance(x, ArrayTracer):
+            raise ValueError("a copy of a number cannot be avoided")
+        store(x, nan_to_num(x, True, nan, posinf, neginf), True)
+        return x if x.shape else as_number(x)
     if x.dtype.kind == "c":
         parts = [nan_to_num(part, copy, nan, posinf, neginf) for part in (x.real, x.imag)]
         return parts[0] + 1j * parts[1]
     limits = np.finfo(x.dtype)
     finite = np.where(np.isnan(x), nan, x)
     finite = np.where(np.equal(x, math.inf), limits.max if posinf is None else posinf, finite)
-    return np.where(np.equal(x, -math.inf), limits.min if neginf is None else neginf, finite)
+    finite = np.where(np.equal(x, -math.inf), limits.min if neginf is None else neginf, finite)
+    return as_number(finite)
 
 
 # -- absolute value, sign, parts of complex numbers ------------------------------------------------
@@ -147,7 +164,10 @@ def real(val: Array) -> Array:
 
 @implements(np.imag)
 def imag(val: Array) -> Array:
-    return _part(val, arithmetic.imag) if val.dtype.kind == "c" else np.zeros_like(val)
+    if val.dtype.kind == "c":
+        return _part(val, arithmetic.imag)
+    zeros = np.zeros_like(val)
+    return whole(zeros, ReadOnlyView) if isinstance(val, ArrayTracer) else as_number(zeros)
 
 
 @implements(np.angle)

@@ -23,6 +23,7 @@ from ..program import Array
 from ..trace import (
     UFUNC_METHODS,
     ArrayTracer,
+    ReadOnlyView,
     View,
     as_view,
     implements,
@@ -32,7 +33,7 @@ from ..trace import (
 )
 from .elementwise import arraylike, truth
 
-__all__ = ["getitem", "parse", "setitem"]
+__all__ = ["diagonal_view", "getitem", "parse", "setitem"]
 
 _MASK_REMEDY = "np.where(mask, a, b), whose shape no value decides"
 
@@ -267,12 +268,19 @@ def matrix_diagonal(x: Array, /, *, offset: int = 0) -> Array:
 
 
 def _diagonal(a: Array, offset: int, axis1: int, axis2: int) -> Array:
+    return diagonal_view(a, offset, axis1, axis2, ReadOnlyView)
+
+
+def diagonal_view(a: Array, offset: int, axis1: int, axis2: int, kind: type[View] = View) -> Array:
+    """The elements at equal places of two axes, behind those of the other axes."""
     a = np.moveaxis(a, (axis1, axis2), (-2, -1))
     rows, columns = a.shape[-2:]
     start = max(-offset, 0), max(offset, 0)
     steps = np.arange(max(min(rows - start[0], columns - start[1]), 0))
     index = (*(slice(None),) * (a.ndim - 2), ARRAY, ARRAY)
-    return gather.bind(a, steps + start[0], steps + start[1], index=index)
+    places = (steps + start[0], steps + start[1])
+    params = {"index": index}
+    return as_view(a, gather.bind(a, *places, index=index), gather, params, places, kind)
 
 
 @implements(np.diag)

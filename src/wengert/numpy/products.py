@@ -15,8 +15,9 @@ from ..primitive import Traced
 from ..primitives import contract
 from ..primitives.contract import matmul as matmul_primitive
 from ..program import Array
-from ..trace import UFUNC_METHODS, as_array, implements
+from ..trace import UFUNC_METHODS, as_array, as_number, implements
 from .elementwise import arraylike
+from .indexing import diagonal_view
 from .reducing import normal_axes
 
 __all__: list[str] = []
@@ -176,7 +177,20 @@ def einsum(*operands: Any, optimize: Any = False, **kwargs: Any) -> Array:
     for place, (label, x) in enumerate(zip(labels, arrays, strict=True)):
         if any(n == 1 and lengths[c] != 1 for c, n in zip(label, x.shape, strict=True)):
             labels[place], arrays[place] = _drop_stretched(label, x, lengths)
+    if len(arrays) == 1 and set(labels[0]) == set(out):
+        return _rearranged(arrays[0], labels[0], out)
     return contract.einsum.bind(*arrays, labels=tuple(labels), out=out)
+
+
+def _rearranged(x: Array, label: str, out: str) -> Array:
+    """A sum over nothing: diagonals and a transpose, which are views."""
+    for letter in out:
+        while label.count(letter) > 1:
+            first = label.index(letter)
+            second = label.index(letter, first + 1)
+            x = diagonal_view(x, 0, first, second)
+            label = label[:first] + label[first + 1 : second] + label[second + 1 :] + letter
+    return np.transpose(x, tuple(map(label.index, out))) if out else as_number(x)
 
 
 def _drop_stretched(label: str, x: Array, lengths: dict[str, int]) -> tuple[str, Array]:

@@ -9,21 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UnsupportedError
 from ..primitives.logic import select
 from ..primitives.shape import broadcast, concatenate, convert, reshape, transpose
 from ..program import Array
 from ..trace import (
     FUNCTIONS,
     ArrayTracer,
-    Tracer,
+    Flat,
+    ReadOnlyView,
     View,
     as_array,
     as_view,
     implements,
+    lay,
     layout,
     plain,
-    snapshot,
+    whole,
 )
 from .indexing import take
 
@@ -57,8 +58,7 @@ def _root(a: Array) -> Array:
 def shares_memory(a: Array, b: Array, max_work: int | None = None) -> bool:
     if _root(a) is not _root(b):
         return False
-    first, second = layout(a), layout(b)
-    return first is None or second is None or bool(np.shares_memory(first, second))
+    return bool(np.shares_memory(layout(a), layout(b)))
 
 
 # -- views -----------------------------------------------------------------------------------------
@@ -90,53 +90,39 @@ def _full_shape(old: tuple[int, ...], wanted: Any) -> tuple[int, ...]:
 
 @implements(np.reshape)
 def reshape_(a: Array, /, shape: Any, order: str = "C", *, copy: bool | None = None) -> Array:
+    if order == "A":
+        order = "F" if layout(a).flags.fnc else "C"
     if order == "F":
         shape = _full_shape(a.shape, shape)
         return transpose_(reshape_(transpose_(a), shape[::-1], copy=copy))
     if order != "C":
-        raise UnsupportedError(
-            f"np.reshape with order={order!r} depends on how the array lies in memory",
-            remedy="order='C' or order='F'",
-        )
+        raise ValueError(f"order must be 'C', 'F' or 'A' for a reshape, not {order!r}")
     shape = _full_shape(a.shape, shape)
     made = reshape.bind(a, shape=shape)
     if not isinstance(a, ArrayTracer):
         return made
-    if copy is True:
-        return as_array(made)
-    value = layout(a)
-    if a.size <= 1:
-        return View(made, a, reshape, {"shape": shape})
-    if value is None:
-        kind = View if type(a) is ArrayTracer else _PerhapsView
-        return kind(made, a, reshape, {"shape": shape})
-    if value.flags.c_contiguous or np.may_share_memory(value, layout(made)):
+    if copy is not True and _reshapes_in_place(layout(a), shape):
         return View(made, a, reshape, {"shape": shape})
     if copy is False:
         raise ValueError("unable to avoid creating a copy while reshaping")
-    return made
+    return as_array(lay(made, np.empty(shape, a.dtype)))
 
 
-class _PerhapsView(View):
-    """A reshape that is a view or a copy in NumPy: no matter which, until something is assigned."""
-
-    __slots__ = ()
-
-    def assign(self, new: Tracer) -> None:
-        self._refresh()
-
-    def _refresh(self) -> None:
-        raise UnsupportedError(
-            "whether the reshape of a view is a view too depends on how the array lies in memory, "
-            "which is not known here because the function is traced once for all values; so what "
-            "an assignment to one of the two means for the other is not known either",
-            remedy="x.copy().reshape(shape)",
-        )
+def _reshapes_in_place(model: Array, shape: tuple[int, ...]) -> bool:
+    """Whether NumPy's reshape of an array that lies in memory like this is a view."""
+    if model.flags.c_contiguous:
+        return True
+    try:
+        np.reshape(model, shape, copy=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _elements(a: Array) -> Array:
     """All elements in one row, as a view whatever their order in memory (``ndarray.flat``)."""
-    return _view(a, reshape, shape=(math.prod(a.shape),))
+    a, params = as_array(a), {"shape": (math.prod(a.shape),)}
+    return Flat(reshape.bind(a, **params), a, reshape, params)
 
 
 FUNCTIONS["flat"] = _elements
@@ -144,21 +130,24 @@ FUNCTIONS["flat"] = _elements
 
 @implements(np.ravel)
 def ravel(a: Array, order: str = "C") -> Array:
-    if order == "F":
-        return ravel(transpose_(a))
-    if order not in ("C", "A", "K"):
+    a = as_array(a)
+    model = layout(a)
+    axes = _reading_order(model, order)
+    if axes != tuple(range(model.ndim)):
+        a, model = transpose_(a, axes), model.transpose(axes)
+    return reshape_(a, (math.prod(a.shape),), copy=not model.flags.c_contiguous)
+
+
+def _reading_order(model: Array, order: str) -> tuple[int, ...]:
+    """The axes of an array from the slowest to the fastest, as ``order`` reads its elements."""
+    axes = tuple(range(model.ndim))
+    if order == "F" or (order == "A" and model.flags.fnc):
+        return axes[::-1]
+    if order == "K":
+        return tuple(sorted(axes, key=lambda axis: -abs(model.strides[axis])))
+    if order not in ("C", "A"):
         raise ValueError(f"order must be one of 'C', 'F', 'A' and 'K', not {order!r}")
-    value = layout(a)
-    unlike_c = isinstance(a, View) if value is None else not value.flags.c_contiguous
-    if order != "C" and unlike_c and len(a.shape) > 1:
-        raise UnsupportedError(
-            f"np.ravel with order={order!r} depends on how the array lies in memory",
-            remedy="order='C' or order='F'",
-        )
-    shape = (math.prod(a.shape),)
-    if value is None or value.flags.c_contiguous:
-        return reshape_(a, shape)
-    return reshape.bind(a, shape=shape)
+    return axes
 
 
 def _axes(axes: Any, rank: int) -> tuple[int, ...]:
@@ -185,7 +174,7 @@ def transpose_(a: Array, axes: Any = None) -> Array:
     rank = len(a.shape)
     if axes is None:
         if rank < 2:
-            return a
+            return whole(a)
         order = tuple(range(rank))[::-1]
     else:
         order = _axes(axes, rank)
@@ -218,7 +207,7 @@ def moveaxis(a: Array, source: Any, destination: Any) -> Array:
     order = [axis for axis in range(rank) if axis not in sources]
     for target, axis in sorted(zip(targets, sources, strict=True)):
         order.insert(target, axis)
-    return a if sources == targets else _view(a, transpose, axes=tuple(order))
+    return whole(a) if sources == targets else _view(a, transpose, axes=tuple(order))
 
 
 @implements(np.rollaxis)
@@ -237,6 +226,8 @@ def squeeze(a: Array, axis: Any = None) -> Array:
         gone = _axes(axis, len(shape)) if shape or axis not in (0, -1) else ()
         if any(shape[i] != 1 for i in gone):
             raise ValueError("only axes of length 1 can be squeezed out")
+    if not gone:
+        return a
     return _view(a, reshape, shape=tuple(n for i, n in enumerate(shape) if i not in gone))
 
 
@@ -308,15 +299,26 @@ def rot90(m: Array, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
 
 @implements(np.astype)
 def astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
-    dtype = np.dtype(dtype)
     if isinstance(x, (int, float, complex)) and not isinstance(x, np.generic):
-        return dtype.type(x)
+        return np.dtype(dtype).type(x)
+    return _astype(x, dtype, "K", copy)
+
+
+def _astype(x: Array, dtype: Any, order: Any, copy: bool) -> Array:
+    dtype = np.dtype(dtype)
     if dtype.kind == "O":
         return _objects(x)
+    if not isinstance(x, ArrayTracer):
+        return convert.bind(x, dtype=dtype) if x.dtype != dtype else x
+    model = layout(x)
+    wanted = np.empty_like(model, dtype, order=order)
     if x.dtype != dtype:
-        made = convert.bind(x, dtype=dtype)
-        return as_array(made) if isinstance(x, ArrayTracer) else made
-    return snapshot(x) if copy and isinstance(x, ArrayTracer) else x
+        return lay(convert.bind(x, dtype=dtype), wanted)
+    fits = {"C": model.flags.c_contiguous, "F": model.flags.f_contiguous}
+    return x if not copy and fits.get(order, True) else lay(x, wanted)
+
+
+FUNCTIONS["astype"] = _astype
 
 
 def _objects(x: Array) -> Array:
@@ -337,18 +339,23 @@ def copy(a: Array, order: str = "K", subok: bool = False) -> Array:
 @implements(np.broadcast_to)
 def broadcast_to(array: Array, shape: Any, subok: bool = False) -> Array:
     array, shape = plain(array), _sizes(shape)
-    old = np.shape(array)
+    array = as_array(array)
+    old = array.shape
     if old == shape:
-        return as_array(array)
+        return whole(array, ReadOnlyView)
     if old and np.broadcast_shapes(old, shape) != shape:
         raise ValueError(f"an array of shape {old} cannot be broadcast to {shape}")
-    return broadcast.bind(array, shape=shape)
+    made = broadcast.bind(array, shape=shape)
+    return as_view(array, made, broadcast, {"shape": shape}, kind=ReadOnlyView)
 
 
 @implements(np.broadcast_arrays)
 def broadcast_arrays(*args: Array, subok: bool = False) -> tuple[Array, ...]:
-    shape = np.broadcast_shapes(*(np.shape(a) for a in args))
-    return tuple(np.broadcast_to(a, shape) for a in args)
+    arrays = [as_array(plain(a)) for a in args]
+    shape = np.broadcast_shapes(*(a.shape for a in arrays))
+    if all(a.shape == shape for a in arrays):
+        return tuple(arrays)
+    return tuple(whole(a) if a.shape == shape else broadcast_to(a, shape) for a in arrays)
 
 
 @implements(np.meshgrid)
@@ -361,11 +368,13 @@ def meshgrid(
     order = list(range(rank))
     if indexing == "xy" and rank > 1:
         order[:2] = 1, 0
-    grids = [
-        np.reshape(x, (*(1,) * axis, -1, *(1,) * (rank - 1 - axis)))
+    grids = tuple(
+        np.reshape(as_array(plain(x)), (*(1,) * axis, -1, *(1,) * (rank - 1 - axis)))
         for x, axis in zip(xi, order, strict=True)
-    ]
-    return tuple(grids) if sparse else broadcast_arrays(*grids)
+    )
+    if not sparse:
+        grids = broadcast_arrays(*grids)
+    return tuple(np.copy(grid, order="C") for grid in grids) if copy else grids
 
 
 @implements(np.roll)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..kinds import Linear, linear
+from ..memory import copied
 from ..primitive import Example, Operand, Traced, operand_type, promote
 from ..program import Array, Type
 from .shape import broadcast
@@ -205,7 +206,8 @@ def _scatter_type(x: Operand, part: Operand, *arrays: Operand, index: Index) -> 
 
 
 def _scatter_add(x: Array, part: Array, *arrays: Array, index: Index) -> Array:
-    result = np.array(x, dtype=np.result_type(x, part))
+    dtype = np.result_type(x, part)
+    result = copied(np.asarray(x)) if dtype == x.dtype else np.array(x, dtype)
     if arrays:
         np.add.at(result, fill(index, arrays), part)
     else:
@@ -241,7 +243,7 @@ scatter_add = linear(
 
 
 def _update(x: Array, part: Array, *arrays: Array, index: Index) -> Array:
-    result = np.array(x)
+    result = copied(np.asarray(x))
     result[fill(index, arrays)] = part
     return result
 

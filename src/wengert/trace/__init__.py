@@ -9,7 +9,19 @@ Start reading at ``base.Trace``; ``number`` and ``array`` are what the user's fu
 ``protocols`` is how NumPy's functions find ours.
 """
 
-from .array import ArrayTracer, View, as_array, as_number, as_view, snapshot, wrap
+from .array import (
+    ArrayTracer,
+    Flat,
+    ReadOnlyView,
+    View,
+    as_array,
+    as_number,
+    as_view,
+    lay,
+    snapshot,
+    whole,
+    wrap,
+)
 from .base import ForeignValueError, Trace, concrete, known, layout, perhaps
 from .boxed import complex_in_objects
 from .number import Tracer
@@ -33,7 +45,9 @@ __all__ = [
     "UFUNC_METHODS",
     "WRITERS",
     "ArrayTracer",
+    "Flat",
     "ForeignValueError",
+    "ReadOnlyView",
     "Trace",
     "Tracer",
     "View",
@@ -47,11 +61,13 @@ __all__ = [
     "implements",
     "joined",
     "known",
+    "lay",
     "layout",
     "perhaps",
     "plain",
     "snapshot",
     "store",
     "strong",
+    "whole",
     "wrap",
 ]

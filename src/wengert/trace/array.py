@@ -9,21 +9,38 @@ numbers elsewhere (``x[0]``, the result of a ufunc). Below the handle both are n
 
 from __future__ import annotations
 
+import builtins
+import opcode
 import operator
+import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from types import FrameType
+from typing import Any, cast
 
 import numpy as np
 
-from ..errors import DtypeError, ShapeError, TracedArrayError
+from ..errors import DtypeError, ReadOnlyError, ShapeError, TracedArrayError, UnsupportedError
 from ..kinds import Linear
-from ..primitive import UFUNCS, Params, Traced
+from ..memory import laid
+from ..primitive import Params, Traced
 from ..program import Array, Type
 from .base import GATHERED, Trace, known, layout
 from .number import Tracer
 from .protocols import FUNCTIONS
 
-__all__ = ["ArrayTracer", "View", "as_array", "as_number", "as_view", "snapshot", "wrap"]
+__all__ = [
+    "ArrayTracer",
+    "Flat",
+    "ReadOnlyView",
+    "View",
+    "as_array",
+    "as_number",
+    "as_view",
+    "lay",
+    "snapshot",
+    "whole",
+    "wrap",
+]
 
 
 class ArrayTracer(Tracer):
@@ -88,6 +105,8 @@ class ArrayTracer(Tracer):
         return bool(FUNCTIONS[np.any](self == value))
 
     def __setitem__(self, index: Any, value: Array) -> None:
+        if isinstance(value, View) and value.stale:
+            _check_swap(sys._getframe(1))
         new = FUNCTIONS[operator.setitem](self, index, value)
         if new is not self:
             self.assign(new)
@@ -96,18 +115,15 @@ class ArrayTracer(Tracer):
         return snapshot(self) if self.shape else as_number(self)
 
     def copy(self, order: str = "C") -> Any:
-        value = layout(self)
-        if value is None or order == "K":
+        model = layout(self)
+        if order == "C" and model.flags.c_contiguous:
             return snapshot(self)
-        if order == "F" or (order == "A" and value.flags.fnc):
-            return self.T.copy().T
-        if value.flags.c_contiguous:
-            return snapshot(self)
-        # How it lies in memory decides which reshapes of the copy are views of it.
-        flat = FUNCTIONS[np.reshape](self, (self.size,), copy=True)
-        if not layout(flat).flags.c_contiguous:
-            flat = UFUNCS[np.positive].bind(flat)
-        return snapshot(FUNCTIONS[np.reshape](flat, self.shape))
+        return lay(self, np.empty_like(model, order=cast("Any", order)))
+
+    @property
+    def writeable(self) -> bool:
+        """Whether the array can be assigned to."""
+        return True
 
     def root(self) -> ArrayTracer:
         """The array of which this is a view, itself if it is none."""
@@ -127,9 +143,27 @@ class ArrayTracer(Tracer):
         """Sort in place."""
         self.assign(FUNCTIONS[np.sort](self, axis=axis, **kwargs))
 
+    def partition(self, kth: Any, axis: int = -1, **kwargs: Any) -> None:
+        """Partition in place."""
+        self.assign(FUNCTIONS[np.partition](self, kth, axis=axis, **kwargs))
+
+    def view(self, dtype: Any = None, type: Any = None) -> Any:
+        """Another array in the same memory, of the same dtype."""
+        if isinstance(dtype, builtins.type) and issubclass(dtype, np.ndarray):
+            dtype, type = None, dtype
+        if dtype not in (None, self.dtype) or type not in (None, np.ndarray):
+            raise UnsupportedError(
+                "the view of a traced array as another dtype or class cannot be differentiated",
+                remedy="x.astype(dtype) for the same numbers, x.real and x.imag for the parts of "
+                "complex ones",
+            )
+        return whole(self)
+
     def assign(self, new: Tracer) -> None:
         """Give this handle, and what it is a view of, another value of the same shape."""
         self._trace.assigned(self)
+        if not _alike(self, new):
+            new = lay(new, layout(self))
         self._trace = new._trace
         self._value = new._value
         self._node = new._node
@@ -182,6 +216,7 @@ class View(ArrayTracer):
 
     Reading it reads the base again if that has been assigned to since; assigning to it assigns to
     the base through the primitive's ``view`` rule. ``operands`` are the primitive's further ones.
+    Without a primitive it is a view of the whole base.
     """
 
     __slots__ = (
@@ -199,7 +234,7 @@ class View(ArrayTracer):
         self,
         made: Tracer,
         base: ArrayTracer,
-        primitive: Linear,
+        primitive: Linear | None,
         params: Params,
         operands: Sequence[Array] = (),
     ) -> None:
@@ -220,7 +255,9 @@ class View(ArrayTracer):
 
     def _refresh(self) -> None:
         self._seen = self._base.version
-        made = self._primitive.bind(self._base, *self._operands, **self._params)
+        made: Any = self._base
+        if self._primitive is not None:
+            made = self._primitive.bind(made, *self._operands, **self._params)
         self._fresh_trace = made._trace
         self._fresh_value = made._value
         self._fresh_node = made._node
@@ -246,10 +283,15 @@ class View(ArrayTracer):
     def root(self) -> ArrayTracer:
         return self._base.root()
 
+    @property
+    def writeable(self) -> bool:
+        return self._base.writeable
+
     def assign(self, new: Tracer) -> None:
-        assert self._primitive.view is not None
-        written = self._primitive.view(self._base, new, *self._operands, **self._params)
-        self._base.assign(written)
+        if self._primitive is not None:
+            assert self._primitive.view is not None
+            new = self._primitive.view(self._base, new, *self._operands, **self._params)
+        self._base.assign(new)
         self._seen = -1
 
     @property
@@ -257,10 +299,48 @@ class View(ArrayTracer):
         """What this is a view of."""
         return self._base
 
+    @property
+    def stale(self) -> bool:
+        """Whether the base has been assigned to since this was read."""
+        return self._seen != self._base.version
+
     def is_part(self, base: Array, primitive: Linear, index: Any) -> bool:
         """Whether this is what ``base[index]`` gives: then ``base[index] = self`` does nothing."""
         same = self._base is base and self._primitive is primitive
         return same and self._params["index"] == index
+
+
+class ReadOnlyView(View):
+    """A view that NumPy does not let be written to: a diagonal, a broadcast array."""
+
+    __slots__ = ()
+
+    @property
+    def writeable(self) -> bool:
+        return False
+
+    def assign(self, new: Tracer) -> None:
+        raise ReadOnlyError(
+            "assignment destination is read-only: diagonals, broadcast arrays and some others are "
+            "views that NumPy does not let be written to",
+            remedy="y = y.copy() in front of it; np.fill_diagonal(x, v) for a diagonal",
+        )
+
+
+class Flat(View):
+    """``x.flat``: elements in one row, to index and to assign into. What is read from it is a copy.
+
+    It is no array in NumPy, and computing with it makes one.
+    """
+
+    __slots__ = ()
+
+    def __getitem__(self, index: Any) -> Any:
+        part = super().__getitem__(index)
+        return part.copy() if isinstance(part, ArrayTracer) else part
+
+    def _update(self, new: Any) -> Any:
+        return new
 
 
 # -- handles ---------------------------------------------------------------------------------------
@@ -277,6 +357,45 @@ def snapshot(tracer: Traced) -> Tracer:
     """A handle of its own on the same value: later assignments to either do not reach the other."""
     kind = ArrayTracer if isinstance(tracer, ArrayTracer) else Tracer
     return kind(tracer._trace, tracer._value, tracer._node)
+
+
+_STORES = {opcode.opmap[name] for name in ("STORE_SUBSCR", "STORE_SLICE") if name in opcode.opmap}
+
+
+def _check_swap(caller: FrameType) -> None:
+    """Refuse that compiled code exchanges rows, as it does for what it takes for a list."""
+    if caller.f_code.co_code[caller.f_lasti] not in _STORES:
+        raise UnsupportedError(
+            "compiled code exchanges rows of a traced array, which would leave some twice: "
+            "rng.shuffle does so, unless it is given a plain array",
+            remedy="x = x[rng.permutation(len(x))] for rng.shuffle(x)",
+        )
+
+
+def _alike(one: Tracer, other: Tracer) -> bool:
+    """Whether two values of one shape lie in memory alike."""
+    first, second = one._value, other._value
+    if type(first) is not np.ndarray or type(second) is not np.ndarray:
+        if not one.shape:
+            return True
+        first, second = layout(one), layout(other)
+    if first.strides == second.strides:
+        return True
+    return first.flags.c_contiguous and second.flags.c_contiguous
+
+
+def lay(tracer: Array, model: np.ndarray[Any, Any]) -> Any:
+    """An array of its own of the same value, which lies in memory as ``model`` does."""
+    if not isinstance(tracer, Tracer):
+        return laid(np.asarray(tracer), model)
+    trace, below = tracer._trace, tracer._value
+    if not model.shape or layout(tracer).strides == model.strides:
+        return ArrayTracer(trace, below, tracer._node)
+    if below is None:
+        placed = trace.lay(tracer, model)
+        return ArrayTracer(placed._trace, None, placed._node)
+    below = lay(below, model) if isinstance(below, Tracer) else laid(below, model)
+    return ArrayTracer(trace, below, tracer._node)
 
 
 def as_array(value: Array) -> Any:
@@ -297,9 +416,19 @@ def as_number(value: Array) -> Any:
 
 
 def as_view(
-    base: Array, made: Any, primitive: Linear, params: Params, operands: Sequence[Array] = ()
+    base: Array,
+    made: Any,
+    primitive: Linear,
+    params: Params,
+    operands: Sequence[Array] = (),
+    kind: type[View] = View,
 ) -> Any:
     """``made``, the result of ``primitive`` on ``base``: a view of ``base`` if that is an array."""
     if isinstance(base, ArrayTracer):
-        return View(made, base, primitive, params, operands)
+        return kind(made, base, primitive, params, operands)
     return made
+
+
+def whole(base: Array, kind: type[View] = View) -> Any:
+    """A view of all of an array; a number as it is."""
+    return kind(base, base, None, {}) if isinstance(base, ArrayTracer) else base

@@ -10,6 +10,8 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import AbstractValueError, LeakedTracerError, TracedArrayError
 from ..primitive import Params, Primitive, Traced
 from ..program import Array, Type
@@ -68,8 +70,12 @@ class Trace:
         return None
 
     def peek(self, value: Tracer) -> Array:
-        """The same to look at its memory layout only, which the trace need not answer for."""
-        return None
+        """An array that lies in memory as a tracer without a value does; its elements are any."""
+        raise NotImplementedError
+
+    def lay(self, value: Tracer, model: Array) -> Tracer:
+        """A tracer without a value that is to lie in memory as ``model`` does."""
+        raise NotImplementedError
 
     def missing(self, value: Tracer, name: str) -> Any:
         """What to give for an attribute that a tracer does not have; NotImplemented: an error."""
@@ -147,12 +153,12 @@ def perhaps(value: Array) -> Array:
     return value
 
 
-def layout(value: Array) -> Array:
-    """The array under all traces, to ask how it lies in memory; None if that is not known."""
+def layout(value: Array) -> np.ndarray[Any, Any]:
+    """An array that lies in memory as the value does; its elements may be any."""
     while isinstance(value, Traced):
         below = value._value
         value = value._trace.peek(value) if below is None else below
-    return value
+    return np.asarray(value)
 
 
 GATHERED = (

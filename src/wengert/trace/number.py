@@ -364,6 +364,10 @@ class Tracer(Traced):
         """The elements in one row: to run over, to index, and to assign into."""
         return FUNCTIONS["flat"](self)
 
+    @flat.setter
+    def flat(self, value: Array) -> None:
+        self.flat[...] = value
+
     def flatten(self, order: str = "C") -> Any:
         """The elements in one row, as a copy."""
         return FUNCTIONS[np.ravel](self, order).copy()
@@ -372,19 +376,29 @@ class Tracer(Traced):
         """A value of its own: later assignments to either do not reach the other."""
         return self
 
-    def astype(self, dtype: Any, **_: Any) -> Any:
+    def astype(
+        self,
+        dtype: Any,
+        order: str = "K",
+        casting: Any = "unsafe",
+        subok: bool = True,
+        copy: bool = True,
+    ) -> Any:
         """The same values as another dtype."""
-        return FUNCTIONS[np.astype](self, dtype)
+        if not np.can_cast(self.dtype, dtype, casting):
+            raise TypeError(f"cannot cast {self.dtype} to {np.dtype(dtype)} by the rule {casting}")
+        return FUNCTIONS["astype"](self, dtype, order, copy)
 
     def conj(self) -> Any:
-        """Complex conjugate."""
-        return UFUNCS[np.conjugate].bind(self)
+        """Complex conjugate; of a real array the array itself."""
+        return UFUNCS[np.conjugate].bind(self) if self.dtype.kind == "c" else self
 
     conjugate = conj
 
-    def reshape(self, *shape: Any, order: str = "C") -> Any:
+    def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
         """``np.reshape``."""
-        return FUNCTIONS[np.reshape](self, shape[0] if len(shape) == 1 else shape, order=order)
+        wanted = shape[0] if len(shape) == 1 else shape
+        return FUNCTIONS[np.reshape](self, wanted, order=order, copy=copy)
 
     def transpose(self, *axes: Any) -> Any:
         """``np.transpose``."""

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..errors import UnknownDerivativeError, UnsupportedError
 from ..kinds import Elementwise, Linear, Nonlinear
+from ..memory import copied
 from ..primitive import NUMBERED, Params, Primitive, Traced
 from ..program import Array, Type
 from ..recorder import Recorder
@@ -171,7 +172,7 @@ class Tape(Trace):
         if self.hold == "trust" or type(array) is not np.ndarray:
             return array
         if self.hold == "copy" or array.nbytes <= SMALL:
-            return array.copy() if array.shape else array[()]
+            return copied(array) if array.shape else array[()]
         if id(array) in self._samples:
             return array
         self._samples[id(array)] = array, _sample(array)

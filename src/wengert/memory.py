@@ -1,0 +1,35 @@
+"""How arrays lie in memory, which decides what is a view of them in NumPy and what is a copy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["copied", "laid"]
+
+
+def _room(model: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """An array, of any elements, that has the strides of ``model``; elements do not overlap."""
+    pairs = list(zip(model.shape, model.strides, strict=True))
+    if not model.size or any(n > 1 and step == 0 for n, step in pairs):
+        return np.empty_like(model)
+    steps = [(n - 1) * step for n, step in pairs]
+    before = -sum(step for step in steps if step < 0)
+    after = sum(step for step in steps if step > 0)
+    buffer = np.empty(before + after + model.itemsize, np.uint8)
+    return np.ndarray(model.shape, model.dtype, buffer, before, model.strides)
+
+
+def laid(array: np.ndarray[Any, Any], model: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A copy of an array that lies in memory as ``model`` does, which is of its shape and dtype."""
+    if model.flags.c_contiguous:
+        return array.copy()
+    made = _room(model)
+    made[...] = array
+    return made
+
+
+def copied(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A copy that lies in memory as the array itself does, with its gaps and directions."""
+    return array.copy() if array.flags.c_contiguous else laid(array, array)
