@@ -51,8 +51,10 @@ def truth(condition: Any) -> Array:
 
 @implements(np.where)
 def where(condition: Array, x: Any = None, y: Any = None) -> Array:
-    if x is None:
+    if x is None and y is None:
         return np.nonzero(condition)
+    if x is None or y is None:
+        raise ValueError("either both or neither of x and y should be given")
     return as_array(select_primitive.bind(truth(condition), x, y))
 
 

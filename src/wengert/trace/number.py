@@ -17,7 +17,7 @@ from ..errors import AbstractValueError, TracedArrayError
 from ..primitive import UFUNCS, Traced
 from ..program import Array, Type
 from .base import GATHERED, Trace, concrete, known, perhaps, unanswered
-from .protocols import CREATION, FUNCTIONS, call_into, call_ufunc, no_rule
+from .protocols import CREATION, FUNCTIONS, call_into, call_ufunc, named_out, no_rule
 
 __all__ = ["Tracer"]
 
@@ -211,8 +211,11 @@ class Tracer(Traced):
         implementation = FUNCTIONS.get(func)
         if implementation is None:
             implementation = partial(_refused, func)
-        elif "out" in kwargs:
-            implementation = partial(call_into, implementation)
+        else:
+            if len(args) > 1:
+                args, kwargs = named_out(func, args, kwargs)
+            if "out" in kwargs:
+                implementation = partial(call_into, implementation)
         return self._trace.apply(implementation, func, args, kwargs)
 
     # -- operators: NumPy's ufuncs ---------------------------------------------------------------
@@ -417,13 +420,9 @@ class Tracer(Traced):
         """The other methods of an ndarray, and those by which NumPy treats object elements."""
         function = _METHODS.get(name)
         if function is not None:
-            implementation = FUNCTIONS.get(function)
-            if implementation is not None:
-                return lambda *args, **kwargs: self._trace.apply(
-                    partial(call_into, implementation) if "out" in kwargs else implementation,
-                    function,
-                    (self, *args),
-                    kwargs,
+            if function in FUNCTIONS:
+                return lambda *args, **kwargs: self.__array_function__(
+                    function, (), (self, *args), kwargs
                 )
             if function in UFUNCS:
                 return lambda *others: UFUNCS[function].bind(self, *others)

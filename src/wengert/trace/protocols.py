@@ -6,10 +6,12 @@ A ufunc that is a primitive is in ``primitive.UFUNCS`` instead.
 
 from __future__ import annotations
 
+import inspect
 import numbers
 import reprlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -29,6 +31,7 @@ __all__ = [
     "discrete",
     "implements",
     "joined",
+    "named_out",
     "no_rule",
     "numeric",
     "plain",
@@ -141,6 +144,34 @@ def _ufunc_name(ufunc: np.ufunc) -> str:
         if getattr(module, name, None) is ufunc:
             return f"{home}.{name}"
     return name
+
+
+_BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+@cache
+def _out_place(function: Any) -> tuple[int, tuple[str, ...]]:
+    """The position of ``out`` among a NumPy function's parameters; the names from there on."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        parameters = ()
+    names = tuple(p.name for p in parameters if p.kind in _BY_POSITION)
+    place = names.index("out") if "out" in names else sys.maxsize
+    return place, names[place:]
+
+
+def named_out(
+    function: Any, args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[Sequence[Any], dict[str, Any]]:
+    """The arguments of a call with ``out``, and what stands behind it, by keyword.
+
+    What stands for NumPy's functions has no ``out`` among its parameters.
+    """
+    place, names = _out_place(function)
+    if len(args) <= place:
+        return args, kwargs
+    return args[:place], {**dict(zip(names, args[place:], strict=False)), **kwargs}
 
 
 def call_into(

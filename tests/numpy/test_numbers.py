@@ -1,0 +1,131 @@
+"""NumPy's functions of a number: all of them, and what each comes to is as in NumPy."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from outcomes import assert_numpys, in_a_derivative, plainly, same
+from wengert.errors import WengertError
+from wengert.trace import protocols
+
+CALLS: dict[str, Callable[[Any], Callable[[Any], Any]]] = {
+    "f(x)": lambda f: lambda x: f(x),
+    "f(x, axis=0)": lambda f: lambda x: f(x, axis=0),
+    "f(x, axis=-1)": lambda f: lambda x: f(x, axis=-1),
+    "f(x, axis=None)": lambda f: lambda x: f(x, axis=None),
+    "f(x, axis=1)": lambda f: lambda x: f(x, axis=1),
+    "f(x, keepdims=True)": lambda f: lambda x: f(x, keepdims=True),
+    "f(x, 0)": lambda f: lambda x: f(x, 0),
+    "f(x, 1)": lambda f: lambda x: f(x, 1),
+    "f(x, (2,))": lambda f: lambda x: f(x, (2,)),
+    "f(x, x)": lambda f: lambda x: f(x, x),
+    "f(x, [0])": lambda f: lambda x: f(x, [0]),
+    "f(1.0, x)": lambda f: lambda x: f(1.0, x),
+    "f([1.0, 2.0], x)": lambda f: lambda x: f([1.0, 2.0], x),
+    "f(x, 0, 0)": lambda f: lambda x: f(x, 0, 0),
+}
+UNDEFINED = {"empty_like"}
+"""What NumPy leaves undefined."""
+
+LENIENT = {
+    *("clip", "copy", "nan_to_num", "ones_like", "zeros_like", "full_like", "empty_like"),
+    *("choose", "compress", "diag_indices", "gradient", "isfinite", "isinf", "isnan"),
+    *("may_share_memory", "shares_memory", "pad", "tensorinv", "matrix_power", "astype"),
+    *("argpartition", "argsort"),
+}
+"""What takes a call that NumPy refuses: of too few arguments, or of arguments without a meaning."""
+
+STRICT = {"repeat", "take", "array_split", "convolve", "correlate", "matrix_rank"}
+"""What refuses a call that means nothing and that NumPy takes: a traced number of repetitions."""
+
+
+def _functions() -> Iterator[tuple[str, Any]]:
+    """The functions that NumPy hands to traced values: ufuncs, and those that dispatch."""
+    for home in (np, np.linalg):
+        for name in sorted(set(dir(home))):
+            function = None if name.startswith("_") else getattr(home, name)
+            hands_on = hasattr(function, "__wrapped__") or hasattr(function, "_implementation")
+            if isinstance(function, np.ufunc) or (callable(function) and hands_on):
+                yield (name if home is np else f"linalg.{name}"), function
+
+
+FUNCTIONS = dict(_functions())
+
+
+def test_numpys_functions_are_here() -> None:
+    assert len(FUNCTIONS) > 300
+    assert {"sum", "cumsum", "sin", "linalg.norm", "flip", "take"} <= set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.filterwarnings("ignore")
+def test_a_function_of_a_number_is_as_in_numpy(name: str) -> None:
+    for label, call in CALLS.items():
+        for x in (np.float64(2.0), np.float32(0.5)):
+            f = call(FUNCTIONS[name])
+            with np.errstate(all="ignore"):
+                wanted, found = plainly(f, x), in_a_derivative(f, x)
+            if isinstance(found[1], WengertError) or name in UNDEFINED:
+                continue
+            if wanted[0] == "error":
+                lenient = name.removeprefix("linalg.") in LENIENT
+                assert lenient or found[0] == "error", f"{label}: {found[1]!r}, not {wanted[1]!r}"
+            else:
+                if name.removeprefix("linalg.") in STRICT and found[0] == "error":
+                    continue
+                assert found[0] == "result", f"{label}: {found[1]!r}, not {wanted[1]!r}"
+                assert same(found[1], wanted[1]), f"{label}: {found[1]!r}, not {wanted[1]!r}"
+
+
+# -- parameters ------------------------------------------------------------------------------------
+
+
+def _positional(function: Any) -> list[str]:
+    parameters = inspect.signature(function).parameters.values()
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in parameters if p.kind in kinds]
+
+
+def test_what_stands_for_a_function_has_its_parameters_in_their_order() -> None:
+    for name, function in FUNCTIONS.items():
+        if function not in protocols.FUNCTIONS or isinstance(function, np.ufunc):
+            continue
+        ours, wanted = _positional(protocols.FUNCTIONS[function]), _positional(function)
+        wanted = [parameter for parameter in wanted if parameter != "out"]
+        several = [pair for pair in zip(ours, wanted, strict=False) if len(set(pair)) > 1]
+        renamed = {("a", "x1"), ("b", "x2"), ("a", "prototype"), ("object", "a")}
+        assert set(several) <= renamed, f"{name} takes {ours}, NumPy's {wanted}"
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sum(x, 0, None, None, True),
+        lambda x: np.sum(x, 0, np.float32, None, True, 0.5),
+        lambda x: np.max(x, 0, None, True),
+        lambda x: np.ptp(x, 1, None, True),
+        lambda x: np.mean(x, 0, None, None, True),
+        lambda x: np.var(x, 0, None, None, 1, True),
+        lambda x: np.median(x, 0, None, False, True),
+        lambda x: np.quantile(x, 0.3, 0, None, False, "lower", True),
+        lambda x: np.all(x > 2, 0, None, True),
+        lambda x: np.take(x, [7], 1, None, "clip"),
+        lambda x: np.choose([1, 0, 1], x, None, "wrap"),
+        lambda x: np.cumsum(x, 0, None, np.zeros_like(x)),
+        lambda x: np.round(x, 1, np.zeros_like(x)),
+        lambda x: np.dot(x, x.T, None),
+        lambda x: np.trace(x, 0, 0, 1, None, None),
+        lambda x: x.sum(0, None, None, True),
+        lambda x: x.max(0, None, True),
+        lambda x: x.take([7], 1, None, "wrap"),
+        lambda x: x.cumsum(0, None, np.zeros_like(x)),
+        lambda x: x.mean(axis=0, out=np.zeros_like(x[0])),
+    ],
+)
+def test_an_out_that_is_given_by_position_is_one(f: Callable[[Any], Any]) -> None:
+    assert_numpys(f, np.array([[1.5, 2.25, 3.0], [0.5, 5.0, 4.75]]))
