@@ -176,7 +176,7 @@ TABLE = {
     "a leaked value": (use_leaked, errors.LeakedTracerError, "has_aux"),
     "float": (lambda: wg.grad(lambda x: float(x))(1.0), errors.TracedArrayError, "np.sin"),
     "complex": (lambda: wg.grad(lambda x: complex(x))(1.0), errors.TracedArrayError, "complex"),
-    "item": (lambda: wg.grad(lambda x: x.item())(1.0), errors.TracedArrayError, "item"),
+    "item": (lambda: wg.grad(lambda x: x.item())(np.float64(1.0)), errors.TracedArrayError, "item"),
     "math.sin": (lambda: wg.grad(lambda x: math.sin(x))(1.0), errors.TracedArrayError, "np.sin"),
     "assignment into a plain array": (
         lambda: wg.grad(assign_into_plain_array)(X),

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "wengert"
 
 LAYERS = (
+    "frames",
     "errors",
     "forks",
     "memory",

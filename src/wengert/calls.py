@@ -21,7 +21,9 @@ from .trace import (
     ReadOnlyView,
     View,
     as_array,
+    as_python_number,
     check_kind,
+    is_python_number,
     joined,
     plain,
     snapshot,
@@ -98,12 +100,16 @@ def number(value: Any, what: str = "an argument") -> Array:
 
 
 class Selected(NamedTuple):
-    """The differentiated part of a call's arguments, flattened."""
+    """The differentiated part of a call's arguments, flattened.
+
+    ``given`` are the leaves as the caller gave them.
+    """
 
     leaves: list[Array]
     specs: list[tree.Spec]
     positions: tuple[int, ...]
     single: bool
+    given: list[Any]
 
     def put(self, args: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
         """All positional arguments, with these leaves in place of the selected ones."""
@@ -142,12 +148,14 @@ def select(args: Sequence[Any], argnums: Argnums) -> Selected:
             )
         positions.append(position % len(args))
     leaves: list[Array] = []
+    given: list[Any] = []
     specs: list[tree.Spec] = []
     for position in positions:
         found, spec = tree.flatten(args[position])
+        given.extend(found)
         leaves.extend(number(leaf, f"argument {position}, or a part of it,") for leaf in found)
         specs.append(spec)
-    return Selected(leaves, specs, tuple(positions), single)
+    return Selected(leaves, specs, tuple(positions), single, given)
 
 
 def result_leaf(value: Any) -> Array:
@@ -196,13 +204,16 @@ def handle(value: Any, leaf: Array) -> Any:
     return handle_for(leaf)(value)
 
 
-def handle_for(leaf: Array) -> Callable[[Any], Any]:
-    """What makes a value for ``leaf`` an array if that is one, read-only if that is."""
+def handle_for(leaf: Any) -> Callable[[Any], Any]:
+    """What makes a value for ``leaf`` what that is.
+
+    An array, read-only if that is; one of Python's numbers; one of NumPy's.
+    """
     if isinstance(leaf, np.ndarray):
         return as_array if leaf.flags.writeable else _read_only
     if isinstance(leaf, ArrayTracer):
         return as_array if leaf.writeable else _read_only
-    return _itself
+    return as_python_number if is_python_number(leaf) else _itself
 
 
 def _itself(value: Any) -> Any:
@@ -290,7 +301,7 @@ def linearised(
     tape = Tape(hold)
     try:
         # Before arrays are held, which makes large ones read-only.
-        handles = [handle_for(leaf) for leaf in selected.leaves]
+        handles = [handle_for(given) for given in selected.given]
         held = map(tape.input, map(tape.held, selected.leaves))
         inputs = [made(value) for made, value in zip(handles, held, strict=True)]
         result = f(*selected.put(args, inputs), **kwargs)
@@ -300,6 +311,7 @@ def linearised(
         outputs, spec = tree.flatten(result)
         outputs = [result_leaf(output) for output in outputs]
         tape.check_held()
+        tape.check_caught(f)
     except (TypeError, ValueError, AttributeError) as error:
         annotate(error, tape.holds)
         raise

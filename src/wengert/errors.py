@@ -1,4 +1,4 @@
-"""Every exception of wengert, and the search for the user's own line.
+"""Every exception of wengert.
 
 An error says what was met, at which line of the user's code, why it cannot work,
 and what to write instead.
@@ -6,12 +6,12 @@ and what to write instead.
 
 from __future__ import annotations
 
-import linecache
-import sys
-from pathlib import Path
 from typing import Any
 
+from .frames import user_line
+
 __all__ = [
+    "REFUSALS",
     "AbstractValueError",
     "CompileError",
     "DtypeError",
@@ -27,30 +27,7 @@ __all__ = [
     "UnsupportedError",
     "WengertError",
     "named",
-    "user_line",
 ]
-
-_PACKAGE = str(Path(__file__).parent)
-_LIBRARIES = tuple(f"{sep}{name}{sep}" for sep in "/\\" for name in ("numpy", "scipy", "optree"))
-
-
-def is_ours(filename: str) -> bool:
-    """Whether a file belongs to wengert, NumPy, SciPy or optree."""
-    if filename.startswith((_PACKAGE, "<frozen")):
-        return True
-    return "site-packages" in filename and any(part in filename for part in _LIBRARIES)
-
-
-def user_line() -> str | None:
-    """The innermost line outside of wengert and NumPy, as ``file:line    code``, or None."""
-    frame = sys._getframe(1)
-    while frame is not None and is_ours(frame.f_code.co_filename):
-        frame = frame.f_back
-    if frame is None:
-        return None
-    path = frame.f_code.co_filename
-    code = linecache.getline(path, frame.f_lineno, frame.f_globals).strip()
-    return f"{Path(path).name}:{frame.f_lineno}    {code}".rstrip()
 
 
 def named(kind: type) -> str:
@@ -108,6 +85,10 @@ class UnsupportedError(WengertError, NotImplementedError):
 
 class UnknownDerivativeError(WengertError, NotImplementedError):
     """A derivative was needed that no rule gives. It is never taken to be zero."""
+
+
+REFUSALS = (TracedArrayError, AbstractValueError, UnsupportedError, UnknownDerivativeError)
+"""What is raised of a traced value where a plain one is computed with."""
 
 
 class ProgramError(WengertError, ValueError):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import UnsupportedError
+from .errors import REFUSALS, UnsupportedError
 from .program import Array, Atom, Equation, Literal, Program, Type
 
 __all__ = [
@@ -158,7 +158,11 @@ class Primitive:
                     top = trace
         if top is None:
             return self.evaluate(*args, **params)
-        return top.process(self, args, params)
+        try:
+            return top.process(self, args, params)
+        except REFUSALS as error:
+            top.refused(error)
+            raise
 
     # -- facts -----------------------------------------------------------------------------------
 

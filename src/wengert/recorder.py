@@ -128,7 +128,8 @@ class Recorder(Trace):
     def program(self, outputs: Sequence[Array]) -> tuple[Program, list[Tracer]]:
         """The Program with these outputs, its captures as first inputs, and their values."""
         atoms = tuple(self.atom(output) for output in outputs)
-        self.open = False
+        self.check_caught()
+        self.close()
         inputs = (*self._captured.values(), *self.inputs)
         return Program(inputs, tuple(self.equations), atoms), self.captures
 
@@ -156,4 +157,4 @@ def record(
         recorder.explain(error)
         raise
     finally:
-        recorder.open = False
+        recorder.close()

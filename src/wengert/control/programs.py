@@ -161,7 +161,8 @@ def pushforward(program: Program, active: Flags, wanted: Flags) -> Program:
             for value, tangent in zip(values[:count], tangents, strict=True)
         ]
         outputs = evaluate(program, inputs)
-        dual.open = False
+        dual.check_caught()
+        dual.close()
         moved = [fitted(dual.tangent(output), Type.of(output)) for output in take(outputs, wanted)]
         return [*map(dual.primal, outputs), *moved]
 
@@ -203,6 +204,7 @@ def pullback(program: Program, active: Flags, wanted: Flags) -> Program:
             for value, flag in zip(values[:count], active, strict=True)
         ]
         outputs = evaluate(program, inputs)
+        tape.check_caught()
         tape.release()
         places = [tape.place(output) for output in take(outputs, wanted)]
         pairs = zip(places, values[count:], strict=True)

@@ -87,7 +87,7 @@ class _Recorder(Recorder):
             self.explain(error)
             raise
         finally:
-            self.open = False
+            self.close()
 
 
 def _dtypes(program: Program) -> Iterator[np.dtype[Any]]:

@@ -312,9 +312,10 @@ class RuleCall(Call):
             try:
                 with _differentiable(self.name, inputs):
                     found = self.run(*inputs)[0]
+                    dual.check_caught()
                 return [dual.tangent(value) for value in found]
             finally:
-                dual.open = False
+                dual.close()
 
         key = "jvp", self.key, tuple(places)
         call = RuleCall(key, self.name, pushed, self.types, self.memory)
@@ -334,6 +335,7 @@ class RuleCall(Call):
             try:
                 with _differentiable(self.name, inputs):
                     found = self.run(*inputs)[0]
+                    tape.check_caught()
             finally:
                 tape.release()
             pairs = [(tape.place(f), ct) for f, ct in zip(found, both[count:], strict=True)]

@@ -223,7 +223,8 @@ def check_rule(
     except Exception:
         pass
     finally:
-        tape.open = inner.open = outer.open = False
+        for trace in (tape, inner, outer):
+            trace.close()
     if unknown:
         values = next(
             samples([Type.of(p) if isinstance(p, Traced) else Literal(p) for p in primals])

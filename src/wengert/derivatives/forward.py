@@ -55,18 +55,19 @@ def jvp(
         for leaf, tangent in zip(selected.leaves, given, strict=True)
     ]
     try:
-        moving = zip(selected.leaves, fitted, strict=True)
-        inputs = [handle(dual.input(leaf, tangent), leaf) for leaf, tangent in moving]
+        moving = zip(selected.leaves, fitted, selected.given, strict=True)
+        inputs = [handle(dual.input(leaf, tangent), given) for leaf, tangent, given in moving]
         result, aux = split_aux(f(*selected.put(primals, inputs)), has_aux)
         outputs, spec = tree.flatten(result)
         outputs = [result_leaf(output) for output in outputs]
         if has_aux:
             aux = tree.map_leaves(lambda leaf: without(dual, joined(leaf)), aux)
+        dual.check_caught(f)
     except (TypeError, ValueError, AttributeError) as error:
         annotate(error)
         raise
     finally:
-        dual.open = False
+        dual.close()
     value = tree.unflatten(spec, [without(dual, output) for output in outputs])
     moved = own([dual.tangent(output) for output in outputs], outputs, taken=fitted)
     tangent = tree.unflatten(spec, moved)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import is_ours
+from ..frames import is_ours
 from .identity import compares_bools, question
 from .keys import GENERATORS, PARTS, attributes, contents, outer
 from .world import reached

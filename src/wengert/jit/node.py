@@ -1,13 +1,13 @@
-"""What a path recorder knows of a tracer, and who asks for it."""
+"""What a path recorder knows of a tracer, and where a warning is to point."""
 
 from __future__ import annotations
 
 import sys
 
-from ..errors import is_ours
+from ..frames import is_ours
 from ..program import Array, Atom, Type
 
-__all__ = ["Node", "user_asks", "users_level"]
+__all__ = ["Node", "users_level"]
 
 
 class Node:
@@ -19,20 +19,6 @@ class Node:
         self.atom = atom
         self.type = type
         self.value = value
-
-
-def user_asks(depth: int) -> bool:
-    """Whether the code ``depth`` calls above this one is neither ours nor NumPy's.
-
-    ``np.isscalar`` asks for the user. ``__getattribute__`` and Python's own frozen modules
-    (``abc``) are passed over.
-    """
-    frame = sys._getframe(depth)
-    while frame.f_back is not None and (
-        frame.f_code.co_name == "__getattribute__" or frame.f_code.co_filename.startswith("<frozen")
-    ):
-        frame = frame.f_back
-    return frame.f_code.co_name == "isscalar" or not is_ours(frame.f_code.co_filename)
 
 
 def users_level() -> int:

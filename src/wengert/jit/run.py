@@ -85,11 +85,12 @@ def traced_run(
             handle = snapshot(handles[place])
             atoms.append(recorder.atom(handle))
             found.append(recorder.value(handle))
+        recorder.check_caught(f)
     except (TypeError, ValueError) as error:
         annotate(error)
         raise
     finally:
-        recorder.open = False
+        recorder.close()
     program = Program(tuple(recorder.inputs), tuple(recorder.equations), tuple(atoms))
     guards = [
         (var.type.dtype, value_token(expected.value, var.type.dtype))

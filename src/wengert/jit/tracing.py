@@ -28,7 +28,7 @@ from ..primitives.guard import guard
 from ..program import Array, Atom, Equation, Literal, Type, Var
 from ..recorder import Recorder
 from ..trace import WRITERS, ArrayTracer, Tracer, as_array, perhaps, plain, strong
-from .node import Node, user_asks
+from .node import Node
 from .weak import WeakTracer, hardened
 
 __all__ = ["InlinedError", "JitRecorder", "close", "reason"]
@@ -391,6 +391,7 @@ class JitRecorder(Recorder):
             try:
                 return implementation(*args, **kwargs)
             except (UnsupportedError, TracedArrayError) as error:
+                self.forget(error)
                 self.refuse(reason(error))
             return self._numpys(operands, operands.call(call))
         try:
@@ -405,6 +406,7 @@ class JitRecorder(Recorder):
         except InlinedError:
             raise
         except Exception as error:
+            self.forget(error)
             self.refuse(reason(error))
             return self._numpys(operands, wanted)
         if type(result) is WeakTracer and isinstance(wanted, (np.generic, np.ndarray)):
@@ -483,16 +485,6 @@ class JitRecorder(Recorder):
     def refuse(self, why: str) -> None:
         """The run goes on for its result, but is no path."""
         self.refusal = self.refusal or why
-
-    def stands_for(self, value: Tracer, found: type) -> type:
-        if found is WeakTracer:
-            kind = type(value._node.value)
-            return kind if kind in (int, bool) or user_asks(3) else found
-        if not user_asks(3):
-            return found
-        if issubclass(found, ArrayTracer):
-            return np.ndarray
-        return value._node.type.dtype.type
 
     # -- equations -------------------------------------------------------------------------------
 

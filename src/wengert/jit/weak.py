@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from ..frames import asked_by_name, user_asks
 from ..kinds import Elementwise
 from ..primitive import UFUNCS, Params, Primitive, promotion
 from ..primitives import arithmetic, logic
 from ..primitives.shape import convert
 from ..program import Array, Atom, Literal, Type
-from ..trace import Tracer, complex_in_objects
-from .node import Node, user_asks
+from ..trace import Slot, Tracer, complex_in_objects
+from .node import Node
 
 __all__ = ["WeakTracer", "hardened"]
 
@@ -33,12 +34,14 @@ class WeakTracer(Tracer):
 
     __slots__ = ()
 
+    python = True
+
     def __getattribute__(self, name: str) -> Any:
         if name[0] == "_" or name in ("strong", "promotes"):
             return super().__getattribute__(name)
         value = self._node.value
         if not hasattr(value, name):
-            if user_asks(2):
+            if user_asks(1):
                 raise AttributeError(f"{type(value).__name__!r} object has no attribute {name!r}")
             return super().__getattribute__(name)
         if name == "real" and type(value) is float:
@@ -46,10 +49,10 @@ class WeakTracer(Tracer):
         return getattr(self._trace.force(self), name)
 
     def __getattr__(self, name: str) -> Any:
-        if name == "__array__":
+        if name == "__array__" and not asked_by_name(name, 1):
             whole = type(self._node.value) in (int, bool)
             return self._array if whole else super().__getattr__(name)
-        if not hasattr(self._node.value, name) and user_asks(2):
+        if not hasattr(self._node.value, name) and user_asks(1):
             raise AttributeError(
                 f"{type(self._node.value).__name__!r} object has no attribute {name!r}"
             )
@@ -58,6 +61,14 @@ class WeakTracer(Tracer):
     def _array(self, dtype: Any = None, copy: bool | None = None) -> Any:
         """What NumPy makes of an integer or a truth value, whose value the path is for."""
         return np.array(self._trace.force(self), dtype)
+
+    @property
+    def __class__(self) -> Any:
+        kind = type(self._node.value)
+        return kind if kind in (int, bool) or user_asks(1) else type(self)
+
+    def _plain_class(self) -> type:
+        return type(self._node.value)
 
     def strong(self) -> Tracer:
         """The same number as NumPy's, of a strong dtype."""
@@ -69,6 +80,7 @@ class WeakTracer(Tracer):
         """A Python number of its class: weak."""
         return type(self._node.value)()
 
+    @Slot
     def __getitem__(self, index: Any) -> Any:
         raise TypeError(f"{type(self._node.value).__name__!r} object is not subscriptable")
 

@@ -24,7 +24,7 @@ from .array import (
 )
 from .base import ForeignValueError, Trace, concrete, known, layout, perhaps
 from .boxed import complex_in_objects
-from .number import Tracer
+from .number import Slot, Tracer
 from .protocols import (
     CREATION,
     FUNCTIONS,
@@ -38,6 +38,7 @@ from .protocols import (
     store,
     strong,
 )
+from .python_number import PythonNumber, as_python_number, is_python_number
 
 __all__ = [
     "CREATION",
@@ -47,18 +48,22 @@ __all__ = [
     "ArrayTracer",
     "Flat",
     "ForeignValueError",
+    "PythonNumber",
     "ReadOnlyView",
+    "Slot",
     "Trace",
     "Tracer",
     "View",
     "as_array",
     "as_number",
+    "as_python_number",
     "as_view",
     "check_kind",
     "complex_in_objects",
     "concrete",
     "discrete",
     "implements",
+    "is_python_number",
     "joined",
     "known",
     "lay",

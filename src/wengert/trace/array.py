@@ -60,6 +60,9 @@ class ArrayTracer(Tracer):
         self._node = node
         self._version = 0
 
+    def _plain_class(self) -> type:
+        return np.ndarray
+
     @property
     def version(self) -> int:
         """Counts the assignments to this array, for its views."""
@@ -78,14 +81,16 @@ class ArrayTracer(Tracer):
             value = self._trace.reveal(self)
         if value is not None:
             return self._trace.lend(self, np.array(value, dtype, copy=copy))
-        raise TracedArrayError(
-            f"a traced {Type.of(self)} was converted to a plain array, which would cut the "
-            "derivative. np.asarray, np.array([rows]) and functions that are not written in NumPy "
-            "do this",
-            remedy="x for np.asarray(x), x.copy() for np.array(x); np.stack([a, b]) for "
-            "np.array([a, b]); np.linalg for "
-            "scipy.linalg; wg.custom_jvp for the function of another library "
-            "(docs/custom.md)",
+        raise self._trace.refused(
+            TracedArrayError(
+                f"a traced {Type.of(self)} was converted to a plain array, which would cut the "
+                "derivative. np.asarray, np.array([rows]) and functions that are not written in "
+                "NumPy do this",
+                remedy="x for np.asarray(x), x.copy() for np.array(x); np.stack([a, b]) for "
+                "np.array([a, b]); np.linalg for "
+                "scipy.linalg; wg.custom_jvp for the function of another library "
+                "(docs/custom.md)",
+            )
         )
 
     def __len__(self) -> int:
@@ -98,7 +103,7 @@ class ArrayTracer(Tracer):
             raise TypeError("iteration over a 0-d array")
         return (self[i] for i in range(self.shape[0]))
 
-    def __getitem__(self, index: Any) -> Any:
+    def __getitem__(self, index: Any) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         return FUNCTIONS[operator.getitem](self, index)
 
     def __contains__(self, value: object) -> bool:

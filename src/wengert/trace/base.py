@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ..errors import AbstractValueError, LeakedTracerError, TracedArrayError
+from ..errors import (
+    REFUSALS,
+    AbstractValueError,
+    LeakedTracerError,
+    TracedArrayError,
+    WengertError,
+)
 from ..primitive import Params, Primitive, Traced
 from ..program import Array, Type
+from .caught import Refusal, raise_again, refusal
 
 if TYPE_CHECKING:
     from .number import Tracer
@@ -31,6 +38,8 @@ __all__ = [
 ]
 
 _serials = itertools.count()
+
+E = TypeVar("E", bound=WengertError)
 
 
 class Trace:
@@ -49,6 +58,7 @@ class Trace:
         self.open = True
         self.boxed = False
         self.nested = False
+        self.refusals: list[Refusal] = []
 
     unanswered: AbstractValueError | None = None
     """The last refusal of an index: NumPy drops it, and raises an IndexError that says nothing."""
@@ -89,7 +99,11 @@ class Trace:
         kwargs: dict[str, Any],
     ) -> Any:
         """What a call of NumPy gives, by what stands for it; a trace may compare with NumPy."""
-        return implementation(*args, **kwargs)
+        try:
+            return implementation(*args, **kwargs)
+        except REFUSALS as error:
+            self.refused(error)
+            raise
 
     def lend(self, value: Tracer, array: Array) -> Array:
         """A plain array that is handed out for a tracer, and may share its memory."""
@@ -98,9 +112,30 @@ class Trace:
     def assigned(self, value: Tracer) -> None:
         """Called before an array of this trace is assigned to."""
 
-    def stands_for(self, value: Tracer, found: type) -> type:
-        """The class that ``isinstance`` is to find."""
-        return found
+    def refused(self, error: E) -> E:
+        """The error, kept to see who catches it.
+
+        Whoever raises it gives it no name, or the frame and its traceback would be a cycle.
+        """
+        if self.open and all(known.error is not error for known in self.refusals):
+            made = refusal(error, 1)
+            if all((k.asking, k.line) != (made.asking, made.line) for k in self.refusals):
+                self.refusals.append(made)
+        return error
+
+    def forget(self, error: Exception) -> None:
+        """Another way was found, of the same result."""
+        self.refusals = [known for known in self.refusals if known.error is not error]
+
+    def check_caught(self, function: Callable[..., Any] | None = None) -> None:
+        """Raise a refusal again that the user's code caught, where ``function`` has returned."""
+        if self.refusals:
+            raise_again(self.refusals, function)
+
+    def close(self) -> None:
+        """End the run: a traced value that is used after it is an error."""
+        self.open = False
+        self.refusals.clear()
 
     def check_results(self, results: Sequence[Array]) -> None:
         """Refuse results that hold a value of this trace although no operand brought it in.
@@ -180,9 +215,12 @@ def known(value: Array, what: str, remedy: str) -> Array:
     """The array under all traces; an error where a trace knows the type only."""
     found = perhaps(value)
     if found is None:
-        raise AbstractValueError(
-            f"Python asked for {what} a traced {Type.of(value)} whose value is not known here, "
-            "because the function is traced once for all values, as vmap, loops and branches do",
-            remedy=remedy,
+        raise value._trace.refused(
+            AbstractValueError(
+                f"Python asked for {what} a traced {Type.of(value)} whose value is not known "
+                "here, because the function is traced once for all values, as vmap, loops and "
+                "branches do",
+                remedy=remedy,
+            )
         )
     return found

@@ -22,6 +22,7 @@ from ..program import Array
 from .base import concrete
 from .number import Tracer
 from .protocols import FUNCTIONS
+from .python_number import PythonNumber
 
 __all__ = ["Boxed"]
 
@@ -53,7 +54,7 @@ def box(number: Tracer) -> None:
     number._trace.objects = True
     if number.dtype.kind == "c":
         raise complex_in_objects()
-    if type(number) is Tracer:
+    if type(number) in (Tracer, PythonNumber):
         _change_class(number, Boxed)
     else:
         number._trace.boxed = True

@@ -7,22 +7,63 @@ can only be answered with an error.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..errors import AbstractValueError, TracedArrayError
+from ..errors import REFUSALS, AbstractValueError, TracedArrayError
+from ..frames import asked_by_name, user_asks
 from ..primitive import UFUNCS, Traced
 from ..program import Array, Type
+from .attributes import attribute
 from .base import GATHERED, Trace, concrete, known, perhaps, unanswered
 from .protocols import CREATION, FUNCTIONS, call_into, call_ufunc, named_out, no_rule
 
-__all__ = ["Tracer"]
+__all__ = ["METHODS", "Slot", "Tracer"]
 
 
-class Tracer(Traced):
+class Slot:
+    """A special method that Python and NumPy find in the class.
+
+    To the user's code, by ``hasattr``, an instance has it only if the plain value has it too.
+    """
+
+    __slots__ = ("function", "name")
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function: Any = function
+        self.name = function.__name__
+
+    def __get__(self, value: Tracer | None, owner: Any = None) -> Any:
+        if value is None:
+            return self.function
+        if asked_by_name(self.name, 1) and not hasattr(value._plain_class(), self.name):
+            raise AttributeError(self.name)
+        return self.function.__get__(value)
+
+
+class _NoIteration:
+    """``__iter__`` of what has a ``__getitem__`` and is no sequence: None, and hasattr says no."""
+
+    def __get__(self, value: Tracer | None, owner: Any = None) -> None:
+        if value is not None and asked_by_name("__iter__", 1):
+            raise AttributeError("__iter__")
+
+
+class _Standing(type):
+    """The class of the classes of traced values, none of which answers for the plain value.
+
+    Abstract base classes ask ``x.__class__`` for its methods, and then ``type(x)``.
+    """
+
+    @property
+    def __mro__(cls) -> tuple[type, ...]:
+        return ()
+
+
+class Tracer(Traced, metaclass=_Standing):
     """A traced number: what a differentiated function is given in place of a NumPy scalar.
 
     ``_value`` is the number itself, or a Tracer of an enclosing trace, or None where only the type
@@ -35,6 +76,9 @@ class Tracer(Traced):
     assignable = False
     """Whether instances of the class are arrays, which can be assigned into."""
 
+    python = False
+    """Whether instances of the class stand for Python's own numbers."""
+
     def __init__(self, trace: Trace, value: Array, node: Any) -> None:
         self._trace = trace
         self._value = value
@@ -44,8 +88,12 @@ class Tracer(Traced):
 
     @property
     def __class__(self) -> Any:
-        found = type(self)
-        return self._trace.stands_for(self, found)
+        """To the user's own code the class that the value stands for; to all others its own."""
+        return self._plain_class() if user_asks(1) else type(self)
+
+    def _plain_class(self) -> type:
+        """The class of the plain value."""
+        return self.dtype.type
 
     def strong(self) -> Tracer:
         """The value as what NumPy makes of it: only ``jit`` has values that stand for less."""
@@ -110,8 +158,11 @@ class Tracer(Traced):
 
     def __bool__(self) -> bool:
         truth = self
-        if self.size == 1 and self.dtype.kind != "b" and concrete(self) is None:
-            truth = self != 0
+        if concrete(self) is None:
+            if self.size > 1:
+                return bool(np.zeros(self.shape))  # NumPy's error
+            if self.size == 1 and self.dtype.kind != "b":
+                truth = self != 0
         return bool(known(truth, "the truth of", _CHOICES))
 
     def __int__(self) -> int:
@@ -120,6 +171,7 @@ class Tracer(Traced):
             whole = np.trunc(self)
         return int(known(whole, "the integer part of", _WHOLE))
 
+    @Slot
     def __index__(self) -> int:
         if self.dtype.kind not in "iub":
             raise TypeError(f"a traced {self.dtype} cannot be used as an index or a count")
@@ -130,17 +182,27 @@ class Tracer(Traced):
             raise
 
     def __float__(self) -> float:
-        return float(self._plainly("a Python float"))
+        return float(self._plainly("a Python float", self._converts()))
 
+    @Slot
     def __complex__(self) -> complex:
-        return complex(self._plainly("a Python complex number"))
+        return complex(self._plainly("a Python complex number", self.size == 1))
 
-    def _plainly(self, what: str) -> Array:
-        """The value where nothing is differentiated, as under ``jit`` alone; an error elsewhere."""
+    def _plainly(self, what: str, possible: bool) -> Array:
+        """The value where nothing is differentiated, as under ``jit`` alone; an error elsewhere.
+
+        Where it is not ``possible`` of a plain value either, the error may be caught.
+        """
         value = self._trace.reveal(self)
         if value is None:
+            if possible:
+                raise self._trace.refused(_plain_wanted(what))
             raise _plain_wanted(what)
         return value
+
+    def _converts(self) -> bool:
+        """Whether the plain value can become a float: longer arrays cannot."""
+        return self.size == 1
 
     def __round__(self, digits: int | None = None) -> Any:
         rounded = FUNCTIONS[np.round](self, 0 if digits is None else digits)
@@ -163,18 +225,22 @@ class Tracer(Traced):
         return self.copy()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        raise TracedArrayError(
-            "a traced value was pickled or sent to another process, which cuts the derivative",
-            remedy="the same computation in this process, or wg.stop_gradient(x) of a value "
-            "that is only to be stored",
+        raise self._trace.refused(
+            TracedArrayError(
+                "a traced value was pickled or sent to another process, which cuts the derivative",
+                remedy="the same computation in this process, or wg.stop_gradient(x) of a value "
+                "that is only to be stored",
+            )
         )
 
     def item(self, *index: Any) -> Any:
         """Refused, like ``float``: a Python number has no derivative."""
-        return self._plainly("a Python number by .item()").item(*index)
+        np.zeros(self.shape, self.dtype).item(*index)  # NumPy's errors come first.
+        return self._plainly("a Python number by .item()", True).item(*index)
 
-    __iter__: Any = None  # Python would take what has __getitem__ for a sequence.
+    __iter__: Any = _NoIteration()  # Python would take what has __getitem__ for a sequence.
 
+    @Slot
     def __getitem__(self, index: Any) -> Any:
         if type(index) is tuple and not index:
             return self
@@ -194,7 +260,12 @@ class Tracer(Traced):
             primitive = UFUNCS.get(ufunc)
             if primitive is not None:
                 if len(inputs) == 1:
-                    return self._trace.process(primitive, inputs, {})
+                    trace = self._trace
+                    try:
+                        return trace.process(primitive, inputs, {})
+                    except REFUSALS as error:
+                        trace.refused(error)
+                        raise
                 return primitive.bind(*inputs)
 
         def performed(*inputs: Array, **kwargs: Any) -> Any:
@@ -272,9 +343,11 @@ class Tracer(Traced):
     def __rdivmod__(self, other: Array) -> Any:
         return other // self, other % self
 
+    @Slot
     def __matmul__(self, other: Array) -> Any:
         return FUNCTIONS[np.matmul](self, other)
 
+    @Slot
     def __rmatmul__(self, other: Array) -> Any:
         return FUNCTIONS[np.matmul](other, self)
 
@@ -340,6 +413,8 @@ class Tracer(Traced):
     @property
     def mT(self) -> Any:
         """The last two axes exchanged."""
+        if not hasattr(self._plain_class(), "mT"):
+            raise AttributeError("mT")
         return FUNCTIONS[np.matrix_transpose](self)
 
     @property
@@ -408,6 +483,7 @@ class Tracer(Traced):
         order = axes[0] if len(axes) == 1 else axes or None
         return FUNCTIONS[np.transpose](self, order)
 
+    @Slot
     def dot(self, other: Array) -> Any:
         """``np.dot``."""
         return FUNCTIONS[np.dot](self, other)
@@ -418,30 +494,34 @@ class Tracer(Traced):
 
     def __getattr__(self, name: str) -> Any:
         """The other methods of an ndarray, and those by which NumPy treats object elements."""
-        function = _METHODS.get(name)
-        if function is not None:
+        if name.startswith("__"):
+            if asked_by_name(name, 1):
+                return attribute(self, name)
+            if name == "__array__":  # So NumPy asks before it puts an object into an array.
+                FUNCTIONS["box"](self)
+            raise AttributeError(name)
+        function = METHODS.get(name)
+        if function is not None and (
+            hasattr(self._plain_class(), name) or not asked_by_name(name, 1)
+        ):
             if function in FUNCTIONS:
                 return lambda *args, **kwargs: self.__array_function__(
                     function, (), (self, *args), kwargs
                 )
             if function in UFUNCS:
                 return lambda *others: UFUNCS[function].bind(self, *others)
-        if name.startswith("__array_"):
-            if name == "__array__":  # So NumPy asks before it puts an object into an array.
-                FUNCTIONS["box"](self)
-            raise AttributeError(name)
         found = self._trace.missing(self, name)
         if found is not NotImplemented:
             return found
-        hint = f"; try np.{name}(x)" if callable(getattr(np, name, None)) else ""
-        raise AttributeError(f"a traced array has no attribute {name!r}{hint}")
+        return attribute(self, name)
 
 
-_METHODS: dict[str, Any] = {
+METHODS: dict[str, Any] = {
     name: getattr(np, name)
     for name in (
         *"sum prod mean var std max min argmax argmin cumsum cumprod all any ptp trace".split(),
         *"ravel squeeze swapaxes repeat diagonal take nonzero argsort round put".split(),
+        *"argpartition choose searchsorted".split(),
         *"sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh exp exp2".split(),
         *"expm1 log log2 log10 log1p sqrt cbrt square reciprocal floor ceil rint trunc".split(),
         *"sign deg2rad rad2deg radians degrees fabs logical_not isnan isfinite isinf".split(),
@@ -461,14 +541,22 @@ def _operate(ufunc: np.ufunc, left: Tracer, right: Array) -> Any:
     primitive = UFUNCS[ufunc]
     if isinstance(right, Traced) and right._trace is not left._trace:
         return primitive.bind(left, right)
-    return left._trace.process(primitive, (left, right), {})
+    try:
+        return left._trace.process(primitive, (left, right), {})
+    except REFUSALS as error:
+        left._trace.refused(error)
+        raise
 
 
 def _operate_right(ufunc: np.ufunc, left: Array, right: Tracer) -> Any:
     """The same where the left operand is not traced, or by a trace of which less is known."""
     if isinstance(left, Traced):  # The right one is of a subclass: Python asks that first.
         return UFUNCS[ufunc].bind(left, right)
-    return right._trace.process(UFUNCS[ufunc], (left, right), {})
+    try:
+        return right._trace.process(UFUNCS[ufunc], (left, right), {})
+    except REFUSALS as error:
+        right._trace.refused(error)
+        raise
 
 
 _CHOICES = (

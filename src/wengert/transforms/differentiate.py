@@ -37,7 +37,8 @@ def jvp(program: Program) -> Program:
         for i, tangent in zip(moving, values[count:], strict=True):
             inputs[i] = dual.input(values[i], tangent)
         outputs = evaluate(program, inputs)
-        dual.open = False
+        dual.check_caught()
+        dual.close()
         primals = [dual.primal(output) for output in outputs]
         tangents = [dual.tangent(output) for output in outputs if Type.of(output).differentiable]
         return [*primals, *tangents]
@@ -52,6 +53,7 @@ def _pulled(program: Program, values: Sequence[Array], moving: Sequence[int]) ->
     for i in moving:
         inputs[i] = tape.input(values[i])
     outputs = evaluate(program, inputs)
+    tape.check_caught()
     tape.release()
     return tape, outputs
 

@@ -205,7 +205,7 @@ class Tape(Trace):
 
     def release(self) -> None:
         """End the recording: later use of a traced value is an error, and arrays are writable."""
-        self.open = False
+        self.close()
         self._samples.clear()
         for array in sorted(self._held, key=_depth):
             array.flags.writeable = True
@@ -394,6 +394,7 @@ def transpose_linear(
     tape = Tape("trust")
     try:
         results = function(*(tape.input(recorder.input(type)) for type in types))
+        tape.check_caught()
         check_linear(tape, recorder)
         pairs = [
             (tape.place(result), cotangent)
@@ -407,7 +408,8 @@ def transpose_linear(
             raise NotLinearError(names[0].name, not any(name.joint for name in names))
         return found
     finally:
-        tape.open = recorder.open = False
+        tape.close()
+        recorder.close()
 
 
 def _transposed(row: Row, cotangents: Sequence[Array | None]) -> list[Array | None]:

@@ -1,0 +1,117 @@
+"""Whose code a frame runs: wengert's own, a library's, or the user's.
+
+Errors show the user's own line, a traced value tells the user's code what it stands for, and an
+error that the user's code caught counts in another way than one that a library caught.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import sysconfig
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+__all__ = ["asked_by_name", "is_ours", "is_users", "place", "user_asks", "user_line"]
+
+_PACKAGE = str(Path(__file__).parent)
+_LIBRARIES = tuple(f"{sep}{name}{sep}" for sep in "/\\" for name in ("numpy", "scipy", "optree"))
+_INSTALLED = ("site-packages", "dist-packages")
+_STANDARD = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib")})
+
+_PASSED = frozenset({"isscalar"})
+"""Functions of NumPy's that ask a question of Python's on behalf of whoever calls them."""
+
+_LOOKING = frozenset({"__getattribute__", "__getattr__"})
+
+_ours: dict[str, bool] = {}
+"""What is known of files; Python's frozen modules are not among them."""
+
+
+def is_ours(filename: str) -> bool:
+    """Whether a file belongs to wengert, NumPy, SciPy or optree, or is a frozen module."""
+    known = _ours.get(filename)
+    if known is not None:
+        return known
+    if filename.startswith("<frozen"):
+        return True
+    known = filename.startswith(_PACKAGE) or (
+        any(folder in filename for folder in _INSTALLED)
+        and any(part in filename for part in _LIBRARIES)
+    )
+    _ours[filename] = known
+    return known
+
+
+def is_users(filename: str, home: str = "") -> bool:
+    """Whether a file is the user's: not ours, not of the standard library, not installed.
+
+    An installed package is the user's own if ``home``, a file of the function that is traced,
+    belongs to it.
+    """
+    if is_ours(filename):
+        return False
+    package = _installed_package(filename)
+    if package:
+        return package == _installed_package(home)
+    return not filename.startswith(_STANDARD)
+
+
+def _installed_package(filename: str) -> str:
+    """The package or module to which an installed file belongs; empty for other files."""
+    parts = Path(filename).parts
+    for i, part in enumerate(parts[:-1]):
+        if part in _INSTALLED:
+            return parts[i + 1]
+    return ""
+
+
+def place(code: CodeType, line: int, variables: dict[str, Any] | None = None) -> str:
+    """A line of code for an error message: ``file:line    code``."""
+    text = linecache.getline(code.co_filename, line, variables).strip()
+    return f"{Path(code.co_filename).name}:{line}    {text}".rstrip()
+
+
+def user_line() -> str | None:
+    """The innermost line outside of wengert and NumPy, as ``file:line    code``, or None."""
+    frame = sys._getframe(1)
+    while frame is not None and is_ours(frame.f_code.co_filename):
+        frame = frame.f_back
+    return None if frame is None else place(frame.f_code, frame.f_lineno, frame.f_globals)
+
+
+def _asking(depth: int) -> FrameType:
+    """The frame that asks, ``depth`` calls above the caller of this function.
+
+    Methods that look for attributes and Python's own frozen modules (``abc``) ask for whoever calls
+    them.
+    """
+    frame = sys._getframe(depth + 1)
+    while frame.f_back is not None and (
+        frame.f_code.co_name in _LOOKING or frame.f_code.co_filename.startswith("<frozen")
+    ):
+        frame = frame.f_back
+    return frame
+
+
+def user_asks(depth: int) -> bool:
+    """Whether the code ``depth`` calls above the caller of this function is not ours nor NumPy's.
+
+    ``np.isscalar`` asks for the user.
+    """
+    code = sys._getframe(depth + 1).f_code
+    known, name = _ours.get(code.co_filename), code.co_name
+    if known is None or name in _LOOKING:
+        code = _asking(depth + 1).f_code
+        known, name = is_ours(code.co_filename), code.co_name
+    return not known or name in _PASSED
+
+
+def asked_by_name(name: str, depth: int) -> bool:
+    """Whether the user asks and has the attribute's name as a string, as ``hasattr`` needs it.
+
+    NumPy's C functions look for attributes too, and have no frames of their own.
+    """
+    code = _asking(depth + 1).f_code
+    return not is_ours(code.co_filename) and name in code.co_consts

@@ -1,0 +1,324 @@
+"""A refusal that the user's code caught is raised again; one that a library caught is not."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib.util
+import math
+import sysconfig
+import traceback
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert import errors
+
+X = np.float64(1.5)
+V = np.array([1.0, 2.0, 3.0])
+
+
+def named(x):
+    try:
+        return x * float(x)
+    except TypeError:
+        return x
+
+
+def bare(x):
+    try:
+        return x * math.sin(x)
+    except:  # noqa: E722
+        return x
+
+
+def any_exception(x):
+    try:
+        return x * complex(x).real
+    except Exception:
+        return x
+
+
+def one_of_several(x):
+    try:
+        return x * np.asarray([x, 1.0], dtype=float)[0]
+    except (TypeError, ValueError):
+        return x
+
+
+def suppressed(x):
+    y = x
+    with contextlib.suppress(TypeError):
+        y = x * x.item()
+    return y
+
+
+def assigned(x):
+    table = np.zeros(2)
+    try:
+        table[0] = x
+    except Exception:
+        table[1] = 1.0
+    return x * table[0]
+
+
+def in_a_helper(x):
+    def convert(y):
+        return float(y)
+
+    for _ in range(3):
+        try:
+            x = x * convert(x)
+        except TypeError:
+            x = x + 1.0
+    return x
+
+
+def finally_and_raised_from(x):
+    try:
+        try:
+            return x * float(x)
+        except TypeError as error:
+            raise ValueError("no number") from error
+        finally:
+            x = x + 1.0
+    except ValueError:
+        return x
+
+
+def without_a_rule(x):
+    try:
+        return np.fft.fft(np.stack([x, x])).real[0]
+    except NotImplementedError:
+        return x
+
+
+def in_a_thread(x):
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(float, x)
+        try:
+            return x * future.result()
+        except TypeError:
+            return x
+
+
+CAUGHT = {
+    f.__name__: f
+    for f in (named, bare, any_exception, one_of_several, suppressed, assigned, in_a_helper)
+} | {f.__name__: f for f in (finally_and_raised_from, without_a_rule, in_a_thread)}
+
+
+@pytest.mark.parametrize("f", CAUGHT.values(), ids=CAUGHT)
+def test_a_refusal_that_the_users_code_caught_is_raised_again(f):
+    f(X)
+    with pytest.raises(errors.REFUSALS) as caught:
+        wg.grad(f)(X)
+    text = "".join(traceback.format_exception_only(caught.value))
+    assert "It was caught at\n  test_caught.py:" in text
+    assert "wg.stop_gradient(x)" in text
+
+
+VERBS = {
+    "value_and_grad": lambda f: wg.value_and_grad(f)(X),
+    "jvp": lambda f: wg.jvp(f, (X,), (X,)),
+    "vjp": lambda f: wg.vjp(f, X),
+    "linearize": lambda f: wg.linearize(f, X),
+    "jacobian": lambda f: wg.jacobian(f)(X),
+    "hessian": lambda f: wg.hessian(f)(X),
+    "hvp": lambda f: wg.hvp(f, (X,), (X,)),
+    "vmap": lambda f: wg.vmap(f)(V),
+    "trace": lambda f: wg.trace(f)(X),
+    "explain": lambda f: wg.explain(f, X),
+    "scan": lambda f: wg.scan(lambda c, y: (c + f(y), None), X, V),
+    "map": lambda f: wg.map(f, V),
+    "cond": lambda f: wg.vmap(lambda y: wg.cond(y > 0.0, f, f, y))(V),
+    "while_loop": lambda f: wg.while_loop(lambda y: y < 9.0, lambda y: f(y) + 1.0, X),
+    "fori_loop": lambda f: wg.fori_loop(0, 3, lambda i, y: f(y), X),
+    "grad of grad": lambda f: wg.grad(wg.grad(f))(X),
+    "grad in vmap": lambda f: wg.vmap(wg.grad(f))(V),
+    "grad of scan": lambda f: wg.grad(lambda x: wg.map(f, x * V)[0])(X),
+    "jit(grad)": lambda f: wg.jit(wg.grad(f))(X),
+    "grad(jit)": lambda f: wg.grad(wg.jit(f))(X),
+    "check_grads": lambda f: wg.check_grads(f, (X,)),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.filterwarnings("ignore::wengert.errors.JitWarning")
+def test_every_verb_raises_it_again(verb):
+    with pytest.raises(errors.TracedArrayError, match="the function went on"):
+        VERBS[verb](named)
+
+
+def test_a_branch_that_vmap_cannot_take_is_not_caught_in_silence():
+    def f(x):
+        try:
+            return 2.0 * x if x > 1.5 else x
+        except Exception:
+            return 3.0 * x
+
+    with pytest.raises(errors.AbstractValueError, match="the function went on"):
+        wg.vmap(f)(V)
+
+
+def test_in_a_rule_of_the_users_own_it_is_raised_where_the_rule_is_differentiated():
+    @wg.custom_jvp
+    def f(x):
+        return x**2
+
+    @f.defjvp
+    def rule(primals, tangents):
+        (x,), (t,) = primals, tangents
+        try:
+            return x**2, 2.0 * t * float(x)
+        except TypeError:
+            return x**2, t
+
+    assert wg.jvp(f, (X,), (X,))[1] == 4.5
+    np.testing.assert_array_equal(wg.vmap(wg.grad(f))(V), 2.0 * V)
+    with pytest.raises(errors.REFUSALS):
+        wg.hessian(f)(X)
+
+
+def test_the_line_of_the_conversion_and_the_line_of_the_attempt_are_shown():
+    with pytest.raises(errors.TracedArrayError) as caught:
+        wg.grad(in_a_helper)(X)
+    assert "return float(y)" in str(caught.value)
+    assert "x = x * convert(x)" in caught.value.__notes__[0]
+
+
+def test_what_plain_values_refuse_too_may_be_caught():
+    def f(x):
+        try:
+            return math.sin(x)
+        except TypeError:
+            return np.sum(np.sin(x))
+
+    def g(x):
+        try:
+            return x.item()
+        except ValueError:
+            return np.sum(x)
+
+    def h(x):
+        try:
+            return [1.0, 2.0][x] * x
+        except TypeError:
+            return x * x
+
+    np.testing.assert_array_equal(wg.grad(f)(V), np.cos(V))
+    np.testing.assert_array_equal(wg.grad(g)(V), np.ones(3))
+    assert wg.value_and_grad(h)(X) == (h(X), 3.0)
+
+
+def test_stop_gradient_is_a_way_out():
+    def f(x):
+        try:
+            r = float(wg.stop_gradient(x))
+        except TypeError:
+            r = 0.0
+        return x * r
+
+    assert wg.value_and_grad(f)(X) == (2.25, 1.5)
+
+
+def test_a_refusal_that_ends_the_function_is_raised_once_and_as_it_was():
+    with pytest.raises(errors.TracedArrayError) as caught:
+        wg.grad(lambda x: math.sin(x))(X)
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_an_inner_derivative_that_fails_for_plain_values_too_may_be_caught():
+    def f(x):
+        try:
+            slope = wg.grad(math.sin)(1.0)
+        except TypeError:
+            slope = 5.0
+        return x * slope
+
+    assert wg.value_and_grad(f)(X) == (f(X), 5.0)
+
+
+LIBRARY = '''
+import math
+
+def converted(x):
+    """A number as a float where it can be one."""
+    try:
+        return float(x)
+    except TypeError:
+        return x
+
+def objective(x):
+    return 2.0 * converted(x)
+'''
+
+
+@pytest.fixture
+def library(tmp_path):
+    """A module that is installed."""
+    folder = tmp_path / "site-packages" / "probing"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text(LIBRARY, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("probing", folder / "__init__.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_library_may_ask_and_go_another_way(library):
+    assert wg.value_and_grad(lambda x: library.converted(x) * 2.0)(X) == (3.0, 2.0)
+
+
+def test_a_function_of_an_installed_package_is_the_users_where_it_is_differentiated(library):
+    with pytest.raises(errors.TracedArrayError, match="the function went on"):
+        wg.grad(library.objective)(X)
+
+
+def test_the_standard_library_is_a_library(tmp_path):
+    path = sysconfig.get_path("stdlib") + "/probing.py"
+    found = {}
+    exec(compile(LIBRARY, path, "exec"), found)
+    assert wg.value_and_grad(lambda x: found["converted"](x) * 2.0)(X) == (3.0, 2.0)
+
+
+@pytest.mark.parametrize("f", [named, in_a_helper, lambda x: math.sin(x)])
+def test_nothing_keeps_the_frames_of_the_function_alive(f):
+    class Mark:
+        pass
+
+    marks = []
+
+    def marked(x):
+        mark = Mark()
+        marks.append(weakref.ref(mark))
+        return f(x)
+
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(TypeError):
+            wg.grad(marked)(X)
+        with contextlib.suppress(TypeError):
+            wg.jvp(marked, (X,), (X,))
+        assert [mark() for mark in marks] == [None, None]
+    finally:
+        gc.enable()
+
+
+def test_one_refusal_is_kept_of_many_at_the_same_line():
+    kept = []
+
+    def f(x):
+        for _ in range(100):
+            with contextlib.suppress(TypeError):
+                float(x)
+        kept.append(len(x._trace.refusals))
+        return x
+
+    with pytest.raises(errors.TracedArrayError):
+        wg.grad(f)(X)
+    assert kept == [1]
