@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 from collections.abc import Callable, Hashable, Sequence
 from functools import update_wrapper
 from types import MethodType
@@ -15,7 +14,7 @@ import numpy as np
 from .. import tree
 from ..errors import ShapeError
 from ..primitive import Traced
-from ..verbs import packed
+from ..verbs import place_of
 from .user import UserCall
 
 __all__ = ["custom_jvp", "custom_vjp"]
@@ -158,14 +157,11 @@ class CustomFunction:
         return f"<{type(self).__name__} {self.__name__}>"
 
     def __reduce__(self) -> Any:
-        place: str = getattr(self, "__qualname__", "")
-        home: Any = sys.modules.get(getattr(self, "__module__", None) or "")
-        for name in place.split("."):
-            home = getattr(home, name, None)
-        if home is self:
+        place = place_of(self)
+        if place:
             return place
         rules = (self.rule, self.fwd, self.bwd, self.batch_rule)
-        return _again, (type(self), packed(self.function), self.nondiff_argnums, self.result, rules)
+        return _again, (type(self), self.function, self.nondiff_argnums, self.result, rules)
 
     def __jit_token__(self) -> Hashable:
         """In the keys of jitted functions it counts as itself, with its rules."""

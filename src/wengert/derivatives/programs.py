@@ -16,10 +16,12 @@ from ..calls import (
 from ..errors import ShapeError
 from ..program import Array, Program, Type
 from ..recorder import record
+from ..verbs import verb
 
 __all__ = ["trace"]
 
 
+@verb
 def trace(f: Callable[..., Any]) -> Callable[..., Program]:
     """A function that returns the Program of ``f`` at its arguments.
 

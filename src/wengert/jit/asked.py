@@ -13,7 +13,7 @@ from ..primitive import Traced
 from ..program import Array
 from ..recorder import Recorder
 from ..trace import snapshot
-from .keys import dynamic_key, exact, order, token
+from .keys import Aside, dynamic_key, exact, order, token
 from .tracing import InlinedError
 
 __all__ = ["Asked", "Static"]
@@ -71,7 +71,7 @@ class Static:
                     remedy="a tuple for a list, a frozen dataclass for an object; or leave arrays "
                     "and numbers to be no static arguments",
                 ) from error
-        return tuple([(place, exact(value)) for place, value in static.items()])
+        return tuple([(place, exact(value), Aside(value)) for place, value in static.items()])
 
 
 def _check(

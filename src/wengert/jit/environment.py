@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..frames import is_ours
+from ..verbs import Derived
 from .identity import compares_bools, question
 from .keys import GENERATORS, PARTS, attributes, contents, outer
 from .world import reached
@@ -109,6 +110,8 @@ class Environment:
         self._visited[id(value)] = value
         if isinstance(value, types.FunctionType):
             self._function(value)
+        elif isinstance(value, Derived):
+            self._visit(value.func, outside)
         elif isinstance(value, (type, types.ModuleType)):
             self._space(value)
         elif isinstance(value, GENERATORS):
@@ -132,7 +135,7 @@ class Environment:
         if foreign:
             return
         for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
-            if not isinstance(default, (*_PLAIN, types.FunctionType)):
+            if not isinstance(default, (*_PLAIN, types.FunctionType, Derived)):
                 self._watch(id(default), default, functools.partial(_itself, default))
             self._visit(default, outside=True)
         self._spaces.setdefault(id(function), (function, function.__dict__))

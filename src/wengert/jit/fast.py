@@ -16,6 +16,7 @@ import numpy as np
 from .. import tree
 from ..errors import WengertError
 from ..program import Type
+from ..verbs import Derived
 from .asked import Asked
 from .environment import Environment
 from .keys import SMALL, contents, order, outer
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["shortcut"]
 
-_NAMED = (types.FunctionType, type, types.ModuleType, np.ufunc, property, staticmethod, classmethod)
+_NAMED = (
+    *(types.FunctionType, Derived, type, types.ModuleType, np.ufunc),
+    *(property, staticmethod, classmethod),
+)
 _VALUES = (int, float, complex, str, bytes, type(None), np.number, np.bool_, np.character)
 _INSIDE = (*_VALUES, type, types.ModuleType, np.ufunc)
 _STEADY = (*_VALUES, *_NAMED)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 import types
 import warnings
 from collections.abc import Callable, Sequence
@@ -22,7 +21,7 @@ from ..errors import GuardFailed, JitWarning
 from ..forks import lock
 from ..program import Array, Program
 from ..trace import concrete
-from ..verbs import packed
+from ..verbs import place_of
 from .asked import Asked, Static
 from .call import call
 from .environment import Environment
@@ -503,14 +502,11 @@ class Jitted:
     # -- pickling --------------------------------------------------------------------------------
 
     def __reduce__(self) -> Any:
-        place: str = getattr(self, "__qualname__", "")
-        home: Any = sys.modules.get(getattr(self, "__module__", None) or "")
-        for name in place.split("."):
-            home = getattr(home, name, None)
-        if home is self:
+        place = place_of(self)
+        if place:
             return place
         static = self._static
-        return _again, (packed(self.function), static.argnums, static.argnames, self.waits)
+        return _again, (self.function, static.argnums, static.argnames, self.waits)
 
     def __jit_token__(self) -> Any:
         """In the keys of other functions it counts as itself."""

@@ -29,11 +29,13 @@ import numpy as np
 
 from ..errors import WengertError, named
 from ..primitive import Traced
+from ..verbs import Derived
 from .tracing import InlinedError
 
 __all__ = [
     "FIXED",
     "GENERATORS",
+    "Aside",
     "Same",
     "UnkeyableError",
     "attributes",
@@ -96,6 +98,21 @@ class Same:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Same) and other.value is self.value
+
+
+class Aside:
+    """A value that is kept in a key, for reports, and not compared."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Aside)
 
 
 def dynamic_key(leaf: Any) -> Hashable:
@@ -182,7 +199,7 @@ def outer(value: Any) -> Hashable:
     A function there counts as itself, as its own variables are looked at too, and so does a
     generator of random numbers, whose state is compared while tracing.
     """
-    if isinstance(value, types.FunctionType):
+    if isinstance(value, (types.FunctionType, Derived)):
         return Same(value)
     return _Tokens(inside=False).of(value, DEPTH)
 
@@ -310,6 +327,7 @@ _PARTS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
     types.FunctionType: _function,
     types.BuiltinFunctionType: _builtin,
     types.MethodType: lambda method: (method.__func__, method.__self__),
+    Derived: lambda derived: (derived.func,),
     functools.partial: lambda partial: (partial.func, partial.args, partial.keywords),
     types.MappingProxyType: lambda mapping: (dict(mapping),),
     bytearray: lambda value: (bytes(value),),

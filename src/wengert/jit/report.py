@@ -92,10 +92,10 @@ def _arguments(jitted: Jitted, key: Any) -> list[tuple[str, str, bool]]:
             root = parameters[place] if place < len(parameters) else f"arguments[{place}]"
         kind = _kind(leaf)
         found.append((accessor[2:].codify(root), kind or _constant(leaf), kind is not None))
-    for place, _, value in static:
+    for place, _, aside in static:
         known = isinstance(place, int) and place < len(parameters)
         name = parameters[place] if known else str(place)
-        found.append((name, f"static {_short(repr(value))}", False))
+        found.append((name, f"static {_short(repr(aside.value))}", False))
     return found
 
 
