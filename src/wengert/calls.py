@@ -7,7 +7,7 @@ and take the traced result apart again. That is here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -35,7 +35,9 @@ __all__ = [
     "Argnums",
     "Linearised",
     "Selected",
+    "alive",
     "annotate",
+    "aux_leaf",
     "called",
     "check_callable",
     "check_holomorphic",
@@ -46,6 +48,7 @@ __all__ = [
     "own",
     "result_leaf",
     "select",
+    "settled",
     "split_aux",
     "without",
     "writable",
@@ -158,13 +161,24 @@ def select(args: Sequence[Any], argnums: Argnums) -> Selected:
     return Selected(leaves, specs, tuple(positions), single, given)
 
 
+def _mixed(value: Any) -> bool:
+    """Whether a value is an array of objects that are not all numbers, or arrays of them."""
+    if not isinstance(value, np.ndarray) or not value.dtype.hasobject:
+        return False
+    objects: Iterable[Any] = value.flat
+    return not all(isinstance(each, _NUMBERS) for each in objects)
+
+
+_NUMBERS = (Traced, int, float, complex, np.generic, np.ndarray, list, tuple)
+
+
 def result_leaf(value: Any) -> Array:
     """A leaf of a function's result as an array, a number or a traced value."""
     if isinstance(value, View):
         return snapshot(value)
     if isinstance(value, Traced):
         return value.strong()
-    if value is None or isinstance(value, (str, bytes)):
+    if value is None or isinstance(value, (str, bytes)) or _mixed(value):
         raise DtypeError(f"the function returned {value!r}, which is not a number or an array")
     found = plain(value) if isinstance(value, np.ndarray) else np.asarray(value)[()]
     dtype = getattr(found, "dtype", None)
@@ -224,10 +238,50 @@ def _read_only(value: Any) -> Any:
     return whole(as_array(value), ReadOnlyView)
 
 
+def alive(value: Any) -> Any:
+    """The value; LeakedTracerError if it is one of a trace that has ended."""
+    if isinstance(value, Traced):
+        value._trace.check_open()
+    return value
+
+
+def settled(result: Any) -> Any:
+    """The result, without a value of a trace that has ended in it, as far as can be seen.
+
+    That is in its leaves, in arrays of objects, and in the attributes of objects.
+    """
+    if type(result) not in _PLAIN:
+        leaves, spec = tree.flatten(result)
+        tree.unflatten(spec, leaves)
+        for leaf in leaves:
+            alive(leaf)
+            if isinstance(leaf, np.ndarray) and leaf.dtype.hasobject:
+                objects: Iterable[Any] = leaf.flat
+            elif isinstance(leaf, type) or callable(leaf):
+                continue
+            else:
+                objects = getattr(leaf, "__dict__", {}).values()
+            for each in objects:
+                alive(each)
+    return result
+
+
+_PLAIN = frozenset({np.float64, float, int, bool, type(None)})
+
+
 def without(trace: Any, output: Any) -> Any:
     """A result as the caller is to have it, without the ``trace`` of the verb."""
-    value = trace.primal(output)
+    value = alive(trace.primal(output))
     return as_array(value) if isinstance(output, ArrayTracer) else value
+
+
+def aux_leaf(trace: Any, leaf: Any) -> Any:
+    """The same for a leaf of ``aux``, which may be anything."""
+    if not _mixed(leaf):
+        return without(trace, joined(leaf))
+    found = leaf.copy()
+    found.flat = [without(trace, each) for each in leaf.flat]
+    return found
 
 
 def split_aux(result: Any, has_aux: bool) -> tuple[Any, Any]:
@@ -307,7 +361,7 @@ def linearised(
         result = f(*selected.put(args, inputs), **kwargs)
         result, aux = split_aux(result, has_aux)
         if has_aux:
-            aux = tree.map_leaves(lambda leaf: without(tape, joined(leaf)), aux)
+            aux = tree.map_leaves(lambda leaf: aux_leaf(tape, leaf), aux)
         outputs, spec = tree.flatten(result)
         outputs = [result_leaf(output) for output in outputs]
         tape.check_held()
@@ -317,6 +371,8 @@ def linearised(
         raise
     finally:
         tape.release()
+    if has_aux:
+        settled(aux)
     return Linearised(tape, selected, outputs, spec, aux)
 
 
@@ -354,7 +410,7 @@ def writable(array: Array) -> Array:
     """The array, or a copy if it is a broadcast that cannot be written to."""
     if type(array) is np.ndarray and not array.flags.writeable:
         return array.copy()
-    return array
+    return alive(array)
 
 
 def own(
@@ -375,6 +431,8 @@ def own(
             if cotangent.base is not None or not cotangent.flags.writeable or id(cotangent) in seen:
                 cotangent = cotangent.copy()
             seen.add(id(cotangent))
+        else:
+            alive(cotangent)
         dtype = leaf.dtype
         if cotangent.dtype is not dtype and cotangent.dtype != dtype:
             part = np.real(cotangent) if dtype.kind == "f" else cotangent

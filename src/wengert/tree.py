@@ -52,8 +52,12 @@ def _register(kind: type) -> None:
     def put_together(metadata: Any, children: Sequence[Any]) -> Any:
         names, kept = metadata
         instance = object.__new__(kind)
-        for name, child in (*zip(names, children, strict=True), *kept):
+        for name, child in zip(names, children, strict=True):
             object.__setattr__(instance, name, child)
+        for name, value in kept:
+            if isinstance(value, Traced):
+                value._trace.check_open()
+            object.__setattr__(instance, name, value)
         return instance
 
     with _registering:

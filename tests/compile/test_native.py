@@ -67,6 +67,11 @@ def test_a_function_of_the_users_that_writes_into_what_it_is_given_is_refused() 
     np.testing.assert_array_equal(x, np.arange(4.0))
 
 
+def test_texts_are_not_compiled() -> None:
+    with pytest.raises(wg.errors.CompileError, match="not compiled"):
+        build(wg.trace(lambda x: np.stack([x, np.array("a")]))(2.0))
+
+
 def test_without_callouts_code_ends_with_the_last_reference() -> None:
     gc.disable()
     try:

@@ -197,3 +197,10 @@ def test_an_array_of_objects_is_called_that() -> None:
     halves = np.array([fractions.Fraction(1, 2)], object)
     with pytest.warns(wg.errors.JitWarning, match="as an array of objects is neither"):
         wg.jit(lambda x: x * 2)(halves)
+
+
+def test_an_array_of_objects_that_are_not_all_numbers_is_what_it_is_without_jit() -> None:
+    mixed = wg.jit(lambda x: np.array([x, "a"], dtype=object), wait=True)
+    with pytest.warns(wg.errors.JitWarning):
+        assert list(mixed(2.0)) == [2.0, "a"]
+    assert [list(mixed(2.0)), list(mixed(3.0))] == [[2.0, "a"], [3.0, "a"]]

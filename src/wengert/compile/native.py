@@ -208,6 +208,10 @@ def _uncollected() -> Generator[None]:
 
 def lowered(program: Program) -> tuple[Lowering, str]:
     """What is compiled for a Program: its lowering, and the text for LLVM. Needs no llvmlite."""
+    for equation in program.equations:
+        for var in equation.outputs:
+            if var.type.dtype.kind not in "fciub":
+                raise CompileError(f"values of dtype {var.type.dtype} are not compiled")
     with _uncollected():
         lowering = Lowering(rewritten(program))
         text = lowering.run()

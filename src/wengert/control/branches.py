@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..calls import result_leaf
+from ..calls import result_leaf, settled
 from ..errors import DtypeError, ShapeError
 from ..primitive import Traced
 from ..primitives.shape import convert
@@ -46,7 +46,7 @@ def cond(
     check_function(false_fun, "cond", "the other branch")
     value = _choice(pred, "cond", "fciub")
     if not isinstance(value, Traced) or _is_known(value):
-        return true_fun(*operands) if value else false_fun(*operands)
+        return settled(true_fun(*operands) if value else false_fun(*operands))
     index = convert.bind(value != 0 if value.dtype.kind != "b" else value, dtype=INDEX.dtype)
     return _chosen("cond", index, [false_fun, true_fun], operands)
 
@@ -69,7 +69,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
         check_function(branch, "switch", f"branch {place}")
     value = _choice(index, "switch", "iub")
     if not isinstance(value, Traced) or _is_known(value):
-        return branches[min(max(int(value), 0), len(branches) - 1)](*operands)
+        return settled(branches[min(max(int(value), 0), len(branches) - 1)](*operands))
     return _chosen("switch", convert.bind(value, dtype=INDEX.dtype), branches, operands)
 
 

@@ -8,18 +8,19 @@ from typing import Any
 from .. import tree
 from ..calls import (
     annotate,
+    aux_leaf,
     fit_tangent,
     handle,
     linearised,
     own,
     result_leaf,
     select,
+    settled,
     split_aux,
     without,
 )
 from ..errors import ShapeError
 from ..program import Type
-from ..trace import joined
 from ..transforms.dual import Dual
 
 __all__ = ["jvp", "linearize"]
@@ -61,7 +62,7 @@ def jvp(
         outputs, spec = tree.flatten(result)
         outputs = [result_leaf(output) for output in outputs]
         if has_aux:
-            aux = tree.map_leaves(lambda leaf: without(dual, joined(leaf)), aux)
+            aux = tree.map_leaves(lambda leaf: aux_leaf(dual, leaf), aux)
         dual.check_caught(f)
     except (TypeError, ValueError, AttributeError) as error:
         annotate(error)
@@ -71,7 +72,7 @@ def jvp(
     value = tree.unflatten(spec, [without(dual, output) for output in outputs])
     moved = own([dual.tangent(output) for output in outputs], outputs, taken=fitted)
     tangent = tree.unflatten(spec, moved)
-    return (value, tangent, aux) if has_aux else (value, tangent)
+    return (value, tangent, settled(aux)) if has_aux else (value, tangent)
 
 
 def linearize(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..calls import handle
+from ..calls import handle, settled
 from ..errors import GuardFailed, JitWarning
 from ..forks import lock
 from ..program import Array, Program
@@ -140,20 +140,24 @@ class Jitted:
 
     def _general(self, *args: Any, **kwargs: Any) -> Any:
         if self._plain or not enabled():
-            return self.function(*args, **kwargs)
+            return self._as_it_is(args, kwargs)
         try:
             asked, paths = self._met(args, kwargs)
         except InlinedError:
-            return self.function(*args, **kwargs)
+            return self._as_it_is(args, kwargs)
         except UnkeyableError as error:
             self._warn(str(error))
-            return self.function(*args, **kwargs)
+            return self._as_it_is(args, kwargs)
         if paths.plain is not None or self._plain:
-            return self.function(*args, **kwargs)
+            return self._as_it_is(args, kwargs)
         values = [_native(value) for value in asked.inputs]
         if asked.traced:
             return self._differentiated(asked, paths, values)
         return self._run(asked, paths, values)
+
+    def _as_it_is(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The result of the function itself."""
+        return settled(self.function(*args, **kwargs))
 
     def _run(self, asked: Asked, paths: Paths, values: Sequence[Array]) -> Any:
         """Run the path that fits, or trace a new one."""
@@ -162,7 +166,7 @@ class Jitted:
         reached = -1
         while path is not None:
             if not self._may_write(path, asked):
-                return self.function(*asked.args, **asked.kwargs)
+                return self._as_it_is(asked.args, asked.kwargs)
             try:
                 outputs = path.executable.run(numbers)
             except GuardFailed as failure:
@@ -171,7 +175,7 @@ class Jitted:
                 reached = failure.index or 0
                 path = paths.instead(path, failure.index, failure.value) if further else None
             except Exception:  # the function itself raises the right one
-                return self.function(*asked.args, **asked.kwargs)
+                return self._as_it_is(asked.args, asked.kwargs)
             else:
                 self._hits += 1
                 paths.touch(path)
@@ -190,7 +194,7 @@ class Jitted:
         found, refusal = self._trace(asked, paths, values, outside)
         if found is None or not self._may_write(found.path, asked):
             outside.restore()
-            result = self.function(*asked.args, **asked.kwargs)
+            result = self._as_it_is(asked.args, asked.kwargs)
             if refusal:
                 self._give_up(paths, refusal)
             return result
@@ -244,7 +248,7 @@ class Jitted:
                 return finish(path, outputs, values, asked.inputs)
         if outside is not None:
             outside.restore()
-        return self.function(*asked.args, **asked.kwargs)
+        return self._as_it_is(asked.args, asked.kwargs)
 
     def _path_below(
         self, asked: Asked, paths: Paths, values: Sequence[Array], outside: Outside

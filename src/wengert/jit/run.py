@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..calls import annotate, result_leaf
+from ..calls import alive, annotate, result_leaf
 from ..errors import UnsupportedError, named
 from ..primitive import Traced
 from ..program import Array, Literal, Program
@@ -116,11 +116,11 @@ def _output(leaf: Any, recorder: JitRecorder, atoms: list[Any], found: list[Arra
         if type(leaf) is not np.ndarray or leaf.dtype.kind not in "fciubO":
             return _as_it_is(leaf, recorder)
         point = leaf.ndim == 0
-        leaf = joined(leaf)
+        given, leaf = leaf, joined(leaf)
+        if leaf.dtype.kind not in "fciub":
+            return _as_it_is(given, recorder)
     if not isinstance(leaf, Traced):
         if isinstance(leaf, np.ndarray):
-            if leaf.dtype.kind not in "fciub":
-                return _as_it_is(leaf, recorder)
             atoms.append(Literal(leaf))
             found.append(leaf.copy(order="K"))
             return Output(len(atoms) - 1, boxed=point)
@@ -188,7 +188,7 @@ def _alike(found: Any, wanted: Any) -> bool:
 def _fresh(value: Array, taken: set[int]) -> Array:
     """A value that shares its memory with nothing else."""
     if not isinstance(value, np.ndarray):
-        return value
+        return alive(value)
     if not value.shape:
         return value[()]
     if value.base is not None or id(value) in taken or not value.flags.writeable:

@@ -519,6 +519,8 @@ class JitRecorder(Recorder):
         if not primitive.multiple:
             found = strong(found)
             type_ = Type.of(found)
+            if type_.dtype.kind not in "fciub":
+                self.refuse(f"a value is of dtype {type_.dtype}")
             var = Var(type_)
             self.equations.append(Equation(primitive, atoms, params, (var,)))
             return self._tracer(type_, found, var)
