@@ -49,6 +49,7 @@ LEFT_OUT = [
 SHORT = [
     *("tests/optimize", "tests/numpy", "tests/test_derivatives.py", "tests/test_readme.py"),
     *("tests/compile/test_agreement.py", "tests/compile/test_lapack.py"),
+    *("tests/compile/test_strips.py", "tests/compile/test_sums.py"),
 ]
 
 AVX512 = "avx512f avx512cd avx512bw avx512dq avx512vl".split()

@@ -4,35 +4,44 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from ..primitives import shape
 from ..program import Atom, Equation, Literal, Var
-from .combine import combine, identity
+from .combine import identity
 from .elements import Scope, converted
-from .emit import INTERLEAVE, Buffer, Index, Place, constant, register
-from .emit import memory as element_kind
-from .nests import Order, Places, block, fill, loops
+from .emit import Place, constant
+from .nests import Access, Order, Places, best, block, fill
+from .pairwise import is_near
 from .plan import Kernel
 from .shapes import REDUCTIONS, is_elementwise
-from .strides import best_order
-from .views import Stored
+from .strides import best_order, reads
+from .sums import (
+    Blocks,
+    Chunks,
+    Memory,
+    Sum,
+    add,
+    blocked,
+    both,
+    close_all,
+    combined,
+    hints_of,
+    kept_places,
+    kept_tail,
+    open_sum,
+    tail_places,
+)
+from .views import Stored, row_major
 
 __all__ = ["emit_kernel"]
 
-FEW = 3
-"""Up to this many sums are interleaved."""
+SUMMED = 256
+"""From this many places on the order of the loops of a sum is looked at."""
 
 BLOCK = 1024
-"""A long sum is a sum of sums of this many: for accuracy, as NumPy's pairwise summation is."""
-
-Memory = Callable[[Sequence[int], np.dtype[Any]], Stored]
-
+"""Chunks for threads are multiples of this."""
 
 LARGE = 4_000_000
 """A kernel of this many operations is divided among threads: they take some 0.2 ms."""
@@ -47,26 +56,6 @@ PARTIAL = 1 / 16
 """Of the operations of a kernel, so many at most for putting together what the chunks add up."""
 
 
-@dataclass(eq=False)
-class _Sum:
-    """A root that is reduced: its loops, and where it adds up."""
-
-    equation: Equation
-    kind: str
-    axes: tuple[int, ...]
-    """The axes among those looped over that are reduced."""
-    level: int
-    """From this level on all loops are reduced: it adds up in slots from there."""
-    outer: bool
-    """Whether loops before that are reduced too: then it adds to what is in memory."""
-    target: Stored | None
-    slots: dict[tuple[int, ...], str] = field(default_factory=dict[tuple[int, ...], str])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.equation.outputs[0].type.dtype
-
-
 def emit_kernel(scope: Scope, kernel: Kernel, targets: dict[Var, Stored], memory: Memory) -> int:
     """Write the loops of a kernel; the number of chunks that they are divided into for threads.
 
@@ -76,15 +65,13 @@ def emit_kernel(scope: Scope, kernel: Kernel, targets: dict[Var, Stored], memory
     domain = kernel.domain
     sums = [_summed(scope, e, domain, targets) for e in kernel.roots if _reduces(scope, e)]
     stores = [e for e in kernel.roots if not _reduces(scope, e)]
-    for total in sums:
-        if total.outer and total.target is not None:
-            fill(scope.code, total.target, identity(total.kind, total.dtype))
     if math.prod(domain):
         in_order = all(target.contiguous for target in targets.values())
         flat = len(domain) > 1 and in_order and _flat(scope, kernel, sums)
         lengths = (math.prod(domain),) if flat else domain
-        order = Order(tuple(range(len(lengths))))
-        if not sums:
+        if sums:
+            order = _order_of_sums(scope, lengths, sums, stores, flat)
+        else:
             order = best_order(scope, lengths, stores, targets)
         return _nest(scope, lengths, order, sums, stores, targets, flat, kernel.work, memory)
     for total in sums:
@@ -98,18 +85,52 @@ def _reduces(scope: Scope, equation: Equation) -> bool:
 
 def _summed(
     scope: Scope, equation: Equation, domain: Sequence[int], targets: dict[Var, Stored]
-) -> _Sum:
+) -> Sum:
     given = equation.params["axes"]
     axes = tuple(axis for axis in given if axis < len(domain))
-    level = len(domain)
-    while level and level - 1 in axes:
-        level -= 1
-    outer = any(axis < level for axis in axes)
     out = equation.outputs[0]
-    return _Sum(equation, REDUCTIONS[equation.primitive], axes, level, outer, targets.get(out))
+    total = Sum(equation, REDUCTIONS[equation.primitive], axes, target=targets.get(out))
+    total.lies_in(range(len(domain)))
+    return total
 
 
-def _empty(scope: Scope, total: _Sum) -> None:
+def _order_of_sums(
+    scope: Scope,
+    lengths: Sequence[int],
+    sums: Sequence[Sum],
+    stores: Sequence[Equation],
+    flat: bool,
+) -> Order:
+    """The order of the loops of a kernel that adds up, and which sums can be kept in slots in it.
+
+    As in NumPy, a sum goes along the axis in which its operand lies in memory.
+    """
+    axes = range(len(lengths))
+    values = [total.equation.inputs[0] for total in sums]
+    values += [equation.outputs[0] for equation in stores]
+    read = reads(scope, values, len(lengths))
+    if flat or read is None:
+        return Order(tuple(axes))
+    written = [
+        Access(_steps(total, lengths), total.equation.outputs[0].type.size) for total in sums
+    ]
+    order = best(lengths, [*written, *read], SUMMED).axes
+    # Along an axis of one element there is no loop: it must not come between two that add up.
+    order = tuple(sorted(order, key=lambda axis: lengths[axis] > 1))
+    for total in sums:
+        total.lies_in(order)
+    near = not order or all(is_near(access.strides[order[-1]]) for access in read)
+    return Order(order, vectorised=near)
+
+
+def _steps(total: Sum, lengths: Sequence[int]) -> tuple[int, ...]:
+    """How a sum's result is gone through: not at all along the axes that are summed over."""
+    kept = [1 if axis in total.axes else n for axis, n in enumerate(lengths)]
+    rows = row_major(kept)
+    return tuple(0 if axis in total.axes else rows[axis] for axis in range(len(lengths)))
+
+
+def _empty(scope: Scope, total: Sum) -> None:
     """The sum of nothing."""
     out = total.equation.outputs[0]
     value = identity(total.kind, total.dtype)
@@ -124,7 +145,7 @@ def _empty(scope: Scope, total: _Sum) -> None:
 # -- one loop for all axes -------------------------------------------------------------------------
 
 
-def _flat(scope: Scope, kernel: Kernel, sums: Sequence[_Sum]) -> bool:
+def _flat(scope: Scope, kernel: Kernel, sums: Sequence[Sum]) -> bool:
     """Whether all that is read and written lies in the same order, so that one loop will do."""
     domain = kernel.domain
     if any(len(total.axes) != len(domain) or total.target is not None for total in sums):
@@ -171,21 +192,25 @@ def _nest(
     scope: Scope,
     domain: Sequence[int],
     order: Order,
-    sums: Sequence[_Sum],
+    sums: Sequence[Sum],
     stores: Sequence[Equation],
     targets: dict[Var, Stored],
     flat: bool,
     work: float,
     memory: Memory,
 ) -> int:
-    """The loops, in an order that is another than that of the axes only where there are no sums."""
+    """The loops, in an order that may be another than that of the axes."""
     code = scope.code
-    if flat:
-        for total in sums:
+    for total in sums:
+        if flat:
             total.level = 0
+        if total.outer and total.target is not None:
+            fill(code, total.target, identity(total.kind, total.dtype))
     size = order.block
     nest = [*order.axes[-1:], *order.axes] if size else [*order.axes]
-    divided, chunk = _divided([domain[axis] for axis in nest], sums, work, size)
+    lengths = [domain[axis] for axis in nest]
+    divided, chunk = _divided(lengths, sums, work, size)
+    cut, rows = blocked(lengths, sums, vectorised=order.vectorised)
     places: dict[int, Place] = {}
     end: dict[int, int | str] = {}
     with ExitStack() as stack:
@@ -194,19 +219,20 @@ def _nest(
             innermost = level == len(nest) - 1
             opening = [total for total in sums if total.level == level]
             for total in opening:
-                _open(scope, total)
-            blocked = innermost and length > 2 * BLOCK and opening and _floating(opening)
+                open_sum(scope, total)
             # Closing runs after the loop, with the places of the loops around it.
-            before = tuple(places[i] for i in range(level)) if sums else ()
-            stack.callback(_close_all, scope, opening, before, flat)
+            before = {axis: places[axis] for axis in nest[:level]} if sums else {}
+            stack.callback(close_all, scope, opening, before)
             first: int | str = 0
             last: int | str = length
             if level == divided:
-                chunks = _chunks(scope, length, chunk, level, sums, memory)
+                chunks = Chunks(scope, length, chunk, level, sums, memory)
                 first, last = stack.enter_context(chunks)
-            hints = [INTERLEAVE] if innermost and _few(sums) else []
-            if blocked:
-                places[axis] = stack.enter_context(_blocks(scope, first, last, opening))
+            hints = hints_of(sums, len(nest)) if innermost else []
+            if level == cut:
+                around = [total for total in sums if total.level <= level]
+                blocks = Blocks(scope, first, last, rows, around, parallel=innermost, hints=hints)
+                places[axis] = stack.enter_context(blocks)
             elif size and not level:
                 places[axis] = stack.enter_context(code.loop(last, start=first, step=size))
                 end[axis] = last
@@ -220,57 +246,18 @@ def _nest(
                 places[axis] = stack.enter_context(loop)
         if not domain:
             for total in sums:
-                _open(scope, total)
+                open_sum(scope, total)
         _body(scope, tuple(places[i] for i in range(len(domain))), sums, stores, targets, flat)
         if not domain:
-            _close_all(scope, sums, (), flat)
+            close_all(scope, sums, {})
     return -(-domain[nest[divided]] // chunk) if chunk else 1
-
-
-def _few(sums: Sequence[_Sum]) -> bool:
-    """Whether so few sums are kept in slots that more of each fit into registers."""
-    return 0 < sum(bool(total.slots) for total in sums) <= FEW
-
-
-def _floating(sums: Sequence[_Sum]) -> bool:
-    return any(total.dtype.kind == "f" and total.kind in ("sum", "prod") for total in sums)
-
-
-class _blocks:  # noqa: N801 - used as a context
-    """A loop in blocks: within each the slots begin anew, and after it they are added to others."""
-
-    def __init__(
-        self, scope: Scope, begin: int | str, stop: int | str, sums: Sequence[_Sum]
-    ) -> None:
-        self.scope = scope
-        self.begin, self.stop = begin, stop
-        self.sums = sums
-
-    def __enter__(self) -> Index:
-        code = self.scope.code
-        self.saved = [dict(total.slots) for total in self.sums]
-        self.outer = code.loop(self.stop, start=self.begin, step=BLOCK)
-        start = self.outer.__enter__()
-        for total in self.sums:
-            _open(self.scope, total)
-        hints = [INTERLEAVE] if len(self.sums) <= FEW else []
-        self.inner = block(code, code.number(start), self.stop, BLOCK, hints)
-        return self.inner.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        self.inner.__exit__(*error)
-        for total, saved in zip(self.sums, self.saved, strict=True):
-            for at, slot in total.slots.items():
-                _add(self.scope, total, saved[at], _read(self.scope, total, slot))
-            total.slots = saved
-        self.outer.__exit__(*error)
 
 
 # -- on several threads ----------------------------------------------------------------------------
 
 
 def _divided(
-    domain: Sequence[int], sums: Sequence[_Sum], work: float, multiple: int
+    domain: Sequence[int], sums: Sequence[Sum], work: float, multiple: int
 ) -> tuple[int, int]:
     """The loop that is divided among threads, or -1, and how many of its places are a chunk.
 
@@ -289,168 +276,13 @@ def _divided(
     return (level, chunk) if count > 1 and partial <= PARTIAL * work else (-1, 0)
 
 
-class _chunks:  # noqa: N801 - used as a context
-    """A loop in chunks, run by threads: each adds up in memory of its own, added up afterwards."""
-
-    def __init__(
-        self,
-        scope: Scope,
-        length: int,
-        chunk: int,
-        level: int,
-        sums: Sequence[_Sum],
-        memory: Memory,
-    ) -> None:
-        self.scope = scope
-        self.length, self.chunk = length, chunk
-        self.count = -(-length // chunk)
-        self.sums = [total for total in sums if total.level <= level]
-        self.outer = [total for total in sums if total.outer]
-        self.memory = memory
-
-    def __enter__(self) -> tuple[str, str]:
-        code = self.scope.code
-        self.saved = [dict(total.slots) for total in self.sums]
-        self.partial = [
-            {at: self.memory((self.count,), total.dtype).buffer for at in total.slots}
-            for total in self.sums
-        ]
-        self.targets = [total.target for total in self.outer]
-        self.copies = [
-            self.memory((self.count, *total.equation.outputs[0].type.shape), total.dtype)
-            for total in self.outer
-        ]
-        self.part = code.part(self.length, self.chunk)
-        first, end = self.part.__enter__()
-        self.number = Index(code.here(f"udiv i64 {first}, {self.chunk}"))
-        for total in self.sums:
-            _open(self.scope, total)
-        for total, copy in zip(self.outer, self.copies, strict=True):
-            total.target = self._own(copy)
-            fill(self.scope.code, total.target, identity(total.kind, total.dtype))
-        return first, end
-
-    def _own(self, copy: Stored) -> Stored:
-        """The chunk's part of the memory for all chunks."""
-        code = self.scope.code
-        pointer = code.address(copy.buffer, code.times(self.number, copy.strides[0]))
-        buffer = Buffer(pointer, copy.buffer.dtype, code.depth)
-        return Stored(buffer, copy.shape[1:], copy.strides[1:])
-
-    def __exit__(self, *error: Any) -> None:
-        scope, code = self.scope, self.scope.code
-        for total, partial in zip(self.sums, self.partial, strict=True):
-            for at, slot in total.slots.items():
-                code.store(partial[at], self.number, _read(scope, total, slot))
-        self.part.__exit__(*error)
-        for total, saved in zip(self.sums, self.saved, strict=True):
-            total.slots = saved
-        if self.sums:
-            with code.loop(self.count) as i:
-                for total, partial in zip(self.sums, self.partial, strict=True):
-                    for at, slot in total.slots.items():
-                        _add(scope, total, slot, code.load(partial[at], i))
-        for total, target, copy in zip(self.outer, self.targets, self.copies, strict=True):
-            total.target = target
-            self._gather(total, copy)
-
-    def _gather(self, total: _Sum, copy: Stored) -> None:
-        scope, code = self.scope, self.scope.code
-        assert total.target is not None
-        target = total.target
-
-        with code.loop(self.count) as i:
-
-            def body(places: Places) -> None:
-                value = code.load(copy.buffer, code.flat((i, *places), copy.strides))
-                place = code.flat(places, target.strides) + target.offset
-                value = _combined(scope, total, target.buffer, place, value)
-                code.store(target.buffer, place, value)
-
-            loops(code, target.shape, body, parallel=True)
-
-
-def _read(scope: Scope, total: _Sum, slot: str) -> str:
-    return scope.code.here(f"load {register(total.dtype)}, ptr {slot}")
-
-
-def _add(scope: Scope, total: _Sum, slot: str, value: str) -> None:
-    code = scope.code
-    before = _read(scope, total, slot)
-    after = combine(total.kind, code, before, value, total.dtype, reorder=True)
-    code.statement(f"store {register(total.dtype)} {after}, ptr {slot}")
-
-
-def _tail_places(total: _Sum, loops: int) -> Iterator[tuple[int, ...]]:
-    """Places along the axes of the operand that are written out."""
-    lengths = total.equation.inputs[0].type.shape[loops:]
-    return itertools.product(*(range(n) for n in lengths))
-
-
-def _kept_tail(total: _Sum, tail: tuple[int, ...], loops: int) -> tuple[int, ...]:
-    axes = total.equation.params["axes"]
-    return tuple(place for i, place in enumerate(tail) if loops + i not in axes)
-
-
-def _loops_of(total: _Sum, scope: Scope) -> int:
-    x = total.equation.inputs[0]
-    tail = scope.plan.tails.get(x, 0) if isinstance(x, Var) else 0
-    return len(x.type.shape) - tail
-
-
-def _open(scope: Scope, total: _Sum) -> None:
-    loops = _loops_of(total, scope)
-    kept = {_kept_tail(total, tail, loops) for tail in _tail_places(total, loops)}
-    total.slots = {}
-    kind = register(total.dtype)
-    for at in sorted(kept):
-        slot = scope.code.slot(kind)
-        scope.code.statement(f"store {kind} {identity(total.kind, total.dtype)}, ptr {slot}")
-        total.slots[at] = slot
-
-
-def _close_all(scope: Scope, sums: Sequence[_Sum], places: Places, flat: bool) -> None:
-    for total in sums:
-        for at, slot in total.slots.items():
-            value = _read(scope, total, slot)
-            _deliver(scope, total, places, at, value)
-
-
-def _kept_places(total: _Sum, places: Places) -> Places:
-    return tuple(place for i, place in enumerate(places) if i not in total.axes)
-
-
-def _deliver(scope: Scope, total: _Sum, places: Places, at: tuple[int, ...], value: str) -> None:
-    """Put what was added up where it belongs."""
-    code, out = scope.code, total.equation.outputs[0]
-    if total.target is None:
-        assert not out.type.shape
-        scope.registers[out] = value
-        return
-    where = (*_kept_places(total, places), *at)
-    place = code.flat(where, total.target.strides) + total.target.offset
-    if total.outer:
-        value = _combined(scope, total, total.target.buffer, place, value)
-    code.store(total.target.buffer, place, value)
-
-
-def _combined(scope: Scope, total: _Sum, buffer: Buffer, place: Place, value: str) -> str:
-    """What is in memory, combined with a value."""
-    code = scope.code
-    pointer = code.address(buffer, place)
-    kind = element_kind(buffer.dtype)
-    group = code.frames[-1].group
-    tail = f", !llvm.access.group {group}" if group else ""
-    before = code.here(f"load {kind}, ptr {pointer}, align {buffer.dtype.itemsize}{tail}")
-    if buffer.dtype.kind == "b":
-        before = code.op("icmp ne i8", before, "0")
-    return combine(total.kind, code, before, value, total.dtype)
+# -- what is done at each place --------------------------------------------------------------------
 
 
 def _body(
     scope: Scope,
     places: Places,
-    sums: Sequence[_Sum],
+    sums: Sequence[Sum],
     stores: Sequence[Equation],
     targets: dict[Var, Stored],
     flat: bool,
@@ -470,19 +302,24 @@ def _body(
     for total in sums:
         x = total.equation.inputs[0]
         loops = len(places) if not flat else len(x.type.shape)
-        for tail in _tail_places(total, loops):
+        here: dict[str, str] = {}
+        for tail in tail_places(total, loops):
             value = scope.element(x, (*places, *tail))
             value = _as_truth(scope, total, value, x)
-            slot = total.slots.get(_kept_tail(total, tail, loops))
+            slot = total.slots.get(kept_tail(total, tail, loops))
             if slot is not None:
-                _add(scope, total, slot, value)
+                before = here.get(slot)
+                here[slot] = value if before is None else both(scope, total, before, value)
             else:
-                at = (*_kept_places(total, places), *_kept_tail(total, tail, loops))
+                kept = kept_places(total, dict(enumerate(places)))
+                at = (*kept, *kept_tail(total, tail, loops))
                 assert total.target is not None
                 place = code.flat(at, total.target.strides) + total.target.offset
-                value = _combined(scope, total, total.target.buffer, place, value)
+                value = combined(scope, total, total.target.buffer, place, value)
                 code.store(total.target.buffer, place, value)
+        for slot, value in here.items():
+            add(scope, total, slot, value)
 
 
-def _as_truth(scope: Scope, total: _Sum, value: str, x: Atom) -> str:
+def _as_truth(scope: Scope, total: Sum, value: str, x: Atom) -> str:
     return converted(scope.code, value, x.type.dtype, total.dtype)

@@ -65,21 +65,24 @@ class Order:
     """The axes of a nest from the outermost loop to the innermost.
 
     With a ``block`` the innermost goes in blocks of so many places, and the loop over the blocks
-    is the outermost of all.
+    is the outermost of all. ``vectorised`` says whether all that is read lies side by side along
+    the innermost.
     """
 
     axes: tuple[int, ...]
     block: int = 0
+    vectorised: bool = True
 
 
-def best(lengths: Sequence[int], accesses: Sequence[Access]) -> Order:
+def best(lengths: Sequence[int], accesses: Sequence[Access], least: int = LEAST) -> Order:
     """The order in which a nest over these lengths goes through memory well.
 
-    The last axis is the innermost unless another one is clearly better.
+    The last axis is the innermost unless another one is clearly better, or there are less than
+    ``least`` places.
     """
     axes = tuple(range(len(lengths)))
     loops = [axis for axis in axes if lengths[axis] > 1]
-    if len(loops) < 2 or math.prod(lengths) < LEAST:
+    if len(loops) < 2 or math.prod(lengths) < least:
         return Order(axes)
     costs = {axis: sum(access.costs(axis) for access in accesses) for axis in loops}
     inner = min(reversed(loops), key=costs.__getitem__)
@@ -140,14 +143,20 @@ def loops(
 
 @contextmanager
 def block(
-    code: Code, first: int | str, end: int | str, size: int, hints: Sequence[str] = ()
+    code: Code,
+    first: int | str,
+    end: int | str,
+    size: int,
+    hints: Sequence[str] = (),
+    *,
+    parallel: bool = True,
 ) -> Generator[Index]:
     """A loop over the ``size`` places from ``first`` on, or fewer where ``end`` comes before."""
     last = code.here(f"add nuw nsw i64 {first}, {size}")
     if not isinstance(end, int) or end % size:
         code.module.declare("llvm.smin.i64", "declare i64 @llvm.smin.i64(i64, i64)")
         last = code.here(f"call i64 @llvm.smin.i64(i64 {last}, i64 {end})")
-    with code.loop(last, start=first, parallel=True, hints=hints) as i:
+    with code.loop(last, start=first, parallel=parallel, hints=hints) as i:
         yield i
 
 

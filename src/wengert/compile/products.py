@@ -12,11 +12,13 @@ import numpy as np
 
 from ..primitives import contract
 from ..program import Atom, Equation
+from . import pairwise
 from .combine import combine, identity
 from .elements import Scope, converted
 from .emit import INTERLEAVE, Code, Place, constant, register
 from .lower import Lowering, Targets, step
-from .nests import fill
+from .nests import block, fill
+from .pairwise import Stack
 from .places import operand_places
 from .views import Stored, reshaped, row_major
 
@@ -135,7 +137,26 @@ class _Loops:
         before = self.order[: self.suffix]
         self.in_memory = any(letter in product.summed for letter in before)
         self.slot = scope.code.slot(self.kind)
+        self.stack: Stack | None = None
+        self.block = self._block()
         self.at: dict[str, Place] = {}
+
+    def _block(self) -> tuple[int, int]:
+        """The loop that goes in blocks, or -1, and how many of its places are a block."""
+        summed = self.order[self.suffix :]
+        if not summed or self.dtype.kind != "f":
+            return -1, 0
+        lengths = [self.product.lengths[letter] for letter in summed]
+        steps = [
+            _stride(self.scope, atom, letters, summed[-1])
+            for atom, letters in self.product.operands
+        ]
+        near = all(map(pairwise.is_near, steps))
+        found = pairwise.blocked(lengths, self.dtype, 4, vectorised=near)
+        if found is None:
+            return -1, 0
+        self.stack = Stack(self.scope.code, self.dtype, math.prod(lengths))
+        return self.suffix + found[0], found[1]
 
     def write(self) -> None:
         """Write the loops."""
@@ -178,12 +199,21 @@ class _Loops:
             self._loop(depth, self._outer)
         elif depth == len(self.order):
             self._deliver(self._element())
-        else:
-            code = self.scope.code
-            zero = identity("sum", self.dtype)
-            code.statement(f"store {self.kind} {zero}, ptr {self.slot}")
+        elif self.stack is not None:
+            self.stack.clear()
             self._inner(depth)
-            self._deliver(code.here(f"load {self.kind}, ptr {self.slot}"))
+            self._deliver(self.stack.total())
+        else:
+            self._begin()
+            self._inner(depth)
+            self._deliver(self._read())
+
+    def _begin(self) -> None:
+        zero = identity("sum", self.dtype)
+        self.scope.code.statement(f"store {self.kind} {zero}, ptr {self.slot}")
+
+    def _read(self) -> str:
+        return self.scope.code.here(f"load {self.kind}, ptr {self.slot}")
 
     def _inner(self, depth: int) -> None:
         """The loops that are summed over, into the slot."""
@@ -191,8 +221,7 @@ class _Loops:
             self._loop(depth, self._inner)
             return
         code = self.scope.code
-        before = code.here(f"load {self.kind}, ptr {self.slot}")
-        value = _added(code, before, self._element(), self.dtype)
+        value = _added(code, self._read(), self._element(), self.dtype)
         code.statement(f"store {self.kind} {value}, ptr {self.slot}")
 
     def _loop(self, depth: int, then: Callable[[int], None]) -> None:
@@ -204,9 +233,20 @@ class _Loops:
             return
         innermost = depth == len(self.order) - 1
         hints = [INTERLEAVE] if innermost and letter in self.product.summed else []
-        with self.scope.code.loop(length, parallel=innermost, hints=hints) as i:
-            self.at[letter] = i
-            then(depth + 1)
+        code = self.scope.code
+        if self.stack is None or depth != self.block[0]:
+            with code.loop(length, parallel=innermost, hints=hints) as i:
+                self.at[letter] = i
+                then(depth + 1)
+            return
+        size = self.block[1]
+        with code.loop(length, step=size) as first:
+            self._begin()
+            start = code.number(first)
+            with block(code, start, length, size, hints, parallel=innermost) as i:
+                self.at[letter] = i
+                then(depth + 1)
+            self.stack.push(self._read())
 
 
 def _added(code: Code, total: str, term: str, dtype: np.dtype[Any]) -> str:

@@ -14,7 +14,7 @@ from .nests import LEAST, Access, Order, best
 from .shapes import groups, index_axes, is_elementwise
 from .views import Stored, row_major
 
-__all__ = ["best_order"]
+__all__ = ["best_order", "reads"]
 
 Steps = tuple[int | None, ...]
 """How far a place along an axis moves with each loop; None where only the run can tell."""
@@ -45,6 +45,18 @@ def best_order(
             written.append(_access(targets[out].strides, reach, out.type.size, count))
     read = _reads(scope, roots, count)
     return Order(axes) if read is None else best(lengths, [*written, *read])
+
+
+def reads(scope: Scope, values: Sequence[Atom], loops: int) -> list[Access] | None:
+    """How a nest reads memory where it goes, place by place, through values of some axes.
+
+    Axes behind the nest's loops are written out. None if there is too much to look at.
+    """
+    roots = [
+        (x, tuple(tuple(int(i == j) for j in range(loops)) for i in range(len(x.type.shape))))
+        for x in values
+    ]
+    return _reads(scope, roots, loops)
 
 
 def _reads(scope: Scope, roots: Iterable[tuple[Atom, Reach]], loops: int) -> list[Access] | None:
