@@ -41,6 +41,7 @@ LAYERS = (
     "control",
     "compile",
     "jit",
+    "agreement",
     "numerical",
     "optimize",
     "explain",

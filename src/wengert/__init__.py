@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import errors, numpy, primitives, transforms
+from .agreement import check_value
 from .control import (
     cond,
     fori_loop,
@@ -53,6 +54,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "Program",
     "check_grads",
+    "check_value",
     "cond",
     "custom_jvp",
     "custom_vjp",

@@ -6,6 +6,8 @@ error that the user's code caught counts in another way than one that a library 
 
 from __future__ import annotations
 
+import functools
+import inspect
 import linecache
 import sys
 import sysconfig
@@ -13,7 +15,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["asked_by_name", "is_ours", "is_users", "place", "user_asks", "user_line"]
+__all__ = ["asked_by_name", "home_of", "is_ours", "is_users", "place", "user_asks", "user_line"]
 
 _PACKAGE = str(Path(__file__).parent)
 _LIBRARIES = tuple(f"{sep}{name}{sep}" for sep in "/\\" for name in ("numpy", "scipy", "optree"))
@@ -65,6 +67,17 @@ def _installed_package(filename: str) -> str:
         if part in _INSTALLED:
             return parts[i + 1]
     return ""
+
+
+def home_of(function: Any) -> str:
+    """The file in which a function is defined; empty where that is not known."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = inspect.unwrap(function)
+    if not hasattr(function, "__code__"):
+        function = type(function).__call__
+    code = getattr(function, "__code__", None)
+    return "" if code is None else code.co_filename
 
 
 def place(code: CodeType, line: int, variables: dict[str, Any] | None = None) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from . import tree
+from .agreement import check_value
 from .calls import number, result_leaf, select
 from .derivatives import jvp, vjp
 from .errors import DtypeError, ShapeError, WengertError
@@ -114,10 +115,11 @@ def check_grads(
 ) -> None:
     """Check the derivatives of ``f`` at ``args``, up to ``order``, against central differences.
 
-    Random directions are drawn; ``"fwd"`` compares the JVP, ``"rev"`` the VJP. Each further order
-    checks the derivative function that the last one gave. Raises ``GradientMismatchError`` with the
-    two numbers if they differ by more than ``atol + rtol * abs(difference quotient)``; defaults
-    depend on the dtype (1e-5 each for float64). ``eps`` is the step.
+    First ``check_value`` compares the value of a traced run with the plain one. Then random
+    directions are drawn; ``"fwd"`` compares the JVP, ``"rev"`` the VJP. Each further order checks
+    the derivative function that the last one gave. Raises ``GradientMismatchError`` with the two
+    numbers if they differ by more than ``atol + rtol * abs(difference quotient)``; defaults depend
+    on the dtype (1e-5 each for float64). ``eps`` is the step.
 
     Example:
         >>> import numpy as np, wengert as wg
@@ -129,6 +131,7 @@ def check_grads(
     args = tuple(args)
     if unknown := set(modes) - {"fwd", "rev"}:
         raise ValueError(f"modes holds {sorted(unknown)}; there are 'fwd' and 'rev'")
+    check_value(f, *args)
     for mode in modes:
         _check_mode(f, args, order, mode, (atol, rtol, eps), rng, ())
 

@@ -10,14 +10,13 @@ reached. Where C code caught it, that is our own, and who called the C code has 
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable
 from types import CodeType
 from typing import Any, NamedTuple
 
 from ..errors import WengertError
-from ..frames import is_ours, is_users, place
+from ..frames import home_of, is_ours, is_users, place
 
 __all__ = ["Refusal", "raise_again", "refusal"]
 
@@ -55,8 +54,7 @@ def raise_again(refusals: list[Refusal], function: Callable[..., Any] | None) ->
 
     ``function`` is what was traced: if it is part of an installed package, that is the user's.
     """
-    code = getattr(inspect.unwrap(function), "__code__", None) if function is not None else None
-    home = "" if code is None else code.co_filename
+    home = "" if function is None else home_of(function)
     while refusals:
         refused = refusals.pop(0)
         line = refused.catcher(home)
