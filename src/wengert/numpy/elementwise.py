@@ -34,6 +34,9 @@ from ..trace import (
 
 __all__ = ["arraylike", "truth"]
 
+ABSENT: Any = np._NoValue
+"""What NumPy passes for an argument that was not given."""
+
 
 def arraylike(x: Any) -> Array:
     """A list or a number as an array; an array or a traced value as it is."""
@@ -62,6 +65,9 @@ def where(condition: Array, x: Any = None, y: Any = None) -> Array:
 def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Any = 0) -> Array:
     if len(condlist) != len(choicelist):
         raise ValueError("list of cases must be same length as list of conditions")
+    for condition in condlist:
+        if getattr(getattr(condition, "dtype", None), "kind", "") != "b":
+            raise TypeError("np.select takes arrays of Booleans as conditions")
     found = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         condition = arraylike(condition)
@@ -73,6 +79,9 @@ def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Any 
 
 @implements(np.choose)
 def choose(a: Array, choices: Any, mode: str = "raise") -> Array:
+    a = arraylike(a)
+    if a.dtype.kind not in "iub":
+        raise TypeError(f"np.choose chooses by integers, not by {a.dtype}")
     count = len(choices)
     if mode == "wrap":
         a = np.remainder(a, count)
@@ -92,6 +101,8 @@ def piecewise(x: Array, condlist: Any, funclist: Sequence[Any], *args: Any, **kw
     conditions = list(condlist) if isinstance(condlist, (list, tuple)) else [condlist]
     if np.ndim(conditions[0]) == 0 and np.ndim(x) != 0:
         conditions = [arraylike(conditions)]
+    if any(np.shape(condition) not in (np.shape(x), ()) for condition in conditions):
+        raise IndexError(f"the conditions of np.piecewise must have the shape {np.shape(x)}")
     extra = len(funclist) - len(conditions)
     if extra not in (0, 1):
         raise ValueError(f"{len(conditions)} conditions take as many functions, or one more")
@@ -107,11 +118,23 @@ def piecewise(x: Array, condlist: Any, funclist: Sequence[Any], *args: Any, **kw
 
 
 @implements(np.clip)
-def clip(a: Array, a_min: Any = None, a_max: Any = None, **limits: Any) -> Array:
-    low = limits.pop("min", a_min)
-    high = limits.pop("max", a_max)
-    if limits:
-        raise UnsupportedError(f"np.clip with {', '.join(limits)} is not differentiated")
+def clip(
+    a: Array,
+    a_min: Any = ABSENT,
+    a_max: Any = ABSENT,
+    *,
+    min: Any = ABSENT,
+    max: Any = ABSENT,
+    **options: Any,
+) -> Array:
+    if options:
+        raise UnsupportedError(f"np.clip with {', '.join(options)} is not differentiated")
+    if (a_min is ABSENT) != (a_max is ABSENT):
+        missing = "a_min" if a_min is ABSENT else "a_max"
+        raise TypeError(f"clip() missing 1 required positional argument: {missing!r}")
+    if a_min is not ABSENT and (min is not ABSENT or max is not ABSENT):
+        raise ValueError("np.clip takes the limits as a_min and a_max or as min and max")
+    low, high = (min, max) if a_min is ABSENT else (a_min, a_max)
     if low is not None and low is not np._NoValue:
         a = np.maximum(a, low)
     return +a if high is None or high is np._NoValue else np.minimum(a, high)
@@ -141,6 +164,7 @@ def nan_to_num(
 
 @implements(np.absolute)
 def absolute(x: Array) -> Array:
+    x = arraylike(x)
     if x.dtype.kind == "c":
         return np.hypot(np.real(x), np.imag(x))
     return arithmetic.absolute.bind(x)
@@ -148,6 +172,7 @@ def absolute(x: Array) -> Array:
 
 @implements(np.sign)
 def sign(x: Array) -> Array:
+    x = arraylike(x)
     if x.dtype.kind == "c":
         size = np.absolute(x)
         return np.where(size == 0, 0, x / np.where(size == 0, 1, size))
@@ -218,6 +243,8 @@ def divmod(x1: Array, x2: Array) -> tuple[Array, Array]:
 
 @implements(np.modf)
 def modf(x: Array) -> tuple[Array, Array]:
+    x = arraylike(x)
+    x = x if x.dtype.kind == "f" else np.astype(x, np.float64)
     whole = np.trunc(x)
     return x - whole, whole
 
@@ -239,21 +266,31 @@ def round_(a: Array, decimals: int = 0) -> Array:
 
 
 @implements(np.fix)
-def fix(x: Array) -> Array:
-    return np.trunc(x)
+def fix(x: Array, out: Any = None) -> Array:
+    return np.trunc(x, out=out)
 
 
 # -- comparing -------------------------------------------------------------------------------------
 
 
+def _real(x: Any) -> Array:
+    """An operand that has an order."""
+    x = arraylike(x)
+    if np.dtype(x.dtype).kind not in "fiub":
+        raise TypeError(
+            f"This operation is not supported for {x.dtype} values because it would be ambiguous."
+        )
+    return x
+
+
 @implements(np.isposinf)
-def isposinf(x: Array) -> Array:
-    return np.equal(x, math.inf)
+def isposinf(x: Array, out: Any = None) -> Array:
+    return np.equal(_real(x), math.inf, out=out)
 
 
 @implements(np.isneginf)
-def isneginf(x: Array) -> Array:
-    return np.equal(x, -math.inf)
+def isneginf(x: Array, out: Any = None) -> Array:
+    return np.equal(_real(x), -math.inf, out=out)
 
 
 @implements(np.isclose)
@@ -313,6 +350,8 @@ def polyval(p: Any, x: Any) -> Array:
 def vander(x: Array, N: int | None = None, increasing: bool = False) -> Array:
     if x.ndim != 1:
         raise ValueError("x must be a one-dimensional array or sequence.")
+    if N is not None and N < 0:
+        raise ValueError("negative dimensions are not allowed")
     powers = np.arange(x.shape[0] if N is None else N)
     return np.power(x[:, None], powers if increasing else powers[::-1])
 
@@ -349,6 +388,15 @@ def diff(a: Array, n: int = 1, axis: int = -1, prepend: Any = None, append: Any 
         return a
     if not a.ndim:
         raise ValueError("diff requires input that is at least one dimensional")
+    a = arraylike(a)
+    if n < 0:
+        raise ValueError(f"order must be non-negative but got {n!r}")
+    if not a.ndim:
+        raise ValueError("diff requires input that is at least one dimensional")
+    if not -a.ndim <= axis < a.ndim:
+        raise np.exceptions.AxisError(axis, a.ndim)
+    if n == 0:
+        return a
     parts = [a]
     shape = a.shape[: axis % a.ndim], a.shape[axis % a.ndim + 1 :]
     for end, place in ((prepend, 0), (append, len(parts) + 1)):
@@ -441,6 +489,8 @@ def interp(
         raise TypeError("np.interp takes no complex places")
     if np.ndim(xp) != 1 or np.ndim(fp) != 1:
         raise ValueError("np.interp takes places and values of one axis")
+    if np.shape(xp) != np.shape(fp) or not np.size(xp):
+        raise ValueError("np.interp takes as many places as values, and at least one")
     if period is not None:
         x, xp = np.remainder(x, period), np.remainder(xp, period)
         order = np.argsort(xp)

@@ -237,6 +237,8 @@ def take_along_axis(arr: Array, indices: Array, axis: int | None = -1) -> Array:
 def _along(shape: tuple[int, ...], indices: Array, axis: int) -> tuple[Any, ...]:
     """The full index of which ``indices`` is the part along one axis."""
     rank = len(shape)
+    if indices.dtype.kind not in "iu":
+        raise IndexError("`indices` must be an integer array")
     if np.ndim(indices) != rank:
         raise ValueError("the indices and the array must have the same number of axes")
     if not -rank <= axis < rank:
@@ -249,6 +251,8 @@ def _along(shape: tuple[int, ...], indices: Array, axis: int) -> tuple[Any, ...]
 @implements(np.compress)
 def compress(condition: Any, a: Array, axis: int | None = None) -> Array:
     mask = np.asarray(known(plain(condition), "the elements chosen by", _MASK_REMEDY))
+    if mask.ndim != 1:
+        raise ValueError("condition must be a 1-d array")
     return take(a, np.flatnonzero(mask), axis)
 
 
@@ -285,7 +289,9 @@ def diagonal_view(a: Array, offset: int, axis1: int, axis2: int, kind: type[View
 
 @implements(np.diag)
 def diag(v: Array, k: int = 0) -> Array:
-    if v.ndim != 1:
+    if v.ndim not in (1, 2):
+        raise ValueError("Input must be 1- or 2-d.")
+    if v.ndim == 2:
         return _diagonal(v, k, 0, 1)
     n = v.shape[0] + abs(k)
     steps = np.arange(v.shape[0])

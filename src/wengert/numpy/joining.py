@@ -185,7 +185,12 @@ def _widths(pad_width: Any, rank: int) -> tuple[tuple[int, int], ...]:
         for axis, width in given.items():
             pairs[one_axis(axis, rank)] = width if np.ndim(width) else (width, width)
         pad_width = pairs
-    wide = np.broadcast_to(pad_width, (rank, 2)).tolist()
+    counts = np.asarray(pad_width)
+    if counts.dtype.kind not in "iu":
+        raise TypeError("`pad_width` must be of integral type.")
+    if np.any(counts < 0):
+        raise ValueError("index can't contain negative values")
+    wide = np.broadcast_to(counts, (rank, 2)).tolist()
     return tuple((operator.index(before), operator.index(after)) for before, after in wide)
 
 

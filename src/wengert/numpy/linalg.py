@@ -94,6 +94,8 @@ def tensorsolve(a: Array, b: Array, axes: Any = None) -> Array:
 
 @implements(np.linalg.tensorinv)
 def tensorinv(a: Array, ind: int = 2) -> Array:
+    if ind <= 0:
+        raise ValueError("Invalid ind argument.")
     shape = a.shape[ind:] + a.shape[:ind]
     return np.reshape(inv(np.reshape(a, (math.prod(a.shape[:ind]), -1))), shape)
 
@@ -101,6 +103,8 @@ def tensorinv(a: Array, ind: int = 2) -> Array:
 @implements(np.linalg.matrix_power)
 def matrix_power(a: Array, n: int) -> Array:
     n = operator.index(n)
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
+        raise np.linalg.LinAlgError("Last 2 dimensions of the array must be square")
     if n < 0:
         a, n = inv(a), -n
     if n == 0:
@@ -287,9 +291,12 @@ def _vector_norm(x: Array, order: Any, axes: tuple[int, ...], keepdims: bool) ->
         return np.sum(size, axis=axes, keepdims=keepdims)
     if isinstance(order, str):
         raise ValueError(f"Invalid norm order {order!r} for vectors")
+    if not isinstance(order, (int, float)):
+        raise TypeError(f"Invalid norm order {order!r} for vectors")
     total = np.sum(size**order, axis=axes, keepdims=keepdims)
     zero = np.equal(total, 0)
-    return np.where(zero, 0, np.where(zero, 1, total) ** (1 / order))
+    of_zero = 0 if order > 0 else math.inf  # the sum of no elements
+    return np.where(zero, of_zero, np.where(zero, 1, total) ** (1 / order))
 
 
 def _matrix_norm(x: Array, order: Any, axes: tuple[int, int], keepdims: bool) -> Array:

@@ -19,6 +19,7 @@ from ..trace import UFUNC_METHODS, as_array, as_number, implements
 from .elementwise import arraylike
 from .indexing import diagonal_view
 from .reducing import normal_axes
+from .shaping import one_axis
 
 __all__: list[str] = []
 
@@ -66,6 +67,8 @@ def vdot(a: Array, b: Array) -> Array:
 @implements(np.vecdot, np.linalg.vecdot)
 def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
     x1, x2 = arraylike(x1), arraylike(x2)
+    lengths = [x.shape[one_axis(axis, x.ndim)] if x.ndim else None for x in (x1, x2)]
+    _check_core("vecdot", lengths)
     lengths = [x.shape[normal_axes(operator.index(axis), x.ndim)[0]] for x in (x1, x2)]
     if lengths[0] != lengths[1]:
         raise ValueError(f"vectors of the lengths {lengths[0]} and {lengths[1]} have no product")
@@ -74,12 +77,26 @@ def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
 
 @implements(np.matvec)
 def matvec(x1: Array, x2: Array) -> Array:
-    return matmul_primitive.bind(x1, arraylike(x2)[..., None])[..., 0]
+    x1, x2 = arraylike(x1), arraylike(x2)
+    _check_core(
+        "matvec", [x1.shape[-1] if x1.ndim > 1 else None, x2.shape[-1] if x2.ndim else None]
+    )
+    return matmul_primitive.bind(x1, x2[..., None])[..., 0]
 
 
 @implements(np.vecmat)
 def vecmat(x1: Array, x2: Array) -> Array:
-    return matmul_primitive.bind(np.conjugate(arraylike(x1))[..., None, :], x2)[..., 0, :]
+    x1, x2 = arraylike(x1), arraylike(x2)
+    _check_core(
+        "vecmat", [x1.shape[-1] if x1.ndim else None, x2.shape[-2] if x2.ndim > 1 else None]
+    )
+    return matmul_primitive.bind(np.conjugate(x1)[..., None, :], x2)[..., 0, :]
+
+
+def _check_core(name: str, lengths: Sequence[int | None]) -> None:
+    """Refuse operands that lack an axis to sum over, or whose axes are not of one length."""
+    if None in lengths or lengths[0] != lengths[1]:
+        raise ValueError(f"{name}: the operands' axes to sum over do not fit: {lengths}")
 
 
 def _contracted(axes: Any, ranks: tuple[int, int]) -> tuple[list[int], list[int]]:
@@ -92,7 +109,7 @@ def _contracted(axes: Any, ranks: tuple[int, int]) -> tuple[list[int], list[int]
     right = [right] if isinstance(right, (int, np.integer)) else list(right)
     if len(left) != len(right):
         raise ValueError("shape-mismatch for sum")
-    return [int(i) % ranks[0] for i in left], [int(i) % ranks[1] for i in right]
+    return [one_axis(i, ranks[0]) for i in left], [one_axis(i, ranks[1]) for i in right]
 
 
 @implements(np.tensordot, np.linalg.tensordot)
@@ -147,6 +164,8 @@ def _spell_out(subscripts: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     spelt = [
         name.replace("...", dots[most - count :]) for name, count in zip(names, counts, strict=True)
     ]
+    if most and arrow and "..." not in out:
+        raise ValueError(f"einsum: the result of {subscripts!r} lacks the ellipsis")
     if not arrow:
         everything = "".join(name.replace("...", "") for name in names)
         once = sorted(c for c in set(everything) if everything.count(c) == 1)
@@ -246,6 +265,9 @@ def _components(x: Array) -> list[Array]:
 
 @implements(np.linalg.cross)
 def cross_of_vectors(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
+    x1, x2 = arraylike(x1), arraylike(x2)
+    if any(x.shape[one_axis(axis, x.ndim)] != 3 for x in (x1, x2)):
+        raise ValueError("Both input arrays must be (arrays of) 3-dimensional vectors")
     return cross(x1, x2, axis=axis)
 
 
@@ -255,6 +277,10 @@ def trace(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any 
 
 
 # -- convolution -----------------------------------------------------------------------------------
+
+
+_MODES: dict[Any, str] = {0: "valid", 1: "same", 2: "full"}
+"""The modes by the numbers that they once had, which NumPy still takes."""
 
 
 def _one_axis(x: Array) -> Array:
@@ -270,6 +296,7 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Array:
     if m == 0:
         raise ValueError("an operand of np.convolve is empty")
     found = contract.convolve.bind(a, v)
+    mode = _MODES.get(mode, mode)
     if mode == "full":
         return found
     if mode == "same":
@@ -284,6 +311,11 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Array:
     if not np.ndim(a) or not np.ndim(v):
         raise ValueError("object of too small depth for desired array")
     a, v = (_one_axis(arraylike(x)) for x in (a, v))
+    mode = _MODES.get(mode, mode)
+    if mode not in _MODES.values():
+        raise ValueError(f"mode must be one of 'valid', 'same', or 'full' (got {mode!r})")
+    if not np.size(a) or not np.size(v):
+        raise ValueError("an operand of np.correlate is empty")
     if a.shape[0] < v.shape[0]:
         return np.conjugate(correlate(v, a, mode)[::-1])
     n, m = a.shape[0], v.shape[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 import operator
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from ..primitives.reduce import cumsum as cumsum_primitive
 from ..primitives.reduce import kept, sum_
 from ..primitives.shape import reshape
 from ..program import Array
-from ..trace import UFUNC_METHODS, as_number, implements
+from ..trace import UFUNC_METHODS, as_number, implements, perhaps
 from .elementwise import arraylike
 from .shaping import astype
 
@@ -239,8 +240,7 @@ def average(
         found = mean(a, axes, keepdims=keepdims)
         scale: Any = np.full_like(found, math.prod(np.shape(a)[i] for i in axes))
         return (found, scale) if returned else found
-    weights = weights if hasattr(weights, "dtype") else np.asarray(weights)
-    a = a if hasattr(a, "dtype") else np.asarray(a)
+    weights, a = arraylike(weights), arraylike(a)
     axes = listed_axes(axis, a.ndim)
     if weights.shape != a.shape:
         if axis is None or weights.shape != tuple(a.shape[i] for i in axes):
@@ -248,6 +248,8 @@ def average(
         weights = np.reshape(weights, [n if i in axes else 1 for i, n in enumerate(a.shape)])
         weights = np.broadcast_to(weights, a.shape)
     scale = np.sum(weights, axis=axes)
+    if perhaps(np.any(np.equal(scale, 0))):
+        raise ZeroDivisionError("Weights sum to zero, can't be normalized")
     found = np.sum(a * weights, axis=axes) / scale
     found = found if keepdims is ABSENT else _finish(found, a.shape, axes, keepdims)
     return (found, np.broadcast_to(scale, found.shape)) if returned else found
@@ -268,13 +270,18 @@ def cov(
     if fweights is not None or aweights is not None:
         raise UnsupportedError("np.cov with weights is not differentiated")
     parts = [np.atleast_2d(arraylike(part)) for part in (m, y) if part is not None]
+    if builtins.any(part.ndim > 2 for part in parts):
+        raise ValueError("m has more than 2 dimensions")
     if dtype is None:
         dtype = np.result_type(np.float64, *(part.dtype for part in parts))
     rows = [part if rowvar or part.shape[0] == 1 else np.transpose(part) for part in parts]
     x = astype(rows[0] if len(rows) == 1 else np.concatenate(rows), dtype)
+    if not rows[0].shape[0]:
+        return np.zeros((0, 0), dtype)
     excess = x - np.mean(x, axis=1, keepdims=True)
     count = x.shape[1] - (ddof if ddof is not None else int(not bias))
-    return np.squeeze(np.matmul(excess, np.conjugate(np.transpose(excess))) / count)
+    share = 1 / count if count > 0 else math.inf
+    return np.squeeze(np.matmul(excess, np.conjugate(np.transpose(excess))) * share)
 
 
 @implements(np.corrcoef)

@@ -341,6 +341,8 @@ def broadcast_to(array: Array, shape: Any, subok: bool = False) -> Array:
     array, shape = plain(array), _sizes(shape)
     array = as_array(array)
     old = array.shape
+    if any(n < 0 for n in shape):
+        raise ValueError("all elements of broadcast shape must be non-negative")
     if old == shape:
         return whole(array, ReadOnlyView)
     if old and np.broadcast_shapes(old, shape) != shape:
@@ -381,6 +383,8 @@ def meshgrid(
 def roll(a: Array, shift: Any, axis: Any = None) -> Array:
     if axis is None:
         return as_array(reshape.bind(roll(ravel(a), shift, 0), shape=a.shape))
+    if np.ndim(shift) > 1 or np.ndim(axis) > 1:
+        raise ValueError("'shift' and 'axis' should be scalars or 1D sequences")
     for step, place in np.broadcast(shift, axis):
         place = one_axis(place, len(a.shape))
         length = a.shape[place]

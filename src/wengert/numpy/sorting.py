@@ -40,6 +40,7 @@ def sort(a: Array, axis: Any = -1, kind: Any = None, order: Any = None, *, stabl
 @implements(np.partition)
 def partition(a: Array, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None):
     """Sorted altogether, which is partitioned at every place."""
+    _check_places(a, kth, axis)
     return sort(a, axis)
 
 
@@ -51,12 +52,31 @@ def argsort(a: Array, axis: Any = -1, kind: Any = None, order: Any = None, *, st
 
 @implements(np.argpartition)
 def argpartition(a: Array, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None):
+    _check_places(a, kth, axis)
     return argsort(a, axis)
+
+
+def _check_places(a: Array, kth: Any, axis: Any) -> None:
+    """Refuse places of a partition that are no integers, or that the axis does not have."""
+    places = np.asarray(kth)
+    if places.dtype.kind not in "iu":
+        raise TypeError("Partition index must be integer")
+    if places.ndim > 1:
+        raise ValueError("the places of a partition are a number or one row of them")
+    a = arraylike(a)
+    length = 1
+    if a.ndim:
+        x, place = _axis(a, axis)
+        length = x.shape[place]
+    if length and np.any((places < -length) | (places >= length)):
+        raise ValueError(f"kth(={kth}) out of bounds ({length})")
 
 
 @implements(np.searchsorted)
 def searchsorted(a: Array, v: Any, side: str = "left", sorter: Any = None) -> Array:
     a = arraylike(a)
+    if a.ndim != 1:
+        raise ValueError(f"np.searchsorted needs an array of one axis, not of shape {a.shape}")
     if sorter is not None:
         a = a[sorter]
     return sorting.searchsorted.bind(a, arraylike(v), side=str(side))
@@ -65,7 +85,11 @@ def searchsorted(a: Array, v: Any, side: str = "left", sorter: Any = None) -> Ar
 @implements(np.digitize)
 def digitize(x: Array, bins: Array, right: bool = False) -> Array:
     bins = arraylike(bins)
+    if bins.ndim != 1:
+        raise ValueError(f"the bins of np.digitize have one axis, not the shape {bins.shape}")
     if perhaps(np.any(np.diff(bins) < 0)):
+        if perhaps(np.any(np.diff(bins) > 0)):
+            raise ValueError("bins must be monotonically increasing or decreasing")
         return bins.shape[0] - searchsorted(bins[::-1], x, "left" if right else "right")
     return searchsorted(bins, x, "left" if right else "right")
 

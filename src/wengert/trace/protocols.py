@@ -25,7 +25,6 @@ __all__ = [
     "FUNCTIONS",
     "UFUNC_METHODS",
     "WRITERS",
-    "call_into",
     "call_ufunc",
     "check_kind",
     "discrete",
@@ -114,6 +113,11 @@ def call_ufunc(
                 remedy="np.where(mask, f(x), y)",
             )
         return result
+    if isinstance(result, tuple):
+        several = cast("tuple[Any, ...]", result)
+        return tuple(
+            r if o is None else store(o, r, mask) for o, r in zip(out, several, strict=True)
+        )
     (target,) = out
     return store(target, result, mask)
 
@@ -179,7 +183,13 @@ def call_into(
 ) -> Any:
     """A NumPy function called with ``out``, of which the rules know nothing."""
     result = implementation(*args, **kwargs)
-    return result if out is None else store(out, result, True)
+    if out is None:
+        return result
+    if np.shape(out) != np.shape(result) and implementation is not FUNCTIONS[np.clip]:
+        raise ValueError(
+            f"out has the shape {np.shape(out)}, and the result has {np.shape(result)}"
+        )
+    return store(out, result, True)
 
 
 def store(target: Any, result: Array, mask: Any) -> Any:
