@@ -49,7 +49,12 @@ ELSEWHERE: dict[str, str] = {
 CONSTANT: dict[str, str] = {
     "stop_gradient": "its derivative is zero by definition, whatever finite differences say",
 }
-"""Primitives whose declared derivative is not that of their value."""
+"""Primitives whose declared derivative is zero, although that of their value is not."""
+
+ANOTHERS: dict[str, str] = {
+    "via": "its derivative is that of its second operand, to which the first one is equal",
+}
+"""Primitives whose declared derivative is that of another value."""
 
 TWO_ANSWERS: dict[str, str] = {
     "power": "of truth values, x**2 is int8 by NumPy's operator and int64 by np.power(x, 2)",
@@ -334,7 +339,7 @@ def test_first_derivatives_agree_with_finite_differences(case: Case) -> None:
 
 
 def assert_first_order(case: Case) -> None:
-    if not case.differentiable or case.primitive.name in CONSTANT:
+    if not case.differentiable or case.primitive.name in CONSTANT | ANOTHERS:
         return
     points, v, ct = case.points, case.directions(1), case.cotangents(2)
     wanted = difference(lambda *xs: kept_float(case(*xs)), points, v)
@@ -358,6 +363,14 @@ def test_a_primitive_said_to_be_constant_has_zero_derivatives(name: str) -> None
     case = Case(primitive, sample(primitive, examples(primitive)[1]), {})
     assert not np.any(forward(case, case.points, case.directions(1)))
     assert not np.any(reverse(case, case.points, case.cotangents(2)))
+
+
+def test_via_has_the_value_of_one_operand_and_the_derivative_of_the_other() -> None:
+    case = Case(REGISTRY["via"], [np.arange(3.0), np.ones(3)], {})
+    assert_lists_close(case(*case.points), [case.operands[0]], 0)
+    v, ct = case.directions(1), case.cotangents(2)
+    assert_lists_close(forward(case, case.points, v), [v[1]], 0)
+    assert_lists_close(reverse(case, case.points, ct), [np.zeros(3), ct[0]], 0)
 
 
 @each_case

@@ -27,6 +27,7 @@ __all__ = [
     "Operand",
     "Params",
     "Primitive",
+    "Radicand",
     "Rule",
     "Traced",
     "operand_type",
@@ -57,10 +58,11 @@ else:
 class Traced(_AnyArray):
     """What a trace hands to the user in place of an array. See ``trace.Tracer``."""
 
-    __slots__ = ("_node", "_trace", "_value")
+    __slots__ = ("_node", "_radical", "_trace", "_value")
     _trace: Any
     _value: Array
     _node: Any
+    _radical: Any
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,20 @@ class Example:
 
     operands: tuple[Any, ...]
     params: Params = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Radicand:
+    """What a root is the root of: ``ans**degree`` is ``rule(*operands)**power``.
+
+    A rule is the identity (NaN where there is no root), or ``homogeneous``: a positive factor of
+    all operands is one of the root.
+    """
+
+    degree: int
+    rule: Rule
+    power: int = 1
+    homogeneous: bool = False
 
 
 def named(name: str) -> Primitive:
@@ -110,6 +126,9 @@ class Primitive:
 
     opaque = False
     """Whether it stands for a function of the user's, with rules that nothing is known of."""
+
+    radicand: Radicand | Callable[..., Radicand | None] | None = None
+    """Of a root, what it is the root of, or a function of the operands that gives this, or None."""
 
     lower: str | Rule | None
     """How one element is compiled: like the primitive of another name, or by a formula in simpler

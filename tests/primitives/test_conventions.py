@@ -97,7 +97,7 @@ OUTSIDE: dict[str, tuple[Any, tuple[float, ...]]] = {
     "sqrt": (np.sqrt, (-1.0, -1e-300)),
     "x ** 0.5": (lambda x: x**0.5, (-1.0,)),
     "x ** -1.5": (lambda x: x**-1.5, (-2.0,)),
-    "x ** y of arrays": (lambda x: np.power(x, np.full(x.shape, 0.3)), (-2.0,)),
+    "x ** y of arrays": (lambda x: np.power(x, np.full(np.shape(x), 0.3)), (-2.0,)),
     "a negative base": (lambda y: (-2.0) ** y, (0.5,)),
     "log": (np.log, (-1.0, -1e300, -1e-300)),
     "log2": (np.log2, (-1.0, -3.0)),

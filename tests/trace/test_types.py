@@ -162,7 +162,9 @@ def test_a_question_for_the_type_is_answered_as_for_the_plain_value(point, run):
         assert asked(question, {**RUNS, **ABSTRACT}[run], x) == wanted, name
 
 
-OF_A_TRACE = set("assign assignable is_part promotes python root strong version writeable".split())
+OF_A_TRACE = set(
+    "assign assignable is_part promotes python root rooted strong version writeable".split()
+)
 """Names of a trace's own, which no code of NumPy's or Python's has."""
 
 NAMES = sorted(

@@ -6,14 +6,14 @@ change.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ..control.sweeps import Sweep
-from ..kinds import mul0
+from ..kinds import mul0, via
 from ..primitives import arithmetic, index, shape
 from ..program import Atom, Equation, Literal, Program, Var
 from ..transforms.simplify import eliminate_dead_code, simplify
@@ -31,22 +31,46 @@ def rewritten(program: Program) -> Program:
     Loops that were written out are rolled up first: what simplifying does to the first and the last
     rounds would make them look unlike the others. Of complex numbers only their parts are left.
     """
-    made = simplify(reroll(program))
+    made = simplify(reroll(_values(program)))
     made = simplify(split(made)) if has_complex(made) else made
     return _better(simplify(stripped(made)))
+
+
+def _values(program: Program) -> Program:
+    """The Program without what only a derivative of it would need."""
+    atoms: dict[Var, Atom] = {}
+    equations: list[Equation] = []
+    changed = False
+
+    def read(atom: Atom) -> Atom:
+        return atoms.get(atom, atom) if isinstance(atom, Var) else atom
+
+    for equation in program.equations:
+        primitive, params = equation.primitive, equation.params
+        inputs = tuple(map(read, equation.inputs))
+        if primitive is via:
+            atoms[equation.outputs[0]] = inputs[0]
+            continue
+        if primitive.programs(params):
+            params = {name: _within(value, _values) for name, value in params.items()}
+            changed = changed or params != equation.params
+        equations.append(Equation(primitive, inputs, params, equation.outputs))
+    if not changed and not atoms:
+        return program
+    return Program(program.inputs, tuple(equations), tuple(map(read, program.outputs)))
 
 
 def _better(program: Program) -> Program:
     return eliminate_dead_code(_Rewriting(program).run())
 
 
-def _within(value: Any) -> Any:
+def _within(value: Any, rewrite: Callable[[Program], Program]) -> Any:
     """A parameter of an equation, the Programs in it rewritten."""
     if isinstance(value, Program):
-        return _better(value)
+        return rewrite(value)
     if isinstance(value, tuple):
-        return tuple(map(_within, value))
-    return replace(value, program=_better(value.program)) if isinstance(value, Sweep) else value
+        return tuple(_within(part, rewrite) for part in cast("tuple[Any, ...]", value))
+    return replace(value, program=rewrite(value.program)) if isinstance(value, Sweep) else value
 
 
 class _Rewriting:
@@ -76,7 +100,7 @@ class _Rewriting:
             inputs = tuple(map(self.read, equation.inputs))
             params = equation.params
             if equation.primitive.programs(params):
-                params = {name: _within(value) for name, value in params.items()}
+                params = {name: _within(value, _better) for name, value in params.items()}
             new = Equation(equation.primitive, inputs, params, equation.outputs)
             new = self._better(new)
             equations.append(new)

@@ -115,6 +115,8 @@ def _apply(equation: Equation, operands: list[_Text]) -> _Text:
     name = equation.primitive.name
     if name in ("multiply", "mul0"):
         return _product(*operands)
+    if name == "via":
+        return operands[0]
     if name == "add":
         return _sum(*operands)
     level = _LEVELS.get(name)

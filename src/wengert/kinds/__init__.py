@@ -13,7 +13,7 @@ they are recorded, so a derivative can be differentiated again.
 ``elementwise``, ``linear`` and ``nonlinear`` declare primitives; ``primitives/`` holds them.
 """
 
-from .elementwise import Elementwise, elementwise, mul0
+from .elementwise import Elementwise, elementwise, mul0, via
 from .linear import Linear, linear
 from .nonlinear import Nonlinear, nonlinear
 from .rules import add_tangents, answer, fit, floating, spread, unboxed
@@ -32,4 +32,5 @@ __all__ = [
     "nonlinear",
     "spread",
     "unboxed",
+    "via",
 ]

@@ -10,11 +10,22 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnknownDerivativeError
-from ..primitive import UFUNCS, Operand, Params, Primitive, Rule, Traced, operand_type, promote
+from ..primitive import (
+    UFUNCS,
+    Example,
+    Operand,
+    Params,
+    Primitive,
+    Radicand,
+    Rule,
+    Traced,
+    operand_type,
+    promote,
+)
 from ..program import Array, Type
 from .rules import answer, fit, spread, unboxed
 
-__all__ = ["Elementwise", "elementwise", "mul0"]
+__all__ = ["Elementwise", "elementwise", "mul0", "via"]
 
 _OPERANDS = ("x", "y", "z")
 
@@ -52,9 +63,11 @@ class Elementwise(Primitive):
         arity: int | None = None,
         ufunc: np.ufunc | None = None,
         dtype: Callable[[Sequence[Operand]], np.dtype[Any]] | None = None,
+        radicand: Radicand | Callable[..., Radicand | None] | None = None,
         **facts: Any,
     ) -> None:
         super().__init__(name, evaluate, **facts)
+        self.radicand = radicand
         self.ufunc = ufunc if ufunc is not None or not isinstance(evaluate, np.ufunc) else evaluate
         self.flat = isinstance(partials, int) and partials == 0
         if isinstance(partials, int):
@@ -143,8 +156,12 @@ class Elementwise(Primitive):
                 wide = wide if kind is None else kind
             if partial.rule is not None:
                 term = mul0.bind(tangent, partial.rule(*needs))
+            elif partial.factor == 1:
+                term = tangent
+            elif partial.factor:
+                term = tangent * partial.factor
             else:
-                term = tangent if partial.factor == 1 else tangent * partial.factor
+                continue
             total = term if total is None else total + term
         return total if wide is None else spread(total, wide[2], wide[3])
 
@@ -168,6 +185,8 @@ class Elementwise(Primitive):
             else:
                 kind, needs = saved[i]
             if partial.rule is None:
+                if not partial.factor:
+                    continue
                 term = cotangent if partial.factor == 1 else cotangent * partial.factor
             else:
                 slope = partial.rule(*needs)
@@ -188,6 +207,7 @@ def elementwise(
     ``partials`` has an entry for each operand: a function of what it names among ``x``, ``y``,
     ``z`` and ``ans``; an integer for a constant; or None where the derivative is not known. It
     must keep the dtype: Python numbers are weak, NumPy scalars are not.
+    ``radicand`` says of a root what it is the root of.
     ``partials=0`` declares a function whose derivative is zero wherever it exists.
     ``domain`` is where the registry's test samples; ``text`` how the equation prints; ``ufunc`` the
     ufunc that it stands for, if ``evaluate`` is a shorter way to it; ``dtype`` the type rule where
@@ -262,4 +282,22 @@ mul0 = elementwise(
     text="{0} *0 {1}",
     doc="x * y, where zero times anything, infinity and NaN too, is zero. "
     "A zero cotangent (or partial) is structural: what it multiplies was not on the path taken.",
+)
+
+
+def _via(x: Array, y: Array) -> Array:
+    shape = np.shape(y)
+    return x if shape == np.shape(x) else unboxed(x + np.zeros(shape, np.asarray(x).dtype))
+
+
+via = elementwise(
+    "via",
+    _via,
+    [0, 1],
+    dtype=lambda operands: operand_type(operands[0]).dtype,
+    examples=[Example(((3,), (3,))), Example(((), ()))],
+    text="{0} via {1}",
+    lower=lambda x, y: x,
+    doc="x, to which y is equal, with the derivative of y: where y is smooth at points at which "
+    "what x is computed from is not.",
 )

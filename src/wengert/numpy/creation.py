@@ -25,6 +25,7 @@ from ..trace import (
     snapshot,
 )
 from .elementwise import arraylike
+from .roots import joined
 from .shaping import astype
 
 __all__ = ["array", "asanyarray", "asarray"]
@@ -47,6 +48,8 @@ def _assemble(nested: Any) -> Array:
         return nested.strong()
     if isinstance(nested, np.ndarray) and nested.dtype.kind == "O":
         flat = _stack([_assemble(item) for item in nested.ravel().tolist()])
+        if nested.ndim == 1:
+            return flat
         return reshape.bind(flat, shape=nested.shape + flat.shape[1:])
     if isinstance(nested, (list, tuple)) and _has_traced(nested):
         return _stack([_assemble(item) for item in nested])
@@ -58,7 +61,8 @@ def _stack(parts: list[Array]) -> Array:
     if len(shapes) != 1:
         raise ValueError(f"an array cannot be made of parts of different shapes {sorted(shapes)}")
     (shape,) = shapes
-    return concatenate.bind(*(reshape.bind(part, shape=(1, *shape)) for part in parts), axis=0)
+    made = concatenate.bind(*(reshape.bind(part, shape=(1, *shape)) for part in parts), axis=0)
+    return joined(made, parts, _stack)
 
 
 @implements(np.array, np.asarray, np.asanyarray, np.ascontiguousarray)

@@ -31,6 +31,7 @@ from ..trace import (
     store,
     whole,
 )
+from .roots import applied
 
 __all__ = ["arraylike", "truth"]
 
@@ -167,7 +168,7 @@ def absolute(x: Array) -> Array:
     x = arraylike(x)
     if x.dtype.kind == "c":
         return np.hypot(np.real(x), np.imag(x))
-    return arithmetic.absolute.bind(x)
+    return applied(arithmetic.absolute, x)
 
 
 @implements(np.sign)

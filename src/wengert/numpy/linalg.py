@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnsupportedError
+from ..primitive import Radicand
 from ..primitives import determinants, linalg, spectra
-from ..primitives.elementary import root
+from ..primitives.elementary import ROOT, root
 from ..primitives.linalg import adjoint
 from ..program import Array
 from ..trace import implements, perhaps
 from .elementwise import arraylike
 from .reducing import normal_axes
+from .roots import noted
 
 __all__: list[str] = []
 
@@ -269,11 +271,17 @@ def _length(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     """The Euclidean norm. Its derivatives at 0 are 0."""
     if len(axes) == x.ndim and x.ndim and not keepdims and x.dtype.kind == "f":
         flat = np.ravel(x)
-        return root.bind(np.matmul(flat, flat))
+        return _root(np.matmul(flat, flat), (x, axes, keepdims))
     squares = np.square(x)
     if x.dtype.kind == "c":
         squares = np.square(np.real(x)) + np.square(np.imag(x))
-    return root.bind(np.sum(squares, axis=axes, keepdims=keepdims))
+    total = np.sum(squares, axis=axes, keepdims=keepdims)
+    return _root(total, (x, axes, keepdims))
+
+
+def _root(total: Array, origin: tuple[Any, ...]) -> Array:
+    found = root.bind(total)
+    return noted(found, ROOT, (total,), origin)
 
 
 def _vector_norm(x: Array, order: Any, axes: tuple[int, ...], keepdims: bool) -> Array:
@@ -296,7 +304,15 @@ def _vector_norm(x: Array, order: Any, axes: tuple[int, ...], keepdims: bool) ->
     total = np.sum(size**order, axis=axes, keepdims=keepdims)
     zero = np.equal(total, 0)
     of_zero = 0 if order > 0 else math.inf  # the sum of no elements
-    return np.where(zero, of_zero, np.where(zero, 1, total) ** (1 / order))
+    found = np.where(zero, of_zero, np.where(zero, 1, total) ** (1 / order))
+    if order % 1 or order < 2:
+        return found
+    return noted(found, Radicand(int(order), _total), (total,), (x, order, axes, keepdims))
+
+
+def _total(total: Array) -> Array:
+    """The radicand of a norm: the sum of powers."""
+    return total
 
 
 def _matrix_norm(x: Array, order: Any, axes: tuple[int, int], keepdims: bool) -> Array:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnsupportedError
+from ..kinds import via
 from ..primitive import Traced
 from ..primitives import contract
 from ..primitives.contract import matmul as matmul_primitive
@@ -19,14 +20,24 @@ from ..trace import UFUNC_METHODS, as_array, as_number, implements
 from .elementwise import arraylike
 from .indexing import diagonal_view
 from .reducing import normal_axes
+from .roots import smooth_product, smooth_sum, still
 from .shaping import one_axis
 
 __all__: list[str] = []
 
 
+def _matmul(x1: Array, x2: Array) -> Array:
+    """The product; of vectors of roots it is smooth where it sums their squares."""
+    if getattr(type(x1), "rooted", False) and getattr(type(x2), "rooted", False) and x1.ndim == 1:
+        found = smooth_sum(x1, x2, matmul_primitive.bind)
+        if found is not None:
+            return found
+    return matmul_primitive.bind(x1, x2)
+
+
 @implements(np.matmul, np.linalg.matmul)
 def matmul(x1: Array, x2: Array) -> Array:
-    return matmul_primitive.bind(x1, x2)
+    return _matmul(x1, x2)
 
 
 @implements(np.dot)
@@ -35,7 +46,7 @@ def dot(a: Array, b: Array) -> Array:
     if a.ndim == 0 or b.ndim == 0:
         return np.multiply(a, b)
     if b.ndim <= 2:
-        return matmul_primitive.bind(a, b)
+        return _matmul(a, b)
     return tensordot(a, b, ((a.ndim - 1,), (b.ndim - 2,)))
 
 
@@ -44,6 +55,8 @@ def inner(a: Array, b: Array) -> Array:
     a, b = arraylike(a), arraylike(b)
     if a.ndim == 0 or b.ndim == 0:
         return np.multiply(a, b)
+    if a.ndim == b.ndim == 1:
+        return _matmul(a, b)
     return tensordot(a, b, ((a.ndim - 1,), (b.ndim - 1,)))
 
 
@@ -61,7 +74,7 @@ def outer_of_vectors(x1: Array, x2: Array, /) -> Array:
 
 @implements(np.vdot)
 def vdot(a: Array, b: Array) -> Array:
-    return matmul_primitive.bind(np.conjugate(np.ravel(arraylike(a))), np.ravel(arraylike(b)))
+    return _matmul(np.conjugate(np.ravel(arraylike(a))), np.ravel(arraylike(b)))
 
 
 @implements(np.vecdot, np.linalg.vecdot)
@@ -198,7 +211,23 @@ def einsum(*operands: Any, optimize: Any = False, **kwargs: Any) -> Array:
             labels[place], arrays[place] = _drop_stretched(label, x, lengths)
     if len(arrays) == 1 and set(labels[0]) == set(out):
         return _rearranged(arrays[0], labels[0], out)
-    return contract.einsum.bind(*arrays, labels=tuple(labels), out=out)
+    return _contracted_roots(arrays, tuple(labels), out)
+
+
+def _contracted_roots(arrays: Sequence[Array], labels: tuple[str, ...], out: str) -> Array:
+    """The contraction; smooth where operands of the same labels are roots that make a radicand."""
+    contraction = contract.einsum.bind
+    places = [i for i, x in enumerate(arrays) if getattr(type(x), "rooted", False)]
+    if len(places) > 1 and len({labels[i] for i in places}) == 1:
+        smooth = smooth_product(arrays, places)
+        if smooth is not None:
+            rest = [i for i in range(len(arrays)) if i not in places]
+            names = tuple(labels[i] for i in (*rest, places[0]))
+            return via.bind(
+                contraction(*map(still, arrays), labels=labels, out=out),
+                contraction(*(arrays[i] for i in rest), smooth, labels=names, out=out),
+            )
+    return contraction(*arrays, labels=labels, out=out)
 
 
 def _rearranged(x: Array, label: str, out: str) -> Array:

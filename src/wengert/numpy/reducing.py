@@ -14,7 +14,7 @@ from ..errors import UnsupportedError
 from ..kinds import Nonlinear
 from ..primitive import Primitive
 from ..primitives import reduce
-from ..primitives.elementary import root
+from ..primitives.elementary import ROOT, root
 from ..primitives.reduce import cumprod as cumprod_primitive
 from ..primitives.reduce import cumsum as cumsum_primitive
 from ..primitives.reduce import kept, sum_
@@ -22,6 +22,7 @@ from ..primitives.shape import reshape
 from ..program import Array
 from ..trace import UFUNC_METHODS, as_number, implements, perhaps
 from .elementwise import arraylike
+from .roots import applied, noted
 from .shaping import astype
 
 __all__ = ["listed_axes", "normal_axes"]
@@ -223,7 +224,8 @@ def _sum_of_squares(x: Array, axes: tuple[int, ...], where: Any) -> Array:
 
 @implements(np.std)
 def std(a: Array, *args: Any, **kwargs: Any) -> Array:
-    return root.bind(var(a, *args, **kwargs))
+    total = var(a, *args, **kwargs)
+    return noted(root.bind(total), ROOT, (total,), ("std", a, args, kwargs))
 
 
 @implements(np.average)
@@ -446,7 +448,7 @@ nanvar = implements(np.nanvar)(
         np.where(_present(a, where), a, 0), *args, where=_present(a, where), **kwargs
     )
 )
-nanstd = implements(np.nanstd)(lambda a, *args, **kwargs: root.bind(nanvar(a, *args, **kwargs)))
+nanstd = implements(np.nanstd)(lambda a, *args, **kwargs: applied(root, nanvar(a, *args, **kwargs)))
 
 
 def _extreme_without_nan(reduction: Callable[..., Array], worst: float) -> Callable[..., Array]:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 import operator
+from functools import cache
 
 import numpy as np
 
 from ..errors import UnknownDerivativeError
 from ..kinds import answer, elementwise, floating, linear, mul0, nonlinear, unboxed
-from ..primitive import Example, Operand, operand_type, promote
+from ..primitive import Example, Operand, Radicand, operand_type, promote
 from ..program import Array, Type
 
 __all__ = [
+    "SQUARE_ROOT",
     "absolute",
     "add",
     "ceil",
@@ -122,6 +124,41 @@ slope_of_number = elementwise(
 )
 
 
+not_negative = elementwise(
+    "not_negative",
+    lambda x: unboxed(np.where(x < 0, np.asarray(math.nan, floating((Type.of(x),))), x)),
+    [lambda ans: slope_of_number.bind(ans)],
+    dtype=floating,
+    lower=lambda x: np.where(x < 0, math.nan, x).astype(floating((Type.of(x),))),
+    doc="x, and NaN where x < 0: a radicand where it is one.",
+)
+
+
+def radicand_of_power(x: Array, y: Array) -> Radicand | None:
+    """What ``x**y`` is a root of, where y is a multiple of 1/2, 1/3, 1/4 or 1/8."""
+    if not isinstance(y, float) or not 0 < y < LARGEST:
+        return None
+    degree = next((degree for degree in (2, 3, 4, 8) if (y * degree).is_integer()), None)
+    return None if degree is None else _power_of_root(degree, int(y * degree))
+
+
+LARGEST = 64
+"""The greatest exponent of a power of a root that is taken for one."""
+
+
+@cache
+def _power_of_root(degree: int, power: int) -> Radicand:
+    return Radicand(degree, lambda x, y: _inside(x), power)
+
+
+def _inside(x: Array) -> Array:
+    """A radicand, NaN where its even roots are."""
+    return x if x.dtype.kind == "c" else not_negative.bind(x)
+
+
+SQUARE_ROOT = Radicand(2, _inside)
+
+
 def _power_in_base(x: Array, y: Array) -> Array:
     """y x^(y - 1). Where y is 0 that is 0, at x = 0 and at infinity too."""
     if isinstance(y, (int, float)):
@@ -145,6 +182,7 @@ power = elementwise(
     ufunc=np.power,
     text="{0}**{1}",
     domain=(0.5, 2.0),
+    radicand=radicand_of_power,
     doc="At base 0 the derivative with respect to the exponent is 0.",
 )
 
@@ -221,15 +259,18 @@ round_ = nonlinear(
     lower=_rounded,
 )
 
+_LENGTH = Radicand(2, lambda x: x * x, homogeneous=True)
+
 absolute = elementwise(
     "absolute",
     operator.abs,
     [lambda x: np.sign(x)],
     dtype=lambda operands: np.abs(np.zeros((), promote(operands))).dtype,
     text="|{0}|",
+    radicand=_LENGTH,
     doc="Of real numbers. The derivative at 0 is 0.",
 )
-fabs = elementwise("fabs", np.fabs, [lambda x: np.sign(x)], text="|{0}|")
+fabs = elementwise("fabs", np.fabs, [lambda x: np.sign(x)], text="|{0}|", radicand=_LENGTH)
 copysign = elementwise(
     "copysign",
     np.copysign,
@@ -285,10 +326,13 @@ def _over(x: Array, y: Array) -> Array:
     return np.where(zero, 0, x / np.where(zero, 1, y))
 
 
+_LENGTH_IN_THE_PLANE = Radicand(2, lambda x, y: x * x + y * y, homogeneous=True)
+
 hypot = elementwise(
     "hypot",
     np.hypot,
     [lambda x, ans: _over(x, ans), lambda y, ans: _over(y, ans)],
+    radicand=_LENGTH_IN_THE_PLANE,
     doc="The derivative at (0, 0) is 0.",
 )
 

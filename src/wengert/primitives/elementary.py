@@ -9,11 +9,12 @@ import numpy as np
 
 from ..forks import imported
 from ..kinds import Nonlinear, answer, elementwise, floating, nonlinear, unboxed
-from ..primitive import Example, Operand, operand_type
+from ..primitive import Example, Operand, Radicand, operand_type
 from ..program import Array, Type
-from .arithmetic import inverse_inside
+from .arithmetic import SQUARE_ROOT, inverse_inside
 
 __all__ = [
+    "ROOT",
     "arccos",
     "arccosh",
     "arcsin",
@@ -67,8 +68,18 @@ log = elementwise("log", np.log, [lambda x: _over(x)], domain=(0.2, 3.0))
 log2 = elementwise("log2", np.log2, [lambda x: _over(x * LN2)], domain=(0.2, 3.0))
 log10 = elementwise("log10", np.log10, [lambda x: _over(x * LN10)], domain=(0.2, 3.0))
 log1p = elementwise("log1p", np.log1p, [lambda x: _over(1 + x)], domain=(-0.6, 2.0))
-sqrt = elementwise("sqrt", np.sqrt, [lambda ans: 0.5 / ans], domain=(0.2, 3.0))
-cbrt = elementwise("cbrt", np.cbrt, [lambda ans: 1 / (3 * ans * ans)], domain=(0.2, 3.0))
+sqrt = elementwise(
+    "sqrt", np.sqrt, [lambda ans: 0.5 / ans], domain=(0.2, 3.0), radicand=SQUARE_ROOT
+)
+_CUBE_ROOT = Radicand(3, lambda x: x)
+
+cbrt = elementwise(
+    "cbrt",
+    np.cbrt,
+    [lambda ans: 1 / (3 * ans * ans)],
+    domain=(0.2, 3.0),
+    radicand=_CUBE_ROOT,
+)
 
 sin = elementwise("sin", np.sin, [lambda x: np.cos(x)])
 cos = elementwise("cos", np.cos, [lambda x: -np.sin(x)])
@@ -175,12 +186,15 @@ logaddexp2 = elementwise(
         x == y, x + 1, np.maximum(x, y) + np.log1p(np.exp2(-np.abs(x - y))) / LN2
     ),
 )
+ROOT = Radicand(2, lambda x: x)
+
 root = elementwise(
     "root",
     lambda x: np.sqrt(x),
     [lambda ans: np.where(ans == 0, 0, 0.5 / np.where(ans == 0, 1, ans))],
     dtype=answer(np.sqrt),
     domain=(0.2, 3.0),
+    radicand=ROOT,
     lower=lambda x: np.sqrt(x),
     doc="The square root whose derivatives at 0 are 0: for norms and standard deviations.",
 )

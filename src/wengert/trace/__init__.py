@@ -24,7 +24,7 @@ from .array import (
 )
 from .base import ForeignValueError, Trace, concrete, known, layout, perhaps
 from .boxed import complex_in_objects
-from .number import Slot, Tracer
+from .number import Slot, Tracer, class_of
 from .protocols import (
     CREATION,
     FUNCTIONS,
@@ -59,6 +59,7 @@ __all__ = [
     "as_python_number",
     "as_view",
     "check_kind",
+    "class_of",
     "complex_in_objects",
     "concrete",
     "discrete",

@@ -186,6 +186,8 @@ class ArrayTracer(Tracer):
                 raise DtypeError(f"{new.dtype} does not fit in place into {self.dtype}")
             new = new.astype(self.dtype)
         self.assign(new)
+        if getattr(type(new), "rooted", False):
+            FUNCTIONS["still a root"](self, new)
         return self
 
     def __iadd__(self, other: Array) -> Any:

@@ -71,6 +71,10 @@ class Trace:
         """A traced value that does not depend on the inputs."""
         raise NotImplementedError
 
+    def still(self, value: Tracer) -> Tracer:
+        """The same value without a derivative, where the trace itself carries that."""
+        return value
+
     def force(self, value: Tracer) -> Array:
         """The value of a tracer that has none of its own, where the trace answers for it."""
         return None

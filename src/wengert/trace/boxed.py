@@ -20,7 +20,7 @@ from typing import Any
 from ..errors import TracedArrayError, UnsupportedError
 from ..program import Array
 from .base import concrete
-from .number import Tracer
+from .number import Tracer, change_class, class_of
 from .protocols import FUNCTIONS
 from .python_number import PythonNumber
 
@@ -28,7 +28,6 @@ __all__ = ["Boxed"]
 
 _MEANS = frozenset({"_mean", "_var", "_std"})
 _COMPARE = opcode.opmap["COMPARE_OP"]
-_change_class = object.__dict__["__class__"].__set__
 
 
 class Boxed(Tracer):
@@ -54,8 +53,8 @@ def box(number: Tracer) -> None:
     number._trace.objects = True
     if number.dtype.kind == "c":
         raise complex_in_objects()
-    if type(number) in (Tracer, PythonNumber):
-        _change_class(number, Boxed)
+    if class_of(number) in (Tracer, PythonNumber):
+        change_class(number, Boxed)
     else:
         number._trace.boxed = True
 
@@ -64,10 +63,10 @@ FUNCTIONS["box"] = box
 
 
 def _boxed(result: Any) -> Any:
-    if type(result) is Tracer:
+    if class_of(result) is Tracer:
         if result.dtype.kind == "c":
             raise complex_in_objects()
-        _change_class(result, Boxed)
+        change_class(result, Boxed)
     return result
 
 

@@ -21,7 +21,7 @@ from .attributes import attribute
 from .base import GATHERED, Trace, concrete, known, perhaps, unanswered
 from .protocols import CREATION, FUNCTIONS, call_into, call_ufunc, named_out, no_rule
 
-__all__ = ["METHODS", "Slot", "Tracer"]
+__all__ = ["METHODS", "Slot", "Tracer", "change_class", "class_of"]
 
 
 class Slot:
@@ -72,6 +72,9 @@ class Tracer(Traced, metaclass=_Standing):
 
     __slots__ = ()
     __array_priority__ = 1000.0
+
+    rooted = False
+    """Whether instances of the class are roots that remember their radicand."""
 
     assignable = False
     """Whether instances of the class are arrays, which can be assigned into."""
@@ -262,11 +265,15 @@ class Tracer(Traced, metaclass=_Standing):
                 if len(inputs) == 1:
                     trace = self._trace
                     try:
-                        return trace.process(primitive, inputs, {})
+                        result = trace.process(primitive, inputs, {})
                     except REFUSALS as error:
                         trace.refused(error)
                         raise
-                return primitive.bind(*inputs)
+                else:
+                    result = primitive.bind(*inputs)
+                if primitive.radicand is not None:
+                    FUNCTIONS["note root"](primitive, result, inputs)
+                return result
 
         def performed(*inputs: Array, **kwargs: Any) -> Any:
             return call_ufunc(ufunc, method, inputs, kwargs)
@@ -320,7 +327,10 @@ class Tracer(Traced, metaclass=_Standing):
         return _operate_right(np.divide, other, self)
 
     def __pow__(self, other: Array) -> Any:
-        return _operate(np.power, self, other)
+        result = _operate(np.power, self, other)
+        if isinstance(other, float) and other % 1:
+            FUNCTIONS["note root"](UFUNCS[np.power], result, (self, other))
+        return result
 
     def __rpow__(self, other: Array) -> Any:
         return _operate_right(np.power, other, self)
@@ -509,11 +519,25 @@ class Tracer(Traced, metaclass=_Standing):
                     function, (), (self, *args), kwargs
                 )
             if function in UFUNCS:
-                return lambda *others: UFUNCS[function].bind(self, *others)
+                return lambda *others: self.__array_ufunc__(function, "__call__", self, *others)
         found = self._trace.missing(self, name)
         if found is not NotImplemented:
             return found
         return attribute(self, name)
+
+
+_set_class = object.__dict__["__class__"].__set__
+
+
+def class_of(value: Any) -> type:
+    """The class of a value; of a traced root the one that it has besides."""
+    kind = type(value)
+    return kind.otherwise if getattr(kind, "rooted", False) else kind
+
+
+def change_class(number: Tracer, kind: type) -> None:
+    """Make a traced number an instance of another class; a root stays one."""
+    _set_class(number, FUNCTIONS["rooted"](kind) if type(number).rooted else kind)
 
 
 METHODS: dict[str, Any] = {
@@ -539,8 +563,11 @@ def _refused(function: Any, *_: Any, **__: Any) -> Any:
 def _operate(ufunc: np.ufunc, left: Tracer, right: Array) -> Any:
     """A binary operator whose left operand is traced, by the shortest way to its trace."""
     primitive = UFUNCS[ufunc]
-    if isinstance(right, Traced) and right._trace is not left._trace:
-        return primitive.bind(left, right)
+    if isinstance(right, Traced):
+        if type(right).rooted and ufunc is np.multiply and not type(left).rooted:
+            return right * left
+        if right._trace is not left._trace:
+            return primitive.bind(left, right)
     try:
         return left._trace.process(primitive, (left, right), {})
     except REFUSALS as error:

@@ -11,7 +11,7 @@ import numbers
 import reprlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, cast
 
 import numpy as np
@@ -90,7 +90,10 @@ def call_ufunc(
     """A ufunc's call or method with any of its options, ``out`` and ``where`` among them."""
     if method == "__call__":
         primitive = UFUNCS.get(ufunc)
-        call = primitive.bind if primitive is not None else FUNCTIONS.get(ufunc)
+        call = FUNCTIONS.get(ufunc)
+        if primitive is not None:
+            root = primitive.radicand is not None
+            call = partial(FUNCTIONS["root"], primitive) if root else primitive.bind
     else:
         call = UFUNC_METHODS.get((ufunc, method))
     name = _ufunc_name(ufunc) + ("" if method == "__call__" else f".{method}")
@@ -206,7 +209,8 @@ def store(target: Any, result: Array, mask: Any) -> Any:
         )
     if mask is not True:
         result = FUNCTIONS[np.where](mask, result, target)
-    wide = FUNCTIONS[np.broadcast_to](result, target.shape)
+    fits = isinstance(result, Traced) and result.shape == target.shape
+    wide = result if fits else FUNCTIONS[np.broadcast_to](result, target.shape)
     if not isinstance(wide, Traced):
         wide = cast("Any", target)._trace.constant(wide.copy())
     return cast("Any", target)._update(wide)

@@ -16,7 +16,8 @@ from ..errors import REFUSALS
 from ..frames import asked_by_name, user_asks
 from ..primitive import UFUNCS
 from ..program import Array
-from .number import METHODS, Slot, Tracer
+from .number import METHODS, Slot, Tracer, change_class, class_of
+from .protocols import FUNCTIONS
 
 __all__ = ["PythonNumber", "as_python_number", "is_python_number"]
 
@@ -93,14 +94,12 @@ _OF_PYTHON = frozenset({np.real, np.imag})
 
 _NUMBERS = frozenset({float, int, complex, bool, PythonNumber})
 
-_become = object.__dict__["__class__"].__set__
-
 
 def _python(result: Any) -> Any:
     """A result that is new, of Python's numbers alone, as one of them."""
-    kind = type(result)
+    kind = class_of(result)
     if kind is Tracer:
-        _become(result, PythonNumber)
+        change_class(result, PythonNumber)
     elif kind is np.bool_:
         return bool(result)
     elif kind is tuple:
@@ -116,8 +115,8 @@ def is_python_number(value: Any) -> bool:
 
 def as_python_number(tracer: Any) -> Any:
     """A new traced number as one of Python's."""
-    if type(tracer) is Tracer:
-        _become(tracer, PythonNumber)
+    if class_of(tracer) is Tracer:
+        change_class(tracer, PythonNumber)
     return tracer
 
 
@@ -132,17 +131,20 @@ def _operator(name: str, ufunc: np.ufunc) -> None:
 
         def apply(self: PythonNumber, other: Array) -> Any:
             kind = type(other)
-            if kind not in _NUMBERS:
+            if kind not in _NUMBERS and not (issubclass(kind, Tracer) and kind.python):
                 return above(self, other)
             trace = self._trace
             operands = (other, self) if reverse else (self, other)
-            if kind is PythonNumber and other._trace is not trace:
+            if issubclass(kind, Tracer) and other._trace is not trace:
                 return _python(UFUNCS[ufunc].bind(*operands))
             try:
-                return _python(trace.process(UFUNCS[ufunc], operands, {}))
+                result = _python(trace.process(UFUNCS[ufunc], operands, {}))
             except REFUSALS as error:
                 trace.refused(error)
                 raise
+            if ufunc is np.power and kind is float and other % 1:
+                FUNCTIONS["note root"](UFUNCS[ufunc], result, operands)
+            return result
 
         setattr(PythonNumber, method, apply)
 
@@ -187,7 +189,7 @@ class _Hidden:
         return getattr(super(PythonNumber, value), self._name)
 
 
-_OF_A_TRACE = {"assignable", "promotes", "python", "strong"}
+_OF_A_TRACE = {"assignable", "promotes", "python", "rooted", "strong"}
 """What wengert asks of a traced number, often, and no code of the user's does."""
 
 for _name in dir(Tracer):

@@ -37,6 +37,9 @@ class Dual(Trace):
     def constant(self, value: Array) -> Tracer:
         return wrap(self, value, None)
 
+    def still(self, value: Tracer) -> Tracer:
+        return wrap(self, value._value, None)
+
     def primal(self, value: Array) -> Array:
         """The value without its tangent."""
         return value._value if isinstance(value, Traced) and value._trace is self else value

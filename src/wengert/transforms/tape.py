@@ -82,6 +82,9 @@ class Tape(Trace):
     def constant(self, value: Array) -> Tracer:
         return wrap(self, value, None)
 
+    def still(self, value: Tracer) -> Tracer:
+        return wrap(self, value._value, None)
+
     def place(self, value: Array) -> int | None:
         """The place of a value on this tape; None if it does not depend on the inputs."""
         return value._node if isinstance(value, Traced) and value._trace is self else None

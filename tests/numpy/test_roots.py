@@ -1,0 +1,361 @@
+"""Even powers of roots: NumPy's value of the root, and the derivative of the radicand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from support import assert_derivatives, gradient
+from wengert.compile.rewrite import rewritten
+from wengert.numpy import roots
+
+norm = np.linalg.norm
+ZERO, ONES = np.zeros(2), np.ones(2)
+SPREAD = np.array([[0.5, -0.5], [-0.5, 0.5]])
+
+
+def twice(y: Any) -> Any:
+    return y * y
+
+
+def raised(y: Any) -> Any:
+    y **= 2
+    return y
+
+
+def multiplied(y: Any) -> Any:
+    y *= y
+    return y
+
+
+def norms(x: Any) -> Any:
+    """The norm of all of x, in an array."""
+    return norm(x[None], axis=1)
+
+
+def inner(y: Any, weights: Any = 1.0) -> Any:
+    return y @ (weights * y)
+
+
+def weighted(y: Any) -> Any:
+    return np.einsum("i,j,i->j", y, np.array([3.0]), y)[0]
+
+
+def through_a_view(y: Any) -> Any:
+    z = y[:]
+    z *= z
+    return y
+
+
+def written_over(x: Any) -> Any:
+    y = np.sum(x[None] ** 2, axis=1)
+    np.sqrt(y, out=y)
+    y **= 2
+    return np.sum(y)
+
+
+# name: function of two numbers, point, second derivatives
+SQUARES: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {
+    # the kinds of roots
+    "norm": (lambda x: norm(x) ** 2, ZERO, 2 * np.eye(2)),
+    "norm along an axis": (lambda x: np.sum(norms(x) ** 2), ZERO, 2 * np.eye(2)),
+    "norm, keepdims": (
+        lambda x: np.sum(norm(x, axis=0, keepdims=True) ** 2),
+        ZERO,
+        2 * np.eye(2),
+    ),
+    "norm of order 4": (lambda x: norm(x, 4) ** 4, ZERO, np.zeros((2, 2))),
+    "Frobenius norm": (lambda x: norm(x[None], "fro") ** 2, ZERO, 2 * np.eye(2)),
+    "vector_norm": (lambda x: np.linalg.vector_norm(x) ** 2, ZERO, 2 * np.eye(2)),
+    "matrix_norm": (lambda x: np.linalg.matrix_norm(x[None]) ** 2, ZERO, 2 * np.eye(2)),
+    "norm of norms": (lambda x: norm(norms(x)) ** 2, ZERO, 2 * np.eye(2)),
+    "abs": (lambda x: np.sum(abs(x) ** 2), ZERO, 2 * np.eye(2)),
+    "fabs": (lambda x: np.sum(np.fabs(x) ** 2), ZERO, 2 * np.eye(2)),
+    "abs of abs": (lambda x: np.sum(abs(abs(x)) ** 2), ZERO, 2 * np.eye(2)),
+    "abs of complex numbers": (lambda x: abs(x[0] + 1j * x[1]) ** 2, ZERO, 2 * np.eye(2)),
+    "hypot": (lambda x: np.hypot(x[0], x[1]) ** 2, ZERO, 2 * np.eye(2)),
+    "std": (lambda x: np.std(x) ** 2, ONES, SPREAD),
+    "std with ddof": (lambda x: x.std(ddof=1) ** 2, ONES, 2 * SPREAD),
+    "std along an axis": (lambda x: np.sum(np.std(x[None], axis=1) ** 2), ONES, SPREAD),
+    "nanstd": (lambda x: np.nanstd(x) ** 2, ONES, SPREAD),
+    "sqrt of a sum": (lambda x: np.sqrt(np.sum(x**2)) ** 2, ZERO, 2 * np.eye(2)),
+    "to the power 0.5": (lambda x: (np.sum(x**2) ** 0.5) ** 2, ZERO, 2 * np.eye(2)),
+    "np.power(x, 0.5)": (lambda x: np.power(x @ x, 0.5) ** 2, ZERO, 2 * np.eye(2)),
+    "the fourth power of a fourth root": (
+        lambda x: np.sqrt(np.sqrt(x @ x)) ** 4,
+        ZERO,
+        2 * np.eye(2),
+    ),
+    "the fourth power": (lambda x: norm(x) ** 4, ZERO, np.zeros((2, 2))),
+    # how the power is taken
+    "**2.0": (lambda x: norm(x) ** 2.0, ZERO, 2 * np.eye(2)),
+    "np.square": (lambda x: np.square(norm(x)), ZERO, 2 * np.eye(2)),
+    "np.power": (lambda x: np.power(norm(x), 2), ZERO, 2 * np.eye(2)),
+    "np.float_power": (lambda x: np.float_power(norm(x), 2), ZERO, 2 * np.eye(2)),
+    "y * y": (lambda x: twice(norm(x)), ZERO, 2 * np.eye(2)),
+    "np.multiply": (lambda x: np.multiply(*[norm(x)] * 2), ZERO, 2 * np.eye(2)),
+    "computed twice": (lambda x: norm(x) * norm(x), ZERO, 2 * np.eye(2)),
+    "y **= 2": (lambda x: raised(norm(x)), ZERO, 2 * np.eye(2)),
+    "y *= y": (lambda x: multiplied(norm(x)), ZERO, 2 * np.eye(2)),
+    "y **= 2 of an array": (lambda x: np.sum(raised(norms(x))), ZERO, 2 * np.eye(2)),
+    "*= through a view": (lambda x: np.sum(through_a_view(norms(x))), ZERO, 2 * np.eye(2)),
+    "out=": (written_over, ZERO, 2 * np.eye(2)),
+    "y @ y": (lambda x: inner(norms(x)), ZERO, 2 * np.eye(2)),
+    "np.dot": (lambda x: np.dot(*[norms(x)] * 2), ZERO, 2 * np.eye(2)),
+    "np.vdot": (lambda x: np.vdot(*[norms(x)] * 2), ZERO, 2 * np.eye(2)),
+    "np.inner": (lambda x: np.inner(*[norms(x)] * 2), ZERO, 2 * np.eye(2)),
+    "np.vecdot": (lambda x: np.vecdot(*[norms(x)] * 2), ZERO, 2 * np.eye(2)),
+    "einsum": (lambda x: np.einsum("i,i", *[norms(x)] * 2), ZERO, 2 * np.eye(2)),
+    "einsum with weights": (
+        lambda x: weighted(norms(x)),
+        ZERO,
+        6 * np.eye(2),
+    ),
+    "prod of a list": (lambda x: np.prod([norm(x)] * 2), ZERO, 2 * np.eye(2)),
+    "y * conj(y)": (lambda x: norm(x) * norm(x).conj(), ZERO, 2 * np.eye(2)),
+    # what is done to the root before, and to its square afterwards
+    "scaled": (lambda x: (2 * norm(x)) ** 2, ZERO, 8 * np.eye(2)),
+    "divided": (lambda x: (norm(x) / 2) ** 2, ZERO, np.eye(2) / 2),
+    "negated": (lambda x: (-norm(x)) ** 2, ZERO, 2 * np.eye(2)),
+    "0.5 * y * y": (lambda x: 0.5 * norm(x) * norm(x), ZERO, np.eye(2)),
+    "-y * y": (lambda x: -norm(x) * norm(x), ZERO, -2 * np.eye(2)),
+    "y @ (w * y)": (lambda x: inner(norms(x), np.array([3.0])), ZERO, 6 * np.eye(2)),
+    "over a traced length": (
+        lambda x: np.exp(-0.5 * (norm(x) / (2 + x[0])) ** 2),
+        ZERO,
+        -np.eye(2) / 4,
+    ),
+    "times a traced array": (lambda x: np.sum(((x + 2) * norm(x)) ** 2), ZERO, 16 * np.eye(2)),
+    "indexed": (lambda x: norms(x)[0] ** 2, ZERO, 2 * np.eye(2)),
+    "reshaped": (lambda x: np.sum(norms(x).reshape(1, 1).T[:, None] ** 2), ZERO, 2 * np.eye(2)),
+    "as an array": (lambda x: np.sum(np.asarray(norm(x)) ** 2), ZERO, 2 * np.eye(2)),
+    "taken": (lambda x: np.sum(np.take(norms(x), [0, 0]) ** 2), ZERO, 4 * np.eye(2)),
+    "one by one": (lambda x: sum(y**2 for y in norms(x)), ZERO, 2 * np.eye(2)),
+    "stacked": (lambda x: np.sum(np.stack([norm(x), 3.0, norm(2 * x)]) ** 2), ZERO, 10 * np.eye(2)),
+    "an array of objects": (
+        lambda x: np.sum(np.array([norm(x), norm(2 * x)]) ** 2),
+        ZERO,
+        10 * np.eye(2),
+    ),
+    "wg.numpy.array": (
+        lambda x: np.sum(wg.numpy.array([norm(x), norm(2 * x)]) ** 2),
+        ZERO,
+        10 * np.eye(2),
+    ),
+    "chosen": (lambda x: np.where(True, norm(x), 1.0) ** 2, ZERO, 2 * np.eye(2)),
+    "and other terms": (lambda x: 3 * norm(x) ** 2 + np.sum(x) - 1, ZERO, 6 * np.eye(2)),
+    # powers that are none of the radicand
+    "norm ** 3": (lambda x: norm(x) ** 3, ZERO, np.zeros((2, 2))),
+    "y * y * y": (lambda x: twice(norm(x)) * norm(x), ZERO, np.zeros((2, 2))),
+}
+
+
+@pytest.mark.parametrize("name", SQUARES)
+def test_second_derivatives_are_those_of_the_radicand_in_every_order_of_the_modes(
+    name: str,
+) -> None:
+    f, x, wanted = SQUARES[name]
+    near = x + np.array([0.3, -0.2])
+    for point in (x, near):
+        assert wg.value_and_grad(f)(point)[0] == f(point)
+    rows = np.eye(2)
+
+    def pushed(x: Any, v: Any) -> Any:
+        return wg.jvp(f, (x,), (v,))[1]
+
+    found = {
+        "reverse, batched": wg.hessian(f)(x),
+        "forward over reverse": [wg.jvp(wg.grad(f), (x,), (v,))[1] for v in rows],
+        "reverse over forward": [wg.grad(lambda x, v=v: pushed(x, v))(x) for v in rows],
+        "forward over forward": [
+            [wg.jvp(lambda x, v=v: pushed(x, v), (x,), (w,))[1] for v in rows] for w in rows
+        ],
+        "vmap": wg.vmap(wg.hessian(f))(np.stack([x, near]))[0],
+    }
+    for order, second in found.items():
+        np.testing.assert_allclose(second, wanted, atol=1e-13, err_msg=order)
+
+
+@pytest.mark.parametrize("name", ["norm of norms", "einsum with weights", "out=", "stacked", "std"])
+def test_away_from_zero_they_agree_with_finite_differences(name: str) -> None:
+    f, x, _ = SQUARES[name]
+    assert_derivatives(f, x + np.array([0.7, -0.4]))
+
+
+def test_compiled_functions_have_them_too() -> None:
+    names = ["norm", "std", "abs", "hypot", "y * y", "y @ y", "scaled", "over a traced length"]
+
+    def total(x: Any) -> Any:
+        return sum(f(x + point) for f, point, _ in map(SQUARES.__getitem__, names))
+
+    wanted = sum(second for _, _, second in map(SQUARES.__getitem__, names))
+    x = np.zeros(2)
+    for hessian in (wg.jit(wg.hessian(total)), wg.hessian(wg.jit(total))):
+        np.testing.assert_allclose(hessian(x), wanted, atol=1e-13)
+        np.testing.assert_allclose(hessian(x), wanted, atol=1e-13)
+
+
+FIRST: dict[str, tuple[Callable[[Any], Any], list[float], list[float]]] = {
+    "sqrt": (lambda x: np.sqrt(x) ** 2, [0.0, 2.0, -1.0], [1.0, 1.0, math.nan]),
+    "two sqrts": (lambda x: np.sqrt(x) * np.sqrt(x), [0.0, -1.0], [1.0, math.nan]),
+    "x ** 0.5": (lambda x: (x**0.5) ** 2, [0.0, -1.0], [1.0, math.nan]),
+    "x ** 0.25": (lambda x: (x**0.25) ** 4, [0.0, -1.0], [1.0, math.nan]),
+    "x ** 1.5": (lambda x: (x**1.5) ** 2, [0.0, 2.0, -1.0], [0.0, 12.0, math.nan]),
+    "x ** (1 / 3)": (lambda x: (x ** (1 / 3)) ** 3, [0.0, -1.0], [1.0, math.nan]),
+    "cbrt": (lambda x: np.cbrt(x) ** 3, [0.0, -8.0], [1.0, 1.0]),
+    "the root of a root": (lambda x: np.sqrt(np.sqrt(x)) ** 4, [0.0, -8.0], [1.0, math.nan]),
+    "scaled": (lambda x: (3 * np.sqrt(x) / 2) ** 2, [0.0, -1.0], [2.25, math.nan]),
+    "only where it is defined": (
+        lambda x: np.where(x < 0, 5 * x, np.sqrt(x) ** 2),
+        [0.0, -1.0],
+        [1.0, 5.0],
+    ),
+    "a stopped root": (lambda x: wg.stop_gradient(np.sqrt(x)) ** 2, [0.0, 2.0], [0.0, 0.0]),
+}
+
+
+@pytest.mark.parametrize("name", FIRST)
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_first_derivatives_of_squares_of_sqrt(name: str) -> None:
+    f, points, wanted = FIRST[name]
+    x = np.array(points)
+    np.testing.assert_array_equal(wg.value_and_grad(lambda x: np.sum(f(x)))(x)[0], np.sum(f(x)))
+    for point, slope in zip(x, wanted, strict=True):
+        np.testing.assert_allclose(wg.grad(f)(point), slope)
+        np.testing.assert_allclose(wg.jvp(f, (point,), (1.0,))[1], slope)
+    np.testing.assert_allclose(gradient(lambda x: np.sum(f(x)), x), wanted)
+    np.testing.assert_allclose(wg.jit(wg.grad(lambda x: np.sum(f(x))))(x), wanted)
+
+
+def test_exponents_may_be_an_array() -> None:
+    x = np.array([0.0, 0.0, 3.0])
+    found = wg.hessian(lambda x: np.sum(np.sqrt(x) ** np.array([2, 4, 6])))(x)
+    np.testing.assert_allclose(np.diag(found), [0.0, 2.0, 18.0])
+
+
+def test_complex_roots_too() -> None:
+    for z in (0j, -1 + 0j, 1 - 2j):
+        assert wg.grad(lambda z: np.sqrt(z) ** 2, holomorphic=True)(z) == 1
+        assert wg.grad(lambda z: (z**0.5) ** 2, holomorphic=True)(z) == 1
+    found = wg.jvp(wg.grad(lambda z: np.abs(z) ** 2), (0j,), (1 + 1j,))[1]
+    assert found == 2 - 2j
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+@pytest.mark.parametrize("size", [1e200, 1e-200])
+def test_neither_overflow_nor_underflow_of_the_radicand_reaches_the_derivative(size: float) -> None:
+    x = np.array([3 * size, 4 * size])
+    np.testing.assert_allclose(wg.grad(lambda x: np.hypot(x[0], x[1]) ** 2)(x), 2 * x)
+    np.testing.assert_allclose(wg.grad(lambda x: norm(x) ** 2)(x), 2 * x)
+    found = wg.grad(lambda x: (np.abs(x[0]) / x[1]) ** 2)(x)
+    np.testing.assert_allclose(found * size, [0.375, -0.28125])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.complex64])
+def test_gradients_keep_the_dtype_of_their_argument(dtype: Any) -> None:
+    x = np.array([1.0, -2.0], dtype)
+    found = wg.grad(lambda x: np.sum((np.abs(x) * np.float64(2)) ** 2))(x)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, [8.0, -16.0])
+
+
+# -- a root knows what it is a root of only as long as that is so ----------------------------------
+
+
+def changed_operand(x: Any) -> Any:
+    y = x * 1.0
+    size = np.abs(y)
+    y *= 3
+    return size**2
+
+
+def changed_root(x: Any) -> Any:
+    size = np.abs(x)
+    view = size[:1]
+    size[0] = 5.0
+    return size**2 + np.sum(view**2)
+
+
+def changed_through_a_view(x: Any) -> Any:
+    size = np.abs(x)
+    view = size[:1]
+    view += 1
+    return size**2
+
+
+def shifted(x: Any) -> Any:
+    size = np.abs(x)
+    size += 1
+    return size**2
+
+
+def changed_factor(x: Any) -> Any:
+    weights = np.array([1.0, 2.0])
+    size = np.abs(x) * weights
+    weights *= 10
+    return size**2
+
+
+def changed_index(x: Any) -> Any:
+    index = np.array([0, 0])
+    size = np.abs(x)[index]
+    index[:] = 1
+    return size**2
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        changed_operand,
+        changed_root,
+        changed_through_a_view,
+        shifted,
+        changed_factor,
+        changed_index,
+    ],
+)
+def test_what_was_assigned_since_is_not_taken_for_the_root(f: Callable[[Any], Any]) -> None:
+    assert_derivatives(f, [1.5, -2.0])
+
+
+def test_loops_and_branches_that_contain_the_root_have_the_derivatives() -> None:
+    x = np.zeros(2)
+
+    def looped(x: Any) -> Any:
+        step = lambda total, t: (total + norm(x * t) ** 2, total)  # noqa: E731
+        return wg.scan(step, 0.0 * x[0], np.arange(3.0))[0]
+
+    def branched(x: Any) -> Any:
+        size = norm(x)
+        return wg.cond(x[0] >= 0, lambda x: norm(x) ** 2 + size**2, lambda x: norm(x), x)
+
+    np.testing.assert_allclose(wg.hessian(looped)(x), 10 * np.eye(2))
+    np.testing.assert_allclose(wg.hessian(branched)(x), 4 * np.eye(2))
+
+
+def test_roots_of_roots_are_not_remembered_without_end() -> None:
+    depths = []
+
+    def f(x: Any) -> Any:
+        for _ in range(10):
+            x = np.abs(x) * norm(x)
+            root = roots.root_of(x)
+            assert root is not None
+            depths.append(root.depth)
+        return np.sum(x)
+
+    wg.jvp(f, (np.ones(2),), (np.ones(2),))
+    assert max(depths) == roots.DEEP
+
+
+def test_a_program_says_so_and_its_compiled_value_computes_no_radicand() -> None:
+    program = wg.trace(lambda x: np.abs(x) ** 2)(np.ones(3))
+    assert " via " in str(program)
+    assert " via " in str(wg.simplify(program))
+    names = [equation.primitive.name for equation in rewritten(program).equations]
+    assert names == ["absolute", "power"]
