@@ -44,6 +44,8 @@ class Boxed(Tracer):
         return super().dtype
 
     def __getattr__(self, name: str) -> Any:
+        if name == "dtype":  # Python asks here for what the property has refused.
+            raise AttributeError(name)
         found = super().__getattr__(name)
         return _boxing(found) if callable(found) else found
 
