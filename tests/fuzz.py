@@ -20,6 +20,7 @@ program that runs, without the statements that it does not need.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 import warnings
@@ -52,6 +53,10 @@ class Failure:
 
     def __str__(self) -> str:
         return f"# seed {self.source.seed}: {self.route}: {self.what}\n{self.source.listing()}"
+
+
+_OBJECTS = re.compile(r"dtype\('O'\)|loop of ufunc does not support")
+"""What NumPy says of traced numbers that it has put into an array of objects."""
 
 
 class Wrong(Exception):  # noqa: N818 - what a route finds
@@ -243,8 +248,16 @@ class Case:
         ]
         loop: list[Any] = []
         for i in range(2):
-            loop.append([np.array(y) for y in self.f(*(np.array(x[i])[()] for x in stacks))])
-        found = wg.vmap(self.f)(*(x.copy() for x in stacks))
+            rows = [x.copy(order="K")[i] for x in stacks]
+            try:
+                loop.append([np.array(y) for y in self.f(*rows)])
+            except (
+                TypeError,
+                ValueError,
+                AttributeError,
+            ):  # a number in place of an array without axes
+                return
+        found = wg.vmap(self.f)(*(x.copy(order="K") for x in stacks))
         for i in range(2):
             self.row([y[i] for y in found], loop[i])
 
@@ -262,13 +275,20 @@ class Case:
         def step(carry: Any, _: Any) -> tuple[Any, Any]:
             return carry, self.f(*carry)
 
+        try:
+            plain = [np.array(y) for y in self.f(*map(_ordered, self.arguments()))]
+        except (
+            TypeError,
+            ValueError,
+            AttributeError,
+        ):  # a number in place of an array without axes
+            return
         _, found = wg.scan(step, tuple(map(_ordered, self.arguments())), None, length=1)
-        plain = [np.array(y) for y in self.f(*map(_ordered, self.arguments()))]
         self.row([y[0] for y in found], plain)
 
     def refused(self) -> None:
         """What NumPy raises an error for is an error."""
-        if self.source.refused is None:
+        if self.source.refused is None or self.source.boxed or "dtype=object" in self.source.body():
             return
         before, statement = self.source.refused
         cut = replace(self.source, statements=(*self.source.statements[:before], statement))
@@ -385,7 +405,7 @@ def failures(source: Source, routes: Sequence[str], refusals: Counter[str]) -> I
                     continue
                 refusals[f"{route}: {error}"] += 1
             except Exception as error:
-                if "dtype('O')" in str(error):  # NumPy's error for what it has put into an array
+                if _OBJECTS.search(str(error)):
                     refusals[f"{route}: {error}"] += 1
                 else:
                     yield Failure(source, route, repr(error))

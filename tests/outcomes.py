@@ -15,9 +15,10 @@ def plain(result: Any) -> Any:
     """A result without its traces."""
     if isinstance(result, (tuple, list)):
         return tuple(map(plain, result))
+    array = isinstance(result, np.ndarray)
     while isinstance(result, Traced):
         result = result._value
-    return result
+    return np.asarray(result) if array else result
 
 
 def plainly(f: Callable[..., Any], *args: Any) -> tuple[str, Any]:
@@ -50,9 +51,8 @@ def same(found: Any, wanted: Any) -> bool:
         return alike and all(map(same, found, wanted))
     if isinstance(wanted, (bool, int, float, complex, np.generic, np.ndarray)):
         y, z = np.asarray(found), np.asarray(wanted)
-        if (y.shape, y.dtype) != (z.shape, z.dtype) or isinstance(wanted, np.generic) > isinstance(
-            found, np.generic
-        ):
+        arrays = [isinstance(x, np.ndarray) for x in (found, wanted)]
+        if (y.shape, y.dtype) != (z.shape, z.dtype) or arrays[0] != arrays[1]:
             return False
         digits = 1e-5 if z.dtype.char in "fF" else 1e-12
         return bool(np.allclose(y, z, rtol=digits, atol=digits, equal_nan=z.dtype.kind in "fc"))

@@ -132,7 +132,7 @@ np.ones_like({a}) | np.full_like({a}, 0.25) | np.zeros_like({a}, shape=3) | np.t
 np.array([{a}[0], {a}[-1]]) | np.array([{a}[0], 1.0, {a}[-1]]) | np.array([{a}, {b}])
 np.array([{a}[0], {b}[0]], dtype=object) | np.array([[{a}[0], 0.5], [1.0, {b}[-1]]])
 np.asarray([{a}[0], {a}[0]]) | {a} if np.ndim({a}) else np.array({a}) | np.delete({a}, 0)
-np.insert({a}, 0, 0.5) | np.partition({a}, 1) | {a}.take([0]) | np.permute_dims({a}, None)
+np.insert({a}, 0, 0.5) | np.partition({a}, 1)[1] | {a}.take([0]) | np.permute_dims({a}, None)
 np.vsplit({a}, [1])[-1] | np.concatenate([{a}]) | np.block([[{a}, {a}]])
 np.column_stack([{a}, {b}])
 """
@@ -144,7 +144,7 @@ float(isinstance({a}, float)) | float(hasattr({a}, 'shape')) | float(np.size({a}
 float(np.shares_memory({a}, {b})) | float(len({a})) | float(np.may_share_memory({a}, {b}))
 float({a}.flags.c_contiguous) | float({a}.flags['F_CONTIGUOUS']) | float({a}.strides[0])
 float({a}.nbytes) | float(isinstance({a}, np.floating)) | float({a}.ndim)
-float({a}.flags.writeable) | float(np.array([{a}[0], {a}[0]]).dtype.kind == 'f') | np.argmax({a})
+float({a}.flags.writeable) | np.argmax({a})
 np.argsort({a}) | {a} > 0 | np.isfinite({a}) | {a}.astype(int) | np.count_nonzero({a})
 np.any({a} > 0) | float(np.result_type({a}, np.float32(0)) == np.float64)
 np.sign({a}).astype(np.int8) | float(callable({a}))
@@ -161,7 +161,7 @@ np.multiply({t}, {v}, out={t}) | np.add({t}, {v}, out={t}, where={t} > 0) | np.t
 {t}.sort() | {t}.flat[0] = {v} | {t}.flat = {v} | {t}.flat[:] = 0.5 | {t}.T[...] = {v}
 {t}.real = {v} | {t}.imag = {v} | {t}[{t} > 0] = {v} | {t}[{t} > 0] *= 0.5
 {t}[0], {t}[-1] = {t}[-1], {t}[0] | {t}[1:] = {t}[:-1] | {t}[1:] += {t}[:-1] | {t}[:] = {t}[::-1]
-{t} += {t}.T | np.cumsum({t}, out={t}) | np.clip({t}, -0.5, 0.5, out={t})
+{t} += {t}.T | np.cumsum({t}, axis=0, out={t}) | np.clip({t}, -0.5, 0.5, out={t})
 np.nan_to_num({t}, copy=False) | np.negative({t}, {t}) | bump({t}, {v}) | {t}.sort(axis=0)
 np.floor({t}, {t}) | np.einsum('ii->i', {t})[...] = {v} | np.einsum('ij->ji', {t})[0] = {v}
 {t}.reshape(-1)[0] = {v} | {t}.ravel()[0] = {v} | {t}.ravel('K')[-1] = {v}
@@ -169,7 +169,7 @@ np.squeeze({t})[...] = {v} | np.flip({t})[0] = {v} | {t}[[0, -1]] = {v} | {t}[[0
 {t}[..., 0] = {v} | {t}[None][0] *= 0.5 | {t}.swapaxes(0, -1)[0] += {v}
 np.diagonal({t})[...] = {v} | {t}[:, 0] = {v} | {t}.view()[0] = {v} | np.asarray({t})[-1] = {v}
 np.broadcast_to({t}, (2, *{t}.shape))[0] = {v} | {t}.astype(float, copy=False)[0] = {v}
-bump({t}[0], {v}) | np.put_along_axis({t}, np.argsort({t}), {v}, -1) | {t}.partition(0)
+bump({t}[0], {v}) | np.put_along_axis({t}, np.argsort({t}), {v}, -1) | {t}.partition(0); {t}.sort()
 np.copyto({t}, [0.5], casting='unsafe') | np.atleast_1d({t})[0] = {v}
 np.reshape({t}, -1, order='F')[0] = {v} | np.split({t}, [1])[0][...] = {v}
 """
@@ -192,7 +192,7 @@ np.array([0.25, 1.5, -0.75], np.float32) | [0.5, -1.0, 2.0] | np.ones((2, 3), or
 np.zeros((0,)) | 1j | np.array([1j, 2.0, -0.5j]) | np.complex64(1 - 1j) | np.int32(3)
 np.array(0.5) | np.eye(3) | np.array([[1, 2, 3]], np.int8) | np.arange(6.0).reshape(3, 2).T
 np.float64(0.75) | np.array([[0.5], [-1.5]]) | np.array([2, 0.5, 1j], dtype=object)
-np.array(1.5, dtype=object) | (1.0, 2.0, -1.0) | np.array([0.5, 1, np.float32(2)], dtype=object)
+np.array(1.5, dtype=object) | (1.0, 2.0, -1.0) | np.array([0.5, 1, np.float64(2)], dtype=object)
 np.uint8(2) | np.broadcast_to(0.5, (3,)) | np.arange(3.0)[::-1]
 """
 
@@ -214,7 +214,10 @@ KINDS: list[tuple[float, str, list[str]]] = [
 _BOXES = re.compile(r"np\.(as\w*array|array|require|stack|hstack|vstack|block)\(")
 _TABLE_CONSTANTS = _table(CONSTANTS)
 _ROUGH = re.compile(r"tanh|cumsum|\bsum|\*\* ?2|//|%")
-_SAYS_LITTLE = re.compile(r"with a sequence|loop of ufunc|\\('O'\\)|ambiguous|deprecat|discard")
+_SAYS_LITTLE = re.compile(
+    r"a sequence|single item|0-dimensional|`like`|of ufunc|\('O'\)|ambiguous|deprecat|discard"
+)
+_PLAIN_NUMBER = re.compile(r"-?[\d.]+")
 _NAME = re.compile(r"(?<![\w.'])[a-z]\d*(?![\w'(=])")
 
 # -- a program -------------------------------------------------------------------------------------
@@ -246,11 +249,13 @@ class Source:
 
     @property
     def boxed(self) -> bool:
-        """Whether NumPy may keep traced numbers in an array of objects.
+        """Whether dtypes may differ from NumPy's.
 
-        What is written into such an array keeps a dtype of its own.
+        In an array of objects, as NumPy makes of traced numbers, what is written keeps a dtype of
+        its own; and a Python number that is differentiated is an ``np.float64``.
         """
-        return any(_BOXES.search(s.text) for s in self.statements)
+        numbers = any(map(_PLAIN_NUMBER.fullmatch, self.arguments))
+        return numbers or any(_BOXES.search(s.text) for s in self.statements)
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -451,10 +456,21 @@ class Writer:
             self.complex |= np.asarray(self.values[name]).dtype.kind not in "fiub"
         return True
 
+    def again(self) -> None:
+        """Compute the values anew, without what the last statement has written."""
+        for name, text in zip("xyz", self.arguments, strict=False):
+            self.values[name] = eval(text, _ENVIRONMENT)
+        with np.errstate(all="ignore"):
+            for statement in self.statements:
+                exec(statement.text, self.values)
+
     def program(self, length: int) -> Source:
         """A program of about so many statements."""
         for _ in range(6 * length):
-            if len(self.statements) >= length or not self.step():
+            if len(self.statements) >= length:
+                break
+            if not self.step():
+                self.again()
                 break
         for name in self.moving:
             value = self.values[name]

@@ -32,6 +32,7 @@ NAMES: dict[str, Any] = {
     "q": 0.3,
     "p": np.array([True, False]),
     "f": np.square,
+    "dtype": np.float32,
     "np": np,
     "wg": wg,
 }

@@ -129,3 +129,31 @@ def test_what_stands_for_a_function_has_its_parameters_in_their_order() -> None:
 )
 def test_an_out_that_is_given_by_position_is_one(f: Callable[[Any], Any]) -> None:
     assert_numpys(f, np.array([[1.5, 2.25, 3.0], [0.5, 5.0, 4.75]]))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        *(np.median, np.average, np.ptp, np.std, np.nanmax, np.nanmean, np.trapezoid),
+        *(np.corrcoef, np.cov, np.linalg.norm, np.linalg.vector_norm),
+        lambda x: np.quantile(x, 0.3),
+        lambda x: np.percentile(x, 30),
+        lambda x: np.interp(0.3, [0, 1, 2], x),
+        lambda x: np.interp(x[0], [0.0, 1.0], [1.0, 2.0]),
+        lambda x: np.inner(x, x),
+        lambda x: np.tensordot(x, x, 1),
+        lambda x: np.vdot(x, x),
+        lambda x: np.einsum("i,i", x, x),
+        lambda x: np.linalg.multi_dot([x, np.eye(3), x]),
+        lambda x: np.choose(1, [x[0], x[1]]),
+        lambda x: np.select([True], [x[0]]),
+        lambda x: np.where(True, x[0], 0.0),
+        lambda x: np.trace(np.outer(x, x)),
+        lambda x: np.squeeze(x[:1]),
+        lambda x: np.copy(x[0]),
+        lambda x: np.polyval(x, 2.0),
+        lambda x: np.linspace(x[0], 1.0, 3)[0],
+    ],
+)
+def test_a_result_without_axes_is_a_number_or_an_array_as_in_numpy(f: Callable[[Any], Any]) -> None:
+    assert_numpys(f, np.array([1.0, 2.5, -0.5]))

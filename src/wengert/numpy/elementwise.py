@@ -66,9 +66,6 @@ def where(condition: Array, x: Any = None, y: Any = None) -> Array:
 def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Any = 0) -> Array:
     if len(condlist) != len(choicelist):
         raise ValueError("list of cases must be same length as list of conditions")
-    for condition in condlist:
-        if getattr(getattr(condition, "dtype", None), "kind", "") != "b":
-            raise TypeError("np.select takes arrays of Booleans as conditions")
     found = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         condition = arraylike(condition)
@@ -93,7 +90,7 @@ def choose(a: Array, choices: Any, mode: str = "raise") -> Array:
     found = choices[0]
     for number in range(1, count):
         found = select_primitive.bind(np.equal(a, number), choices[number], found)
-    return np.broadcast_to(found, np.broadcast_shapes(np.shape(a), np.shape(found)))
+    return as_number(np.broadcast_to(found, np.broadcast_shapes(np.shape(a), np.shape(found))))
 
 
 @implements(np.piecewise)
@@ -510,4 +507,4 @@ def interp(
     found = slope * (x - x_low) + low
     found = np.where(x < xp[0], fp[0] if left is None else left, found)
     found = np.where(x == xp[last], fp[last], found) if last == 0 else found
-    return np.where(x > xp[last], fp[last] if right is None else right, found)
+    return as_number(np.where(x > xp[last], fp[last] if right is None else right, found))

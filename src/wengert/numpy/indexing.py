@@ -409,6 +409,8 @@ def _fitted(part: Array, shape: tuple[int, ...]) -> Array:
     if part.shape == shape:
         return part
     extra = part.ndim - len(shape)
+    if any(n != 1 for n in part.shape[: max(extra, 0)]):
+        raise ValueError(f"could not broadcast from shape {part.shape} into shape {shape}")
     if extra > 0:
         part = reshape.bind(part, shape=part.shape[extra:])
     return part if part.shape == shape else broadcast.bind(part, shape=shape)

@@ -21,7 +21,7 @@ from ..primitives import determinants, linalg, spectra
 from ..primitives.elementary import ROOT, root
 from ..primitives.linalg import adjoint
 from ..program import Array
-from ..trace import implements, perhaps
+from ..trace import as_number, implements, perhaps
 from .elementwise import arraylike
 from .reducing import normal_axes
 from .roots import noted
@@ -134,7 +134,7 @@ def multi_dot(arrays: Sequence[Array]) -> Array:
     found = _chain(factors, sizes)
     if given[0].ndim == 1:
         found = found[0]
-    return found[..., 0] if given[-1].ndim == 1 else found
+    return as_number(found[..., 0] if given[-1].ndim == 1 else found)
 
 
 def _chain(factors: list[Array], sizes: list[int]) -> Array:

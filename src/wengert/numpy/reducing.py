@@ -465,7 +465,7 @@ def _extreme_without_nan(reduction: Callable[..., Array], worst: float) -> Calla
         found = reduction(np.where(present, a, worst), axis, keepdims, initial)
         if _given(initial):
             return found
-        return np.where(any(present, axis, keepdims), found, math.nan)
+        return as_number(np.where(any(present, axis, keepdims), found, math.nan))
 
     return reduced
 

@@ -56,7 +56,7 @@ def _root(a: Array) -> Array:
 
 @implements(np.may_share_memory, np.shares_memory)
 def shares_memory(a: Array, b: Array, max_work: int | None = None) -> bool:
-    if _root(a) is not _root(b):
+    if _root(a) is not _root(b) or not isinstance(a, ArrayTracer):
         return False
     return bool(np.shares_memory(layout(a), layout(b)))
 

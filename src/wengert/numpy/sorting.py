@@ -12,7 +12,7 @@ from ..errors import UnsupportedError
 from ..primitive import Traced
 from ..primitives import sorting
 from ..program import Array
-from ..trace import implements, perhaps
+from ..trace import as_number, implements, perhaps
 from .elementwise import along, arraylike
 from .reducing import listed_axes, normal_axes
 
@@ -157,6 +157,8 @@ def quantile(
             remedy="np.interp(q, np.linspace(0, 1, len(x)), np.sort(x))",
         )
     a = arraylike(a)
+    if a.dtype.kind == "c":
+        raise TypeError("a must be an array of real numbers")
     given = np.asarray(q)
     # An array of floats takes part in the promotion, if something is interpolated.
     strong = type(q) not in (int, float) and given.dtype.kind == "f" and method in _INTERPOLATING
@@ -169,7 +171,7 @@ def quantile(
     t = np.reshape(np.asarray(t, dtype), (*q.shape, *(1,) * (ordered.ndim - 1)))
     found = _lerp(ordered[low.astype(int)], ordered[high.astype(int)], t)
     last = ordered[-1]
-    return np.reshape(np.where(np.isnan(last), last, found), (*q.shape, *shape))
+    return as_number(np.reshape(np.where(np.isnan(last), last, found), (*q.shape, *shape)))
 
 
 @implements(np.percentile)
@@ -191,4 +193,5 @@ def median(
     cut = along(0, ordered.ndim)
     found = np.mean(ordered[cut((n - 1) // 2, n // 2 + 1)], axis=0)
     last = ordered[-1]
-    return np.reshape(np.where(np.isnan(last), last, found), shape)
+    found = np.reshape(np.where(np.isnan(last), last, found), shape)
+    return found if keepdims else as_number(found)

@@ -26,7 +26,7 @@ from ..primitive import Params, Traced
 from ..program import Array, Type
 from .base import GATHERED, Trace, known, layout
 from .number import Tracer
-from .protocols import FUNCTIONS
+from .protocols import FUNCTIONS, plain
 
 __all__ = [
     "ArrayTracer",
@@ -345,6 +345,17 @@ class Flat(View):
     def __getitem__(self, index: Any) -> Any:
         part = super().__getitem__(index)
         return part.copy() if isinstance(part, ArrayTracer) else part
+
+    def __setitem__(self, index: Any, value: Array) -> None:
+        if np.ndim(value):  # In NumPy they go on from the start where there are too few.
+            values = FUNCTIONS[np.ravel](plain(value))
+            chosen = np.arange(self.shape[0])[index]
+            if not chosen.ndim:
+                raise ValueError("Error setting single item of array.")
+            if not values.shape[0]:
+                return
+            value = FUNCTIONS[np.take](values, np.arange(chosen.size) % values.shape[0])
+        super().__setitem__(index, value)
 
     def _update(self, new: Any) -> Any:
         return new

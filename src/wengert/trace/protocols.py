@@ -127,6 +127,7 @@ def call_ufunc(
 
 def _cast(x: Array, dtype: np.dtype[Any], name: str) -> Array:
     """An operand in the dtype that ``dtype=`` asks for, which must not be one of less."""
+    x = plain(x)
     kind = getattr(x, "dtype", dtype)
     if isinstance(x, complex) and dtype.kind != "c":
         kind = np.dtype(complex)
