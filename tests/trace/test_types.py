@@ -262,7 +262,7 @@ BRANCHES = {
         np.sum(2.0 * x - 1) ** 2 / 3
     ),
     "comparison": lambda x: x * 2.0 if (np.sum(x) > 1.0) is True else np.sum(x) * 3.0,
-    "bool": lambda x: x * 2.0 if isinstance(x > 1.0, bool) else np.sum(x) * 3.0,
+    "bool": lambda x: x * 2.0 if isinstance(np.sum(x) > 1.0, bool) else np.sum(x) * 3.0,
     "abs": lambda x: x * 2.0 if hasattr(abs(-x), "shape") else np.sum(x) * 3.0,
 }
 
@@ -281,6 +281,11 @@ def test_the_branch_that_is_differentiated_is_the_one_of_the_plain_value(branch,
     assert math.isclose(np.sum(slope), quotient, rel_tol=1e-6)
     assert wg.jvp(f, (x,), (x * 0 + 1.0,))[0] == f(x)
     assert wg.jit(wg.value_and_grad(f))(x)[0] == f(x)
+    assert wg.value_and_grad(wg.jit(f))(x)[0] == f(x)
+    assert wg.check_value(f, x) == f(x)
+    rule = wg.custom_jvp(f)
+    rule.defjvp(lambda primals, tangents: (f(*primals), np.sum(tangents[0])))
+    assert wg.value_and_grad(rule)(x)[0] == f(x)
     assert np.isfinite(wg.hessian(f)(x)).all()
 
 

@@ -13,7 +13,13 @@ from ..calls import fit_tangent, result_leaf
 from ..errors import ShapeError, UnknownDerivativeError, UnsupportedError
 from ..primitive import Operand, Traced, operand_type
 from ..program import Array, Literal, Type
-from ..trace import ArrayTracer, ForeignValueError, snapshot
+from ..trace import (
+    ArrayTracer,
+    ForeignValueError,
+    as_python_number,
+    is_python_number,
+    snapshot,
+)
 from .call import Call, Flags, RuleCall, Terms, applied, custom, traced, zero
 from .linear import Transposing, check_rule
 from .results import NUMBERS, Outcome, blank, declared, flat, operand_key, samples
@@ -76,8 +82,10 @@ class _Argument:
         self.fixed = fixed
         self.places: list[int | None] = []
         self.constants: list[Any] = []
+        self.python: list[bool] = []
         for leaf in leaves:
             moves = _is_operand(leaf, fixed)
+            self.python.append(is_python_number(leaf))
             self.places.append(len(operands) if moves else None)
             self.constants.append(None if moves else leaf.copy() if _is_array(leaf) else leaf)
             if moves:
@@ -86,7 +94,14 @@ class _Argument:
     @property
     def key(self) -> Hashable:
         """What makes two arguments of a call the same, but for the operands."""
-        return self.spec, self.fixed, tuple(self.places), tuple(map(_token, self.constants))
+        constants = tuple(map(_token, self.constants))
+        return self.spec, self.fixed, tuple(self.places), tuple(self.python), constants
+
+    def given(self, values: Sequence[Any]) -> Any:
+        """The argument with these values, Python's numbers where the caller gave such."""
+        pairs = zip(self.places, self.python, strict=True)
+        numbers = {place for place, python in pairs if python}
+        return self.put([as_python_number(v) if i in numbers else v for i, v in enumerate(values)])
 
     def put(self, values: Sequence[Any], constants: bool = True) -> Any:
         """The argument with these values in place of the operands; None for constants if wanted."""
@@ -152,7 +167,7 @@ class UserCall(Call):
     ) -> Any:
         """What a function returns for all arguments, of which it is given copies."""
         given = [_own(leaf) for leaf in leaves]
-        result = function(*(argument.put(given) for argument in self.arguments))
+        result = function(*(argument.given(given) for argument in self.arguments))
         if any(map(_changed, given, leaves)):
             raise WroteError(
                 f"{what}{self.name}, a function with a rule of its own, wrote into its argument, "

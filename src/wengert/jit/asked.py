@@ -12,7 +12,7 @@ from ..errors import DtypeError, ShapeError, named
 from ..primitive import Traced
 from ..program import Array
 from ..recorder import Recorder
-from ..trace import snapshot
+from ..trace import ArrayTracer, snapshot
 from .keys import Aside, dynamic_key, exact, order, token
 from .tracing import InlinedError
 
@@ -137,7 +137,7 @@ class Asked:
             below = leaf
             if isinstance(leaf, Traced):
                 self.traced = True
-                leaf = snapshot(leaf)
+                leaf = snapshot(leaf) if isinstance(leaf, ArrayTracer) else leaf
                 below = handle(_below(leaf), leaf)
             key = dynamic_key(below)
             if key is None:

@@ -113,11 +113,11 @@ def is_python_number(value: Any) -> bool:
     return kind in _NUMBERS or (issubclass(kind, Tracer) and kind.python)
 
 
-def as_python_number(tracer: Any) -> Any:
-    """A new traced number as one of Python's."""
-    if class_of(tracer) is Tracer:
-        change_class(tracer, PythonNumber)
-    return tracer
+def as_python_number(value: Any) -> Any:
+    """A new traced number, or a plain one of NumPy's, as one of Python's."""
+    if class_of(value) is Tracer:
+        change_class(value, PythonNumber)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 # -- operators -------------------------------------------------------------------------------------
