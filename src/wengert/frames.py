@@ -22,7 +22,9 @@ _LIBRARIES = tuple(f"{sep}{name}{sep}" for sep in "/\\" for name in ("numpy", "s
 _INSTALLED = ("site-packages", "dist-packages")
 _STANDARD = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib")})
 
-_PASSED = frozenset({"isscalar"})
+_PASSED = frozenset(
+    "isscalar polyval polyvalfromroots chebval legval hermval hermeval lagval".split()
+)
 """Functions of NumPy's that ask a question of Python's on behalf of whoever calls them."""
 
 _LOOKING = frozenset({"__getattribute__", "__getattr__"})
@@ -111,7 +113,7 @@ def _asking(depth: int) -> FrameType:
 def user_asks(depth: int) -> bool:
     """Whether the code ``depth`` calls above the caller of this function is not ours nor NumPy's.
 
-    ``np.isscalar`` asks for the user.
+    ``np.isscalar`` asks for the user, and so do the values of NumPy's polynomials.
     """
     code = sys._getframe(depth + 1).f_code
     known, name = _ours.get(code.co_filename), code.co_name

@@ -336,6 +336,66 @@ def test_linear_ramps_and_bins_keep_the_derivative() -> None:
         assert np.isclose(wg.grad(f)(START) @ v, numerical(f, START, v)), mode
 
 
+MEANS: dict[str, Callable[[Any], Any]] = {
+    "list": lambda x: np.mean([x[0], x[1] ** 2, 1.0]),
+    "tuple": lambda x: np.mean((x[0] ** 2,)),
+    "rows": lambda x: np.sum(np.mean([[x[0], x[1]], [x[2] ** 2, 1.0]], axis=0) ** 2),
+    "std": lambda x: np.std([x[0], x[1], 1.0]),
+    "std of rows": lambda x: np.sum(np.std([[x[0], x[1]], [x[2], 1.0]], axis=1, keepdims=True)),
+    "var": lambda x: np.var([x[0], x[1], 1.0], ddof=1),
+    "method": lambda x: np.array([x[0], x[1]]).mean() * np.array([x[0], x[3]]).std(),
+    "nanmean": lambda x: np.nanmean([x[0], x[1]]),
+    "median": lambda x: np.median([x[0], x[1], 1.0]),
+    "average": lambda x: np.average([x[0], x[1]], weights=[1.0, x[2]]),
+    "sum": lambda x: np.sum([x[0], x[1] ** 2]) * np.prod([x[2], 2.0]),
+    "maximum": lambda x: np.max([x[0], x[1]]) * np.ptp([x[2], x[3]]),
+    "norm": lambda x: np.linalg.norm([x[0], x[1]]),
+    "dot": lambda x: np.dot([x[0], x[1]], [1.0, x[2]]),
+    "interp": lambda x: np.interp(x[0], [0.0, x[1]], [1.0, x[2]]),
+    "where": lambda x: np.sum(np.where([True, False], [x[0], x[1]], x[2]) ** 2),
+    "concatenate": lambda x: np.sum(np.concatenate([[x[0]], x, [1.0]]) ** 2),
+    "arctan2": lambda x: np.sum(np.arctan2([x[0], x[1]], [x[2], 1.0])),
+}
+
+
+@pytest.mark.parametrize("f", MEANS.values(), ids=MEANS.keys())
+def test_functions_of_lists_of_traced_numbers(f: Callable[[Any], Any]) -> None:
+    v = np.array([0.3, -0.2, 0.5, 0.7])
+    want, slope = f(START), numerical(f, START, v)
+    value, gradient = wg.value_and_grad(f)(START)
+    assert np.isclose(value, want, rtol=1e-14)
+    assert value.dtype == float
+    assert np.isclose(gradient @ v, slope, atol=1e-7)
+    assert np.isclose(wg.jvp(f, (START,), (v,))[1], slope, atol=1e-7)
+    assert np.isclose(wg.hvp(f, START, v) @ v, second(f, START, v), atol=1e-3)
+    assert np.isclose(wg.jit(f)(START), want)
+
+
+def second(f: Callable[[Any], Any], x: np.ndarray[Any, Any], v: np.ndarray[Any, Any]) -> float:
+    h = 1e-4
+    return float((float(f(x + h * v)) - 2 * float(f(x)) + float(f(x - h * v))) / h**2)
+
+
+def test_values_of_numpys_polynomials_at_traced_points() -> None:
+    from numpy.polynomial import chebyshev, hermite, legendre, polynomial
+
+    points, roots, table = START[:3], np.array([0.1, 0.5, 0.7]), np.arange(6.0).reshape(3, 2)
+    for f in (
+        lambda x: polynomial.polyvalfromroots(x, roots),
+        lambda x: polynomial.polyval(x, table),
+        lambda x: chebyshev.chebval(x, table),
+        lambda x: legendre.legval(x, table),
+        lambda x: hermite.hermval(x, table),
+        lambda x: polynomial.polyval(x, table.T[:, :, None], tensor=False),
+    ):
+        value, tangent = wg.jvp(f, (points,), (np.ones(3),))
+        np.testing.assert_allclose(value, f(points), rtol=1e-14)
+        h = 1e-6
+        slope = (f(points + h) - f(points - h)) / (2 * h)
+        np.testing.assert_allclose(tangent, slope, atol=1e-8)
+        assert wg.vmap(f)(points[None])[0].shape == value.shape
+
+
 def test_a_complex_number_in_an_array_of_objects_is_refused() -> None:
     def constructed(t: Any) -> Any:
         return np.sum(np.array([np.exp(1j * t), np.exp(2j * t)]).imag) + t

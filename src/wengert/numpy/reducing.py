@@ -240,6 +240,8 @@ def average(
     if weights is None:
         axes = listed_axes(axis, np.ndim(a))
         found = mean(a, axes, keepdims=keepdims)
+        if not np.size(found):
+            raise ZeroDivisionError("division by zero")
         scale: Any = np.full_like(found, math.prod(np.shape(a)[i] for i in axes))
         return (found, scale) if returned else found
     weights, a = arraylike(weights), arraylike(a)

@@ -41,8 +41,9 @@ def _to_left(ct: Array, x: Array, y: Array) -> Array:
         return fit(np.matmul(y, ct[..., None])[..., 0], x.shape, x.dtype)
     if len(x.shape) == 2 and ct.ndim > 2 and y.ndim == ct.ndim:
         # One matrix against a stack: a single product over the stack and the columns.
-        flat = np.moveaxis(ct, -2, 0).reshape(x.shape[0], -1)
-        return fit(flat @ np.moveaxis(y, -2, 0).reshape(x.shape[1], -1).T, x.shape, x.dtype)
+        count = math.prod(y.shape[:-2]) * y.shape[-1]
+        flat = np.moveaxis(ct, -2, 0).reshape(x.shape[0], count)
+        return fit(flat @ np.moveaxis(y, -2, 0).reshape(x.shape[1], count).T, x.shape, x.dtype)
     return fit(np.matmul(ct, _swap(y)), x.shape, x.dtype)
 
 
@@ -55,8 +56,9 @@ def _to_right(ct: Array, x: Array, y: Array) -> Array:
         rows = np.matmul(ct[..., None, :], x)[..., 0, :] if x.ndim > 2 else np.matmul(ct, x)
         return fit(rows, y.shape, y.dtype)
     if len(y.shape) == 2 and x.ndim > 2:
-        flat = x.reshape(-1, x.shape[-1]).T
-        return fit(flat @ ct.reshape(-1, ct.shape[-1]), y.shape, y.dtype)
+        count = math.prod(x.shape[:-1])
+        flat = x.reshape(count, x.shape[-1]).T
+        return fit(flat @ ct.reshape(count, ct.shape[-1]), y.shape, y.dtype)
     return fit(np.matmul(_swap(x), ct), y.shape, y.dtype)
 
 

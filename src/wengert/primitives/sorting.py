@@ -89,8 +89,9 @@ def _searchsorted(a: Array, v: Array, side: Any) -> Array:
     if a.ndim == 1:
         return np.asarray(np.searchsorted(a, v, side=side))[()]
     rest = v.shape[a.ndim - 1 :]
-    rows = a.reshape(-1, a.shape[-1])
-    values = v.reshape(len(rows), -1)
+    count = math.prod(a.shape[:-1])
+    rows = a.reshape(count, a.shape[-1])
+    values = v.reshape(count, math.prod(rest))
     found = [
         np.searchsorted(row, value, side=side) for row, value in zip(rows, values, strict=True)
     ]

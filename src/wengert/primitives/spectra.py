@@ -136,7 +136,7 @@ def _divided(x: Array, by: Array, scale: Array, *, hollow: bool = True) -> Array
 
 def _differences(w: Array) -> tuple[Array, Array]:
     """w_j - w_i for all pairs, and the size of the greatest w."""
-    size = np.max(np.absolute(w), axis=-1, keepdims=True)
+    size = np.max(np.absolute(w), axis=-1, keepdims=True, initial=0)
     return w[..., None, :] - w[..., :, None], size[..., None]
 
 
@@ -293,7 +293,7 @@ def _svd_jvp(a_dot: Array, ans: Any, a: Array) -> tuple[Array, Array, Array]:
     change = product(turned(u), a_dot, v)
     column, row = s[..., None, :], s[..., :, None]
     by = (column - row) * (column + row)
-    size = np.square(np.max(s, axis=-1, keepdims=True)[..., None])
+    size = np.square(np.max(s, axis=-1, keepdims=True, initial=0)[..., None])
     opposite = turned(change)
     u_dot = matmul.bind(u, _divided(change * column + opposite * row, by, size))
     v_dot = matmul.bind(v, _divided(change * row + opposite * column, by, size))
@@ -309,7 +309,7 @@ def _svd_jvp(a_dot: Array, ans: Any, a: Array) -> tuple[Array, Array, Array]:
 
 
 def _over_values(x: Array, s: Array) -> Array:
-    return _divided(x, s, np.max(s, axis=-1, keepdims=True), hollow=False)
+    return _divided(x, s, np.max(s, axis=-1, keepdims=True, initial=0), hollow=False)
 
 
 svd = nonlinear(

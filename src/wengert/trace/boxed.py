@@ -26,7 +26,7 @@ from .python_number import PythonNumber
 
 __all__ = ["Boxed"]
 
-_MEANS = frozenset({"_mean", "_var", "_std"})
+_MEANS = frozenset({"_mean", "_var", "_std", "_divide_by_count"})
 _COMPARE = opcode.opmap["COMPARE_OP"]
 
 
@@ -39,7 +39,7 @@ class Boxed(Tracer):
     def dtype(self) -> Any:
         """Dtype of the number, which ``np.mean``, ``var`` and ``std`` shall not convert it to."""
         code = sys._getframe(1).f_code
-        if code.co_name in _MEANS and code.co_filename.endswith("_methods.py"):
+        if code.co_name in _MEANS and "numpy" in code.co_filename:
             raise AttributeError("dtype")
         return super().dtype
 
