@@ -63,7 +63,10 @@ bench: $(VENV)/.bench  ## time the gradients against autograd, PyTorch and JAX, 
 	@$(ONE_THREAD) $(BIN)/python -m benchmarks
 
 fuzz: $(VENV)/.test  ## search at random for minutes: programs, indices, expressions
-	@$(PYTEST) --hypothesis-profile=fuzz -k "$(SEARCHES)"
+	@$(ONE_THREAD) $(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 \
+		--hypothesis-profile=fuzz -k "$(SEARCHES)"
+	@$(ONE_THREAD) $(BIN)/python tests/fuzz.py --first $${FIRST:-0} --programs 20000
+	@$(ONE_THREAD) $(BIN)/python tests/fuzz.py --first $${FIRST:-0} --programs 3000 --native
 
 soak: $(VENV)/.test  ## call compiled functions for minutes and watch the memory
 	@WENGERT_SOAK_SECONDS=$${SECONDS_EACH:-120} $(PYTEST) tests/jit/test_soak.py

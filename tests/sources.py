@@ -158,7 +158,7 @@ np.put({t}, [0, -1], {v}) | {t}.put(0, 0.5) | np.putmask({t}, {t} > 0, {v})
 np.place({t}, {t} > 0, [0.25, 0.75]) | np.fill_diagonal({t}, {v}) | np.add.at({t}, 0, {v})
 np.add.at({t}, [0, 0], {v}) | np.subtract.at({t}, ([0, 0], [1, 1]), 0.5)
 np.multiply({t}, {v}, out={t}) | np.add({t}, {v}, out={t}, where={t} > 0) | np.tanh({t}, out={t})
-{t}.sort() | {t}.flat[0] = {v} | {t}.flat = {v} | {t}.flat[:] = 0.5 | {t}.T[...] = {v}
+{t}.sort() | {t}.flat[0] = {v} | {t}.flat = np.add({v}, 0.0) | {t}.flat[:] = 0.5 | {t}.T[...] = {v}
 {t}.real = {v} | {t}.imag = {v} | {t}[{t} > 0] = {v} | {t}[{t} > 0] *= 0.5
 {t}[0], {t}[-1] = {t}[-1], {t}[0] | {t}[1:] = {t}[:-1] | {t}[1:] += {t}[:-1] | {t}[:] = {t}[::-1]
 {t} += {t}.T | np.cumsum({t}, axis=0, out={t}) | np.clip({t}, -0.5, 0.5, out={t})

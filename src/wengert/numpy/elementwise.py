@@ -147,6 +147,8 @@ def nan_to_num(
             raise ValueError("a copy of a number cannot be avoided")
         store(x, nan_to_num(x, True, nan, posinf, neginf), True)
         return x if x.shape else as_number(x)
+    if x.dtype.kind in "iub":
+        return np.copy(x)
     if x.dtype.kind == "c":
         parts = [nan_to_num(part, copy, nan, posinf, neginf) for part in (x.real, x.imag)]
         return parts[0] + 1j * parts[1]

@@ -465,11 +465,20 @@ def _add_at(sign: int) -> Any:
     def at(a: Array, indices: Any, b: Array) -> None:
         if not isinstance(a, ArrayTracer):
             store(a, b, True)
-        part = _as_part(b, a.dtype)
+        part = arraylike(b)
+        if a.dtype.kind in "iub" and part.dtype.kind in "fc":
+            raise UnsupportedError(
+                f"{part.dtype} values added to an array of {a.dtype} are rounded one by one",
+                remedy="x.astype(float) for the array that is added to",
+            )
+        part = _as_part(part, a.dtype)
         index, arrays, _, fresh = parse(indices, a.shape)
         base = _with_fresh(a, fresh)
         found = [known(array, "the places that are added to by", "x[i] += ...") for array in arrays]
-        part = _fitted(part, np.shape(ghost(base.shape)[fill(index, found)]))
+        shape = np.shape(ghost(base.shape)[fill(index, found)])
+        if part.ndim > len(shape):
+            raise ValueError("array is not broadcastable to correct shape")
+        part = _fitted(part, shape)
         part = part if sign > 0 else -part
         made = scatter_add.bind(base, part, *arrays, index=index)
         a.assign(reshape.bind(made, shape=a.shape) if fresh else made)

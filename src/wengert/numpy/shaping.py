@@ -425,12 +425,12 @@ def repeat(a: Array, repeats: Any, axis: int | None = None) -> Array:
 
 @implements(np.tril)
 def tril(m: Array, k: int = 0) -> Array:
-    return select.bind(np.tri(*_matrix(m), k=k, dtype=bool), m, 0)
+    return select.bind(np.tri(*_matrix(m), k=k, dtype=bool), m, m.dtype.type(0))
 
 
 @implements(np.triu)
 def triu(m: Array, k: int = 0) -> Array:
-    return select.bind(np.tri(*_matrix(m), k=k - 1, dtype=bool), 0, m)
+    return select.bind(np.tri(*_matrix(m), k=k - 1, dtype=bool), m.dtype.type(0), m)
 
 
 def _matrix(m: Array) -> tuple[int, ...]:
