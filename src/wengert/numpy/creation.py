@@ -221,7 +221,8 @@ def linspace(
     made = steps * (step if parts > 0 else stop - start) + start
     if endpoint and num > 1:
         last = np.broadcast_to(stop, (1, *made.shape[1:]))
-        made = np.concatenate([made[:-1], np.astype(last, made.dtype)])
+        joined = np.concatenate([made[:-1], np.astype(last, made.dtype)])
+        made = lay(joined, np.empty_like(layout(made)))
     made = np.moveaxis(made, 0, axis)
     if dtype is not None:
         if np.issubdtype(dtype, np.integer):

@@ -27,6 +27,9 @@ from ..trace import (
     as_view,
     implements,
     known,
+    lay,
+    layout,
+    ordered,
     plain,
     store,
     whole,
@@ -90,7 +93,8 @@ def choose(a: Array, choices: Any, mode: str = "raise") -> Array:
     found = choices[0]
     for number in range(1, count):
         found = select_primitive.bind(np.equal(a, number), choices[number], found)
-    return as_number(np.broadcast_to(found, np.broadcast_shapes(np.shape(a), np.shape(found))))
+    shape = np.broadcast_shapes(np.shape(a), np.shape(found))
+    return as_number(ordered(np.broadcast_to(found, shape)))
 
 
 @implements(np.piecewise)
@@ -368,7 +372,7 @@ def unwrap(
     jumps = np.where(np.absolute(steps) < limit, 0, inside - steps)
     total = np.cumsum(jumps, axis=axis)
     first = np.zeros((*p.shape[:axis], 1, *p.shape[axis % p.ndim + 1 :]), p.dtype)
-    return p + np.concatenate([first, total], axis=axis)
+    return lay(p + np.concatenate([first, total], axis=axis), np.empty_like(layout(p)))
 
 
 # -- differences and integrals along an axis -------------------------------------------------------
@@ -459,7 +463,9 @@ def gradient(f: Array, *varargs: Any, axis: Any = None, edge_order: int = 1) -> 
         )
     dtype = f.dtype if f.dtype.kind in "fc" else np.dtype(np.float64)
     found = [
-        np.astype(_slopes(f, h, i % f.ndim, edge_order), dtype)
+        lay(
+            np.astype(_slopes(f, h, i % f.ndim, edge_order), dtype), np.empty_like(layout(f), dtype)
+        )
         for h, i in zip(spacings, axes, strict=True)
     ]
     return found[0] if len(found) == 1 else tuple(found)

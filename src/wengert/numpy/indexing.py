@@ -23,11 +23,13 @@ from ..program import Array
 from ..trace import (
     UFUNC_METHODS,
     ArrayTracer,
-    ReadOnlyView,
+    PlacedView,
     View,
     as_view,
     implements,
     known,
+    layout,
+    ordered,
     plain,
     store,
 )
@@ -225,7 +227,8 @@ def take(a: Array, indices: Any, axis: int | None = None, mode: str = "raise") -
         indices = np.clip(indices, 0, a.shape[axis] - 1)
     if indices.dtype.kind not in "iu":
         raise TypeError(f"cannot take elements by indices of {indices.dtype}")
-    return gather.bind(a, indices, index=(*(slice(None),) * axis, ARRAY))
+    made = gather.bind(a, indices, index=(*(slice(None),) * axis, ARRAY))
+    return ordered(made) if made.shape else made
 
 
 @implements(np.take_along_axis)
@@ -263,19 +266,17 @@ def extract(condition: Any, arr: Array) -> Array:
 
 @implements(np.diagonal)
 def diagonal(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
-    return _diagonal(a, offset, axis1, axis2)
+    return diagonal_view(a, offset, axis1, axis2, writeable=False)
 
 
 @implements(np.linalg.diagonal)
 def matrix_diagonal(x: Array, /, *, offset: int = 0) -> Array:
-    return _diagonal(x, offset, -2, -1)
+    return diagonal_view(x, offset, -2, -1, writeable=False)
 
 
-def _diagonal(a: Array, offset: int, axis1: int, axis2: int) -> Array:
-    return diagonal_view(a, offset, axis1, axis2, ReadOnlyView)
-
-
-def diagonal_view(a: Array, offset: int, axis1: int, axis2: int, kind: type[View] = View) -> Array:
+def diagonal_view(
+    a: Array, offset: int, axis1: int, axis2: int, *, writeable: bool = True
+) -> Array:
     """The elements at equal places of two axes, behind those of the other axes."""
     a = np.moveaxis(a, (axis1, axis2), (-2, -1))
     rows, columns = a.shape[-2:]
@@ -283,8 +284,42 @@ def diagonal_view(a: Array, offset: int, axis1: int, axis2: int, kind: type[View
     steps = np.arange(max(min(rows - start[0], columns - start[1]), 0))
     index = (*(slice(None),) * (a.ndim - 2), ARRAY, ARRAY)
     places = (steps + start[0], steps + start[1])
-    params = {"index": index}
-    return as_view(a, gather.bind(a, *places, index=index), gather, params, places, kind)
+    made = gather.bind(a, *places, index=index)
+    if not isinstance(a, ArrayTracer):
+        return made
+
+    def place(model: Array) -> Array:
+        return np.diagonal(model, offset, -2, -1)
+
+    return PlacedView(made, a, gather, {"index": index}, places, place, writeable)
+
+
+@implements(np.lib.stride_tricks.sliding_window_view)
+def sliding_window_view(
+    x: Array,
+    window_shape: Any,
+    axis: Any = None,
+    *,
+    subok: bool = False,
+    writeable: bool = False,
+) -> Array:
+    if writeable:
+        raise UnsupportedError(
+            "windows of a traced array that can be written to are not differentiated, as they "
+            "share elements",
+            remedy="sliding_window_view(x, window_shape) to read, and x itself to write to",
+        )
+    windows = np.lib.stride_tricks.sliding_window_view
+
+    def place(model: Array) -> Array:
+        return windows(model, window_shape, axis)
+
+    # The places of the elements, one array for each axis of x.
+    axes = np.ogrid[tuple(slice(n) for n in x.shape)]
+    places = [np.array(place(np.broadcast_to(row, x.shape))) for row in axes]
+    params = {"index": (ARRAY,) * len(places)}
+    made = gather.bind(x, *places, **params)
+    return PlacedView(made, x, gather, params, places, place, False)
 
 
 @implements(np.diag)
@@ -292,7 +327,7 @@ def diag(v: Array, k: int = 0) -> Array:
     if v.ndim not in (1, 2):
         raise ValueError("Input must be 1- or 2-d.")
     if v.ndim == 2:
-        return _diagonal(v, k, 0, 1)
+        return diagonal_view(v, k, 0, 1, writeable=False)
     n = v.shape[0] + abs(k)
     steps = np.arange(v.shape[0])
     zeros = np.zeros((n, n), v.dtype)
@@ -307,7 +342,13 @@ def diagflat(v: Array, k: int = 0) -> Array:
 @implements(np.delete)
 def delete(arr: Array, obj: Any, axis: int | None = None) -> Array:
     arr, axis = _in_a_row(arr, axis)
-    return take(arr, np.delete(np.arange(arr.shape[axis]), obj), axis)
+    kept = take(arr, np.delete(np.arange(arr.shape[axis]), obj), axis)
+    return ordered(kept, _own_order(arr))
+
+
+def _own_order(a: Array) -> str:
+    """The order of what NumPy builds from parts of an array."""
+    return "F" if layout(a).flags.fnc else "C"
 
 
 @implements(np.insert)
@@ -324,7 +365,8 @@ def insert(arr: Array, obj: Any, values: Any, axis: int | None = None) -> Array:
     places = np.insert(np.arange(length), obj, np.arange(length, length + count))
     wide = (*arr.shape[:axis], count, *arr.shape[axis + 1 :])
     values = np.broadcast_to(values, wide).astype(arr.dtype)
-    return take(np.concatenate([arr, values], axis=axis), places, axis)
+    joined = np.concatenate([arr, values], axis=axis)
+    return ordered(take(joined, places, axis), _own_order(arr))
 
 
 # -- where something is ----------------------------------------------------------------------------

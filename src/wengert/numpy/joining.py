@@ -13,7 +13,7 @@ from ..errors import UnsupportedError
 from ..primitive import Traced
 from ..primitives.shape import concatenate, pad
 from ..program import Array
-from ..trace import as_array, implements, plain
+from ..trace import as_array, implements, layout, ordered, plain
 from .indexing import take
 from .shaping import astype, moveaxis, one_axis
 
@@ -84,7 +84,8 @@ def append(arr: Array, values: Array, axis: int | None = None) -> Array:
 @implements(np.block)
 def block(arrays: Any) -> Array:
     depth = _depth(arrays)
-    return as_array(_block(arrays, depth, max(depth, _rank(arrays))))
+    found = _block(arrays, depth, max(depth, _rank(arrays)))
+    return ordered(found) if depth == 0 else as_array(found)
 
 
 def _depth(nested: Any) -> int:
@@ -161,7 +162,12 @@ _BY_INDEX = ("edge", "reflect", "symmetric", "wrap")
 
 @implements(np.pad)
 def pad_(array: Array, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Array:
-    array = plain(array)
+    array = as_array(plain(array))
+    order = "F" if layout(array).flags.fnc else "C"
+    return ordered(_padded(array, pad_width, mode, kwargs), order)
+
+
+def _padded(array: Array, pad_width: Any, mode: Any, kwargs: dict[str, Any]) -> Array:
     widths = _widths(pad_width, len(array.shape))
     if mode == "constant":
         return _pad_constant(array, widths, **kwargs)

@@ -21,7 +21,7 @@ from ..primitives import determinants, linalg, spectra
 from ..primitives.elementary import ROOT, root
 from ..primitives.linalg import adjoint
 from ..program import Array
-from ..trace import as_number, implements, perhaps
+from ..trace import as_number, implements, layout, perhaps
 from .elementwise import arraylike
 from .reducing import normal_axes
 from .roots import noted
@@ -110,7 +110,7 @@ def matrix_power(a: Array, n: int) -> Array:
     if n < 0:
         a, n = inv(a), -n
     if n == 0:
-        return np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape)
+        return np.full_like(layout(a), np.eye(a.shape[-1], dtype=a.dtype))
     found = None
     while n:
         n, bit = builtins.divmod(n, 2)

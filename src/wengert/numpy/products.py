@@ -16,7 +16,7 @@ from ..primitive import Traced
 from ..primitives import contract
 from ..primitives.contract import matmul as matmul_primitive
 from ..program import Array
-from ..trace import UFUNC_METHODS, as_array, as_number, implements
+from ..trace import UFUNC_METHODS, as_array, as_number, implements, ordered
 from .elementwise import arraylike
 from .indexing import diagonal_view
 from .reducing import normal_axes
@@ -44,20 +44,26 @@ def matmul(x1: Array, x2: Array) -> Array:
 def dot(a: Array, b: Array) -> Array:
     a, b = arraylike(a), arraylike(b)
     if a.ndim == 0 or b.ndim == 0:
-        return np.multiply(a, b)
+        return _scaled(a, b)
     if b.ndim <= 2:
         return _matmul(a, b)
     return tensordot(a, b, ((a.ndim - 1,), (b.ndim - 2,)))
+
+
+def _scaled(a: Array, b: Array) -> Array:
+    """The product with a number, as BLAS gives it: of a matrix in C order."""
+    found = np.multiply(a, b)
+    return as_number(ordered(found)) if found.ndim < 3 else found
 
 
 @implements(np.inner)
 def inner(a: Array, b: Array) -> Array:
     a, b = arraylike(a), arraylike(b)
     if a.ndim == 0 or b.ndim == 0:
-        return np.multiply(a, b)
+        return _scaled(a, b)
     if a.ndim == b.ndim == 1:
         return _matmul(a, b)
-    return tensordot(a, b, ((a.ndim - 1,), (b.ndim - 1,)))
+    return as_number(tensordot(a, b, ((a.ndim - 1,), (b.ndim - 1,))))
 
 
 @implements(np.outer)
@@ -140,7 +146,7 @@ def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
     two = np.transpose(b, (*right, *columns))
     two = np.reshape(two, (length, math.prod(b.shape[i] for i in columns)))
     shape = (*(a.shape[i] for i in rows), *(b.shape[i] for i in columns))
-    return as_array(np.reshape(matmul_primitive.bind(one, two), shape))
+    return as_array(np.reshape(matmul_primitive.bind(one, two), shape, copy=True))
 
 
 # -- einsum ----------------------------------------------------------------------------------------
@@ -351,7 +357,11 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Array:
     found = contract.convolve.bind(a, np.conjugate(v[::-1]))
     if mode == "same":
         return found[(m - 1) // 2 : (m - 1) // 2 + n]
-    return found if mode == "full" else found[m - 1 : n]
+    if mode == "full":
+        return found
+    if mode == "valid":
+        return found[m - 1 : n]
+    raise ValueError(f"mode must be one of 'valid', 'same', or 'full' (got {mode!r})")
 
 
 # -- outer, of ufuncs ------------------------------------------------------------------------------

@@ -273,12 +273,15 @@ def cov(
 ) -> Array:
     if fweights is not None or aweights is not None:
         raise UnsupportedError("np.cov with weights is not differentiated")
+    one_row = np.ndim(m) == 1
     parts = [np.atleast_2d(arraylike(part)) for part in (m, y) if part is not None]
     if builtins.any(part.ndim > 2 for part in parts):
         raise ValueError("m has more than 2 dimensions")
     if dtype is None:
         dtype = np.result_type(np.float64, *(part.dtype for part in parts))
     rows = [part if rowvar or part.shape[0] == 1 else np.transpose(part) for part in parts]
+    if not rowvar and not one_row:
+        rows[0] = np.transpose(parts[0])
     x = astype(rows[0] if len(rows) == 1 else np.concatenate(rows), dtype)
     if not rows[0].shape[0]:
         return np.zeros((0, 0), dtype)

@@ -23,6 +23,7 @@ from ..trace import (
     implements,
     lay,
     layout,
+    ordered,
     plain,
     whole,
 )
@@ -382,9 +383,10 @@ def meshgrid(
 @implements(np.roll)
 def roll(a: Array, shift: Any, axis: Any = None) -> Array:
     if axis is None:
-        return as_array(reshape.bind(roll(ravel(a), shift, 0), shape=a.shape))
+        return ordered(reshape.bind(roll(ravel(a), shift, 0), shape=a.shape))
     if np.ndim(shift) > 1 or np.ndim(axis) > 1:
         raise ValueError("'shift' and 'axis' should be scalars or 1D sequences")
+    model = layout(a)
     for step, place in np.broadcast(shift, axis):
         place = one_axis(place, len(a.shape))
         length = a.shape[place]
@@ -393,7 +395,7 @@ def roll(a: Array, shift: Any, axis: Any = None) -> Array:
             before = (slice(None),) * place
             parts = a[(*before, slice(length - step, None))], a[(*before, slice(length - step))]
             a = concatenate.bind(*parts, axis=place)
-    return a.copy()
+    return lay(a, np.empty_like(model))
 
 
 @implements(np.tile)
@@ -402,12 +404,13 @@ def tile(A: Array, reps: Any) -> Array:
     rank = max(len(reps), len(A.shape))
     reps = (1,) * (rank - len(reps)) + reps
     shape = (1,) * (rank - len(A.shape)) + A.shape
+    if all(r == 1 for r in reps):
+        return reshape_(as_array(A).copy("K"), shape)
     apart = tuple(n for size in shape for n in (1, size))
     wide = tuple(n for pair in zip(reps, shape, strict=True) for n in pair)
     spread = broadcast.bind(reshape.bind(A, shape=apart), shape=wide)
-    return as_array(
-        reshape.bind(spread, shape=tuple(r * n for r, n in zip(reps, shape, strict=True)))
-    )
+    shape = tuple(r * n for r, n in zip(reps, shape, strict=True))
+    return ordered(reshape.bind(spread, shape=shape))
 
 
 @implements(np.repeat)

@@ -12,7 +12,7 @@ from ..errors import UnsupportedError
 from ..primitive import Traced
 from ..primitives import sorting
 from ..program import Array
-from ..trace import as_number, implements, perhaps
+from ..trace import as_number, implements, ordered, perhaps
 from .elementwise import along, arraylike
 from .reducing import listed_axes, normal_axes
 
@@ -112,9 +112,9 @@ def _order_statistics(a: Array, axis: Any, keepdims: bool) -> tuple[Array, tuple
     moved = np.transpose(a, (*axes, *others))
     length = math.prod(a.shape[i] for i in axes)
     rest = tuple(a.shape[i] for i in others)
-    ordered = sorting.sort.bind(np.reshape(moved, (length, *rest)), axis=0)
+    elements = sorting.sort.bind(np.reshape(moved, (length, *rest)), axis=0)
     kept = tuple(1 if i in axes else n for i, n in enumerate(a.shape))
-    return ordered, kept if keepdims else rest
+    return elements, kept if keepdims else rest
 
 
 def _lerp(low: Array, high: Array, t: Array) -> Array:
@@ -166,12 +166,13 @@ def quantile(
     q = given.astype(float)
     if np.any((q < 0) | (q > 1)):
         raise ValueError("Quantiles must be in the range [0, 1]")
-    ordered, shape = _order_statistics(a, axis, keepdims)
-    low, high, t = _PLACES[method](q * (ordered.shape[0] - 1))
-    t = np.reshape(np.asarray(t, dtype), (*q.shape, *(1,) * (ordered.ndim - 1)))
-    found = _lerp(ordered[low.astype(int)], ordered[high.astype(int)], t)
-    last = ordered[-1]
-    return as_number(np.reshape(np.where(np.isnan(last), last, found), (*q.shape, *shape)))
+    elements, shape = _order_statistics(a, axis, keepdims)
+    low, high, t = _PLACES[method](q * (elements.shape[0] - 1))
+    t = np.reshape(np.asarray(t, dtype), (*q.shape, *(1,) * (elements.ndim - 1)))
+    found = _lerp(elements[low.astype(int)], elements[high.astype(int)], t)
+    last = elements[-1]
+    found = np.reshape(np.where(np.isnan(last), last, found), (*q.shape, *shape))
+    return as_number(ordered(found))
 
 
 @implements(np.percentile)
@@ -186,12 +187,12 @@ def percentile(a: Array, q: Any, *args: Any, **kwargs: Any) -> Array:
 def median(
     a: Array, axis: Any = None, overwrite_input: bool = False, keepdims: bool = False
 ) -> Array:
-    ordered, shape = _order_statistics(a, axis, keepdims)
-    n = ordered.shape[0]
+    elements, shape = _order_statistics(a, axis, keepdims)
+    n = elements.shape[0]
     if not n:
-        return np.reshape(np.mean(ordered, axis=0), shape)
-    cut = along(0, ordered.ndim)
-    found = np.mean(ordered[cut((n - 1) // 2, n // 2 + 1)], axis=0)
-    last = ordered[-1]
+        return np.reshape(np.mean(elements, axis=0), shape)
+    cut = along(0, elements.ndim)
+    found = np.mean(elements[cut((n - 1) // 2, n // 2 + 1)], axis=0)
+    last = elements[-1]
     found = np.reshape(np.where(np.isnan(last), last, found), shape)
     return found if keepdims else as_number(found)

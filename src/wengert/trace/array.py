@@ -13,7 +13,7 @@ import builtins
 import opcode
 import operator
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any, cast
 
@@ -26,17 +26,19 @@ from ..primitive import Params, Traced
 from ..program import Array, Type
 from .base import GATHERED, Trace, known, layout
 from .number import Tracer
-from .protocols import FUNCTIONS, plain
+from .protocols import FUNCTIONS, call_into, plain
 
 __all__ = [
     "ArrayTracer",
     "Flat",
+    "PlacedView",
     "ReadOnlyView",
     "View",
     "as_array",
     "as_number",
     "as_view",
     "lay",
+    "ordered",
     "snapshot",
     "whole",
     "wrap",
@@ -70,9 +72,18 @@ class ArrayTracer(Tracer):
 
     @property
     def __array__(self) -> Any:
-        if not self.shape:  # np.array([a, b]) of two makes an array of the objects themselves.
-            raise AttributeError("a traced array without axes has no __array__")
-        return self._converted
+        return self._converted if self.shape else self._as_object
+
+    def _as_object(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """A plain array of objects with this in it: ``np.array([a, b])`` makes one of two."""
+        if dtype not in (None, object):
+            return self._converted(dtype, copy)
+        FUNCTIONS["box"](self)
+        found = np.empty(1, object)
+        found[0] = as_number(self) if copy else whole(self, Witness)
+        found = found.reshape(())
+        found.flags.writeable = bool(copy)
+        return found
 
     def _converted(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.dtype.kind in "iub":
@@ -117,7 +128,7 @@ class ArrayTracer(Tracer):
             self.assign(new)
 
     def __pos__(self) -> Any:
-        return snapshot(self) if self.shape else as_number(self)
+        return self.copy("K") if self.shape else as_number(self)
 
     def copy(self, order: str = "C") -> Any:
         model = layout(self)
@@ -140,9 +151,9 @@ class ArrayTracer(Tracer):
             raise ValueError("setting an array element with a sequence.")
         self[...] = value
 
-    def compress(self, condition: Array, axis: int | None = None) -> Any:
+    def compress(self, condition: Array, axis: int | None = None, out: Any = None) -> Any:
         """``np.compress``."""
-        return FUNCTIONS[np.compress](condition, self, axis)
+        return call_into(FUNCTIONS[np.compress], condition, self, axis, out=out)
 
     def sort(self, axis: int = -1, **kwargs: Any) -> None:
         """Sort in place."""
@@ -318,7 +329,7 @@ class View(ArrayTracer):
 
 
 class ReadOnlyView(View):
-    """A view that NumPy does not let be written to: a diagonal, a broadcast array."""
+    """A view that NumPy does not let be written to, such as a broadcast array."""
 
     __slots__ = ()
 
@@ -327,10 +338,78 @@ class ReadOnlyView(View):
         return False
 
     def assign(self, new: Tracer) -> None:
-        raise ReadOnlyError(
-            "assignment destination is read-only: diagonals, broadcast arrays and some others are "
-            "views that NumPy does not let be written to",
-            remedy="y = y.copy() in front of it; np.fill_diagonal(x, v) for a diagonal",
+        raise _read_only()
+
+
+def _read_only() -> ReadOnlyError:
+    return ReadOnlyError(
+        "assignment destination is read-only: diagonals, broadcast arrays and some others are "
+        "views that NumPy does not let be written to",
+        remedy="y = y.copy() in front of it; np.fill_diagonal(x, v) for a diagonal",
+    )
+
+
+class PlacedView(View):
+    """A view that the primitive reads as a copy, such as a diagonal.
+
+    ``place`` gives NumPy's view of an array that lies in memory as the base does.
+    """
+
+    __slots__ = ("_fixed", "_place")
+
+    def __init__(
+        self,
+        made: Tracer,
+        base: ArrayTracer,
+        primitive: Linear,
+        params: Params,
+        operands: Sequence[Array],
+        place: Callable[[Array], Array],
+        writeable: bool,
+    ) -> None:
+        super().__init__(made, base, primitive, params, operands)
+        self._place = place
+        self._fixed = not writeable
+        self._put_in_place()
+
+    def _put_in_place(self) -> None:
+        made = ArrayTracer(self._fresh_trace, self._fresh_value, self._fresh_node)
+        made = lay(made, self._place(layout(self._base)))
+        self._fresh_trace = made._trace
+        self._fresh_value = made._value
+        self._fresh_node = made._node
+
+    def _refresh(self) -> None:
+        super()._refresh()
+        self._put_in_place()
+
+    @property
+    def writeable(self) -> bool:
+        return not self._fixed and super().writeable
+
+    def assign(self, new: Tracer) -> None:
+        if self._fixed:
+            raise _read_only()
+        super().assign(new)
+
+
+class Witness(View):
+    """An array without axes in an array of objects, of which it is no part any more in NumPy."""
+
+    __slots__ = ()
+
+    @property
+    def writeable(self) -> bool:
+        return False
+
+    def assign(self, new: Tracer) -> None:
+        self._refresh()
+
+    def _refresh(self) -> None:
+        raise UnsupportedError(
+            "a traced array without axes was made a plain one by np.asarray, and one of the two "
+            "has been written to since",
+            remedy="x for np.asarray(x), np.array(x) or x.copy() for a copy",
         )
 
 
@@ -414,6 +493,12 @@ def lay(tracer: Array, model: np.ndarray[Any, Any]) -> Any:
         return ArrayTracer(placed._trace, None, placed._node)
     below = lay(below, model) if isinstance(below, Tracer) else laid(below, model)
     return ArrayTracer(trace, below, tracer._node)
+
+
+def ordered(value: Array, order: str = "C") -> Any:
+    """The value as an array of its own in C or in Fortran order."""
+    value = as_array(value)
+    return lay(value, np.empty(value.shape, value.dtype, cast("Any", order)))
 
 
 def as_array(value: Array) -> Any:

@@ -494,13 +494,13 @@ class Tracer(Traced, metaclass=_Standing):
         return FUNCTIONS[np.transpose](self, order)
 
     @Slot
-    def dot(self, other: Array) -> Any:
+    def dot(self, other: Array, out: Any = None) -> Any:
         """``np.dot``."""
-        return FUNCTIONS[np.dot](self, other)
+        return call_into(FUNCTIONS[np.dot], self, other, out=out)
 
-    def clip(self, min: Any = None, max: Any = None) -> Any:
+    def clip(self, min: Any = None, max: Any = None, out: Any = None) -> Any:
         """``np.clip``."""
-        return FUNCTIONS[np.clip](self, min, max)
+        return call_into(FUNCTIONS[np.clip], self, min, max, out=out)
 
     def __getattr__(self, name: str) -> Any:
         """The other methods of an ndarray, and those by which NumPy treats object elements."""
