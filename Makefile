@@ -63,8 +63,7 @@ bench: $(VENV)/.bench  ## time the gradients against autograd, PyTorch and JAX, 
 	@$(ONE_THREAD) $(BIN)/python -m benchmarks
 
 fuzz: $(VENV)/.test  ## search at random for minutes: programs, indices, expressions
-	@$(ONE_THREAD) $(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 \
-		--hypothesis-profile=fuzz -k "$(SEARCHES)"
+	@$(PYTEST) --hypothesis-profile=fuzz -k "$(SEARCHES)"
 	@$(ONE_THREAD) $(BIN)/python tests/fuzz.py --first $${FIRST:-0} --programs 20000
 	@$(ONE_THREAD) $(BIN)/python tests/fuzz.py --first $${FIRST:-0} --programs 3000 --native
 

@@ -20,6 +20,7 @@ program that runs, without the statements that it does not need.
 from __future__ import annotations
 
 import argparse
+import copy
 import re
 import sys
 import time
@@ -240,7 +241,7 @@ class Case:
 
     def rows(self) -> list[list[Any]]:
         """Arguments for a batch of two."""
-        return [[0.75 * np.asarray(x)[()] for x in self.arguments()], self.arguments()]
+        return [list(_moved(self.arguments(), self.arguments(), -0.25)), self.arguments()]
 
     def batch(self) -> None:
         stacks = [
@@ -314,8 +315,8 @@ class Case:
             self.reference.compare(f(*self.arguments()), False)
         (other, _) = self.rows()
         with np.errstate(all="ignore"):
-            wanted = [np.array(y) for y in self.f(*(np.array(x)[()] for x in other))]
-            self.row(f(*(np.array(x)[()] for x in other)), wanted)
+            wanted = [np.array(y) for y in self.f(*map(copy.copy, other))]
+            self.row(f(*map(copy.copy, other)), wanted)
 
     def jit_of_the_gradient(self) -> None:
         def pulled(*args: Any) -> Any:
