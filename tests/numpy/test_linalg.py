@@ -183,6 +183,59 @@ def test_forward_mode_says_it_too_when_the_direction_splits_equal_eigenvalues() 
         wg.jvp(lambda a: L.eigh(a)[1], (a,), (e,))
 
 
+@pytest.mark.parametrize("point", [np.outer([1, 2, 3], [1.0, 1]), np.zeros((2, 3)), np.eye(2)])
+def test_values_alone_have_tangents_where_vectors_have_none(point: Any) -> None:
+    direction = np.resize([1.0, 2, 4, 3, -1, 5], point.shape)
+
+    def values(a: Any) -> Any:
+        return L.svd(a, full_matrices=False)[1]
+
+    wanted = wg.jvp(L.svdvals, (point,), (direction,))[1]
+    for found in (
+        wg.jvp(values, (point,), (direction,))[1],
+        wg.linearize(values, point)[1](direction),
+        wg.jit(lambda a: wg.jvp(values, (a,), (direction,))[1])(point),
+        [np.sum(row * direction) for row in wg.jacobian(values)(point)],
+    ):
+        np.testing.assert_allclose(found, wanted, atol=1e-12)
+    if point.shape == (2, 2):
+        found = wg.jvp(lambda a: L.eigh(a)[0], (point,), (np.ones((2, 2)),))[1]
+        np.testing.assert_allclose(found, [1.0, 1.0])
+
+
+@pytest.mark.parametrize("use", [lambda u: u, lambda u: u + 1, lambda u: u.T[0], lambda u: u * u])
+def test_vectors_that_are_used_are_an_error_in_forward_mode_too(use: Any) -> None:
+    a = np.outer([1, 2, 3], [1.0, 1])
+    with pytest.raises(UnknownDerivativeError, match="singular value 0"):
+        wg.jvp(lambda a: use(L.svd(a, full_matrices=False)[0]), (a,), (TALL[1:],))
+
+
+def test_second_derivatives_at_several_zero_singular_values_are_not_guessed() -> None:
+    a = np.outer([1, 2, 3], [1.0, 1, 2])
+    with pytest.raises(UnknownDerivativeError, match="singular value 0"):
+        wg.hessian(lambda a: np.sum(L.svdvals(a) ** 2))(a)
+
+
+COMPLEX_SVD: dict[str, Any] = {
+    "the values": lambda u, s, vh: np.sum(np.exp(s)),
+    "a value": lambda u, s, vh: s[1],
+    "an approximation of rank 1": lambda u, s, vh: np.sum(np.sin(np.abs(u[:, :1] * s[0] @ vh[:1]))),
+    "the polar factor": lambda u, s, vh: np.sum(np.real(u @ vh) ** 3),
+    "sizes of components": lambda u, s, vh: np.sum(np.abs(u[:, 0]) ** 3 * np.abs(vh[1, 0])),
+}
+
+
+@pytest.mark.parametrize("name", COMPLEX_SVD)
+@pytest.mark.parametrize("shape", [(2, 2), (3, 2), (2, 3)])
+def test_complex_singular_values_and_vectors(name: str, shape: tuple[int, int]) -> None:
+    parts = np.random.default_rng(0).standard_normal((2, *shape))
+
+    def f(x: Any) -> Any:
+        return COMPLEX_SVD[name](*L.svd(x[0] + 1j * x[1], full_matrices=False))
+
+    assert_derivatives(f, parts)
+
+
 @pytest.mark.parametrize(
     "function",
     [

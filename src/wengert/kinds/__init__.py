@@ -16,12 +16,23 @@ they are recorded, so a derivative can be differentiated again.
 from .elementwise import Elementwise, elementwise, mul0, via
 from .linear import Linear, linear
 from .nonlinear import Nonlinear, nonlinear
-from .rules import add_tangents, answer, fit, floating, spread, unboxed
+from .rules import (
+    Unknown,
+    add_tangents,
+    answer,
+    fit,
+    floating,
+    settled,
+    spread,
+    unboxed,
+    unless_unknown,
+)
 
 __all__ = [
     "Elementwise",
     "Linear",
     "Nonlinear",
+    "Unknown",
     "add_tangents",
     "answer",
     "elementwise",
@@ -30,7 +41,9 @@ __all__ = [
     "linear",
     "mul0",
     "nonlinear",
+    "settled",
     "spread",
     "unboxed",
+    "unless_unknown",
     "via",
 ]

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
+from ..errors import UnknownDerivativeError
 from ..primitive import Operand, promote, promotion
 from ..program import Array
 
-__all__ = ["add_tangents", "answer", "fit", "floating", "spread", "unboxed"]
+__all__ = [
+    "Unknown",
+    "add_tangents",
+    "answer",
+    "fit",
+    "floating",
+    "settled",
+    "spread",
+    "unboxed",
+    "unless_unknown",
+]
 
 
 def answer(ufunc: np.ufunc) -> Callable[[Sequence[Operand]], np.dtype[Any]]:
@@ -60,3 +71,39 @@ def spread(tangent: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Arra
 def add_tangents(total: Array | None, term: Array) -> Array:
     """``total + term``, where None is zero."""
     return term if total is None else total + term
+
+
+class Unknown:
+    """In place of a tangent that is not known: an error for whoever uses it."""
+
+    __slots__ = ("_error",)
+
+    def __init__(self, error: UnknownDerivativeError) -> None:
+        self._error = error
+
+    def refuse(self, *_: Any, **__: Any) -> NoReturn:
+        """Raise the error."""
+        raise self._error
+
+    __getattr__ = __getitem__ = __array_ufunc__ = __array_function__ = refuse
+    __neg__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = refuse
+    __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = __pow__ = __eq__ = refuse
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+
+def unless_unknown(compute: Callable[[], Any], count: int = 1) -> Any:
+    """What ``compute`` gives; where that is not known, an ``Unknown`` (``count`` of them).
+
+    For a rule with several results, of which it may be that only others are used.
+    """
+    try:
+        return compute()
+    except UnknownDerivativeError as error:
+        return Unknown(error) if count == 1 else (Unknown(error),) * count
+
+
+def settled(tangent: Array | None) -> Array | None:
+    """A tangent that is to be handed out; the error if it is not known."""
+    if isinstance(tangent, Unknown):
+        tangent.refuse()
+    return tangent

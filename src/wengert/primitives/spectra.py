@@ -6,9 +6,9 @@ another source is named beside the formula. ``eigh`` and ``eigvalsh`` read one t
 matrix, as in NumPy: what is differentiated is the function of that triangle, mirrored.
 
 Known to be weak: eigenvectors and singular vectors that belong to equal eigenvalues or singular
-values have no derivative. An error says so when one of them is needed, also in those cases in
-which it would cancel in the end, and in reverse mode also where only vectors of other values are
-used: from a cotangent the cases cannot be told apart.
+values have no derivative. An error says so when one of them is used, also in those cases in
+which it would cancel in the end, and also where only vectors of other values are used: from a
+cotangent the cases cannot be told apart, and a tangent is known for all vectors or for none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnknownDerivativeError
-from ..kinds import fit, linear, nonlinear
+from ..kinds import fit, linear, nonlinear, unless_unknown
 from ..primitive import REGISTRY, Example, Operand, Rule, operand_type
 from ..program import Array, Type
 from .contract import matmul
@@ -38,7 +38,6 @@ from .linalg import (
     solve,
     square_type,
     stack_batch,
-    turned,
 )
 from .shape import aligned
 
@@ -147,17 +146,22 @@ def _eigh_jvp(a_dot: Array, ans: Any, a: Array, uplo: str) -> tuple[Array, Array
     """Giles 2008, section 3.1: dw = diag(P), dV = V (P_ij / (w_j - w_i)), P = V^H dA V."""
     w, v = ans
     change = product(adjoint(v), mirrored(a_dot, uplo == "L"), v)
-    rotation = _divided(change, *_differences(w))
-    if a.dtype.kind == "c":
-        rotation = rotation + phase_free.bind(change)
-    return real_part(diagonals(change)), matmul.bind(v, rotation)
+
+    def vectors() -> Array:
+        rotation = _divided(change, *_differences(w))
+        if a.dtype.kind == "c":
+            rotation = rotation + phase_free.bind(change)
+        return matmul.bind(v, rotation)
+
+    return real_part(diagonals(change)), unless_unknown(vectors)
 
 
 def _phase_check(ct: Array) -> Array:
     free = np.abs(np.imag(np.diagonal(ct, axis1=-2, axis2=-1)))
     if np.any(free > 1e-9 * np.max(np.abs(ct))):
         raise UnknownDerivativeError(
-            "complex eigenvectors are known up to a phase each, and the result depends on it",
+            "complex eigenvectors are known up to a phase each, pairs of complex singular vectors "
+            "up to a common one, and the result depends on it",
             remedy="a function of them that no phase changes, like np.abs(v)",
         )
     return np.zeros_like(ct)
@@ -277,35 +281,44 @@ def _svd_types(a: Operand) -> tuple[Type, Type, Type]:
 
 
 def _svd_jvp(a_dot: Array, ans: Any, a: Array) -> tuple[Array, Array, Array]:
-    """Giles 2008, section 3.2, with the parts outside of the spans of U and V.
+    """With dU = U X and dV = V Y, U^H dA V = X S + dS - S Y, of which the Hermitian part over
+    s_j - s_i is X + Y, and the rest over s_j + s_i is X - Y; and the parts outside of the spans of
+    U and V. The phase that two complex vectors of a pair have in common is free.
 
-    J. Townsend, "Differentiating the singular value decomposition", 2016, equations 11 to 20.
+    J. Townsend, "Differentiating the singular value decomposition", 2016, equations 11 to 20; for
+    complex matrices Z.-Q. Wan, S.-X. Zhang, "Automatic differentiation for complex valued SVD",
+    arXiv:1909.02659.
     """
-    if a.dtype.kind == "c":
-        raise UnknownDerivativeError(
-            "the derivative of the singular vectors of complex matrices is not known",
-            remedy="np.linalg.svdvals(a) if only the values matter, or eigh of a matrix that is "
-            "Hermitian",
-        )
     u, s, vh = ans
-    *_, m, n = a.shape
-    v = turned(vh)
-    change = product(turned(u), a_dot, v)
+    v = adjoint(vh)
+    change = product(adjoint(u), a_dot, v)
+    rotations = unless_unknown(lambda: _svd_rotations(change, s), 2)
+    u_dot = unless_unknown(lambda: _turned_vectors(u, s, rotations[0], matmul.bind(a_dot, v)))
+    back = unless_unknown(
+        lambda: _turned_vectors(v, s, rotations[1], matmul.bind(adjoint(a_dot), u))
+    )
+    return u_dot, real_part(diagonals(change)), unless_unknown(lambda: adjoint(back))
+
+
+def _svd_rotations(change: Array, s: Array) -> tuple[Array, Array]:
+    """X and Y: how the left and the right singular vectors turn within their spans."""
+    back = adjoint(change)
     column, row = s[..., None, :], s[..., :, None]
-    by = (column - row) * (column + row)
-    size = np.square(np.max(s, axis=-1, keepdims=True, initial=0)[..., None])
-    opposite = turned(change)
-    u_dot = matmul.bind(u, _divided(change * column + opposite * row, by, size))
-    v_dot = matmul.bind(v, _divided(change * row + opposite * column, by, size))
-    if m > n:
-        outside = matmul.bind(a_dot, v)
-        outside = outside - product(u, turned(u), outside)
-        u_dot = u_dot + _over_values(outside, column)
-    if n > m:
-        outside = matmul.bind(turned(a_dot), u)
-        outside = outside - product(v, vh, outside)
-        v_dot = v_dot + _over_values(outside, column)
-    return u_dot, diagonals(change), turned(v_dot)
+    size = np.max(s, axis=-1, keepdims=True, initial=0)[..., None]
+    both = _divided(change + back, column - row, size)
+    apart_ = _divided(change - back, column + row, size, hollow=change.dtype.kind != "c")
+    if change.dtype.kind == "c":
+        both = both + phase_free.bind(change)
+    return (both + apart_) / 2, (both - apart_) / 2
+
+
+def _turned_vectors(vectors: Array, s: Array, rotation: Array, change: Array) -> Array:
+    """The tangent of singular vectors; ``change`` is dA, or its adjoint, times the other ones."""
+    turned_ = matmul.bind(vectors, rotation)
+    if vectors.shape[-2] == vectors.shape[-1]:
+        return turned_
+    outside = change - product(vectors, adjoint(vectors), change)
+    return turned_ + _over_values(outside, s[..., None, :])
 
 
 def _over_values(x: Array, s: Array) -> Array:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kinds import settled
 from ..primitive import Params, Primitive, Traced
 from ..program import Array, Type
 from ..trace import Trace, Tracer, discrete, plain, strong, wrap
@@ -47,7 +48,7 @@ class Dual(Trace):
     def tangent(self, value: Array) -> Array:
         """The tangent of a value, zeros if it does not depend on the inputs."""
         own = isinstance(value, Traced) and value._trace is self and value._node is not None
-        return value._node if own else Type.of(value).zeros()
+        return settled(value._node) if own else Type.of(value).zeros()
 
     def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
         self.check_open()

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from ..errors import UnknownDerivativeError, UnsupportedError
-from ..kinds import Elementwise, Linear, Nonlinear
+from ..kinds import Elementwise, Linear, Nonlinear, settled
 from ..memory import copied
 from ..primitive import NUMBERED, Params, Primitive, Traced
 from ..program import Array, Type
@@ -232,7 +232,7 @@ class Tape(Trace):
                     moved.update(zip(output, result, strict=True))
                 else:
                     moved[output] = result
-        return [moved.get(place) for place in places]
+        return [settled(moved.get(place)) for place in places]
 
     def pull(
         self, cotangents: Iterable[tuple[int | None, Array]], inputs: int, *, keep: bool
@@ -400,7 +400,7 @@ def transpose_linear(
         tape.check_caught()
         check_linear(tape, recorder)
         pairs = [
-            (tape.place(result), cotangent)
+            (tape.place(settled(result)), cotangent)
             for result, cotangent in zip(results, cotangents, strict=True)
             if cotangent is not None
         ]
