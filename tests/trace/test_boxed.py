@@ -45,6 +45,21 @@ def summed_up(x: Any) -> Any:
     return total @ total
 
 
+def put_into(x: Any) -> Any:
+    y, z = np.zeros(3, dtype=object), np.zeros(2, dtype=object)
+    np.put(y, [0, 2], x)
+    np.copyto(z, x**2)
+    np.add.at(z, [0, 0], x)
+    np.fill_diagonal(square := np.zeros((2, 2), dtype=object), x[0])
+    return np.sum(y * y) + z @ z + np.sum(square * x)
+
+
+def filled(x: Any) -> Any:
+    y = np.full((2,), x[0], dtype=object)
+    y[1] = x[1]
+    return np.sum(y * np.insert(np.zeros(1, dtype=object), 1, x[1] ** 2))
+
+
 CONSTANTS: dict[str, Callable[[Any], Any]] = {
     "*": lambda x: np.sum(C * x),
     "+": lambda x: np.sum((x + C) ** 2),
@@ -81,6 +96,9 @@ CONSTANTS: dict[str, Callable[[Any], Any]] = {
     "assignment": assigned,
     "in place": multiplied_in_place,
     "sum in place": summed_up,
+    "put": put_into,
+    "full": filled,
+    "insert between integers": lambda x: np.sum(np.insert(np.zeros(2, object), 1, x[0]) * x[1]),
 }
 
 
@@ -125,6 +143,11 @@ def test_objects_that_are_no_numbers_are_refused(call: Any, other: Any) -> None:
         wg.jvp(f, (X,), (X,))
     with pytest.raises(DtypeError, match="array of objects"):
         wg.vmap(f)(X[None])
+
+
+def test_wg_numpy_array_refuses_objects_that_are_no_numbers() -> None:
+    with pytest.raises(DtypeError, match="NoneType"):
+        wg.grad(lambda x: np.sum(wg.numpy.array([np.array([None, 1]), x])))(X)
 
 
 def test_a_result_without_derivatives_that_is_no_integer_is_refused() -> None:
@@ -411,6 +434,24 @@ def test_a_complex_number_in_an_array_of_objects_is_refused() -> None:
             wg.jvp(f, (0.3,), (1.0,))
         with pytest.warns(wg.errors.JitWarning):
             assert wg.jit(f)(np.float64(0.3)) == f(0.3)
+
+
+def test_steps_of_objects_are_floats_with_the_derivative_zero() -> None:
+    def f(x: Any) -> Any:
+        a = np.array([x[0], -x[1]])
+        return np.sum(np.sign(a) * x / 2) + np.sum(np.floor(a / 2 + 0.1) * x / 4)
+
+    assert np.allclose(wg.grad(f)(X), [0.5 + 0.25, -0.5 - 0.5])
+    assert wg.jvp(lambda x: np.sign(np.array([x[0], x[1]])), (X,), (X,))[0].dtype == float
+
+
+def test_complex_numbers_are_assigned_from_lists() -> None:
+    def f(x: Any) -> Any:
+        z = np.zeros_like(x, dtype=complex)
+        z[:] = [np.exp(1j * x[0]), 2j * x[1]]
+        return np.sum(z.imag)
+
+    assert np.allclose(wg.grad(f)(X), [np.cos(3.0), 2.0])
 
 
 def test_wg_numpy_array_takes_complex_numbers() -> None:

@@ -20,6 +20,7 @@ from ..trace import (
     implements,
     lay,
     layout,
+    numeric,
     perhaps,
     plain,
     snapshot,
@@ -53,7 +54,7 @@ def _assemble(nested: Any) -> Array:
         return reshape.bind(flat, shape=nested.shape + flat.shape[1:])
     if isinstance(nested, (list, tuple)) and _has_traced(nested):
         return _stack([_assemble(item) for item in nested])
-    return np.asarray(nested)[()]
+    return numeric(np.asarray(nested))[()]
 
 
 def _stack(parts: list[Array]) -> Array:

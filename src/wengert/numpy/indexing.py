@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import NoneType
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ from ..trace import (
     ArrayTracer,
     PlacedView,
     View,
+    as_array,
     as_view,
     implements,
     known,
@@ -353,7 +354,7 @@ def _own_order(a: Array) -> str:
 
 @implements(np.insert)
 def insert(arr: Array, obj: Any, values: Any, axis: int | None = None) -> Array:
-    arr, values = plain(arr), np.asarray(values) if np.isscalar(values) else plain(values)
+    arr, values = plain(arr), as_array(arraylike(values))
     arr, axis = _in_a_row(arr, axis)
     length = arr.shape[axis]
     values = np.reshape(values, (1,) * (arr.ndim - values.ndim) + values.shape)
@@ -433,9 +434,8 @@ def _set_point(x: Array, index: Any, value: Array) -> Array:
 
 def _as_part(value: Any, dtype: np.dtype[Any]) -> Array:
     """A value in the dtype of the array that it is assigned into."""
-    part = plain(value) if isinstance(value, (Traced, np.ndarray)) else np.asarray(value)
-    if part.dtype == object:
-        part = plain(part)
+    joint = isinstance(value, (Traced, np.ndarray, list, tuple))
+    part = plain(value) if joint else np.asarray(value)
     if part.dtype != dtype:
         if part.dtype.kind == "c" and dtype.kind != "c":
             raise UnsupportedError(
@@ -505,6 +505,9 @@ def _last_wins(x: Array, part: Array, index: tuple[Any, ...]) -> Array:
 
 def _add_at(sign: int) -> Any:
     def at(a: Array, indices: Any, b: Array) -> None:
+        if _holds_objects(a):
+            (np.add if sign > 0 else np.subtract).at(a, indices, _as_objects(b))
+            return
         if not isinstance(a, ArrayTracer):
             store(a, b, True)
         part = arraylike(b)
@@ -540,7 +543,40 @@ def _cycled(values: Array, places: Any) -> Array:
     return take(values, places % values.shape[0])
 
 
-@implements(np.put)
+def _writes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: what a NumPy function becomes that writes into its first operand.
+
+    An array of objects, which can hold traced numbers, is left to NumPy.
+    """
+
+    def register(implementation: Callable[..., None]) -> Callable[..., None]:
+        def write(a: Array, *args: Any, **kwargs: Any) -> None:
+            if _holds_objects(a):
+                named = {name: _as_objects(value) for name, value in kwargs.items()}
+                return function(a, *map(_as_objects, args), **named)
+            return implementation(a, *args, **kwargs)
+
+        return implements(function)(write)
+
+    return register
+
+
+def _holds_objects(a: Any) -> bool:
+    return type(a) is np.ndarray and a.dtype.kind == "O"
+
+
+def _as_objects(value: Any) -> Any:
+    """A traced value as an array of objects; anything else as it is."""
+    if not isinstance(value, Traced) or value.dtype.kind not in "fc":
+        return value
+    if value.shape:
+        return np.astype(value, object)
+    found = np.empty((), object)
+    found[()] = value
+    return found
+
+
+@_writes(np.put)
 def put(a: Array, ind: Any, v: Any, mode: str = "raise") -> None:
     places = np.asarray(known(arraylike(ind), "the places that are put to by", "np.where")).ravel()
     places = places.astype(np.intp)
@@ -561,7 +597,7 @@ def _check_safe(values: Any, dtype: np.dtype[Any]) -> None:
         raise TypeError(f"cannot cast an array of {values.dtype} to {dtype} by the rule 'safe'")
 
 
-@implements(np.putmask)
+@_writes(np.putmask)
 def putmask(a: Array, mask: Array, values: Any) -> None:
     _check_safe(values, a.dtype)
     mask, values = truth(mask), arraylike(values)
@@ -572,7 +608,7 @@ def putmask(a: Array, mask: Array, values: Any) -> None:
         store(a, select.bind(mask, _as_part(wide, a.dtype), a), True)
 
 
-@implements(np.place)
+@_writes(np.place)
 def place(arr: Array, mask: Array, vals: Any) -> None:
     _check_safe(vals, arr.dtype)
     mask = truth(mask)
@@ -584,7 +620,7 @@ def place(arr: Array, mask: Array, vals: Any) -> None:
     put(arr, places, vals)
 
 
-@implements(np.put_along_axis)
+@_writes(np.put_along_axis)
 def put_along_axis(arr: Array, indices: Array, values: Array, axis: int | None) -> None:
     if axis is None:
         store(arr, reshape.bind(setitem(np.ravel(arr), indices, values), shape=arr.shape), True)
@@ -592,7 +628,7 @@ def put_along_axis(arr: Array, indices: Array, values: Array, axis: int | None) 
         store(arr, setitem(arr, _along(arr.shape, indices, axis), values), True)
 
 
-@implements(np.copyto)
+@_writes(np.copyto)
 def copyto(dst: Array, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
     part = arraylike(src)
     weak = type(src) in (bool, int, float, complex) and np.result_type(dst.dtype, src) == dst.dtype
@@ -606,7 +642,7 @@ def copyto(dst: Array, src: Any, casting: Any = "same_kind", where: Any = True) 
     store(dst, _fitted(_as_part(part, dst.dtype), dst.shape), where)
 
 
-@implements(np.fill_diagonal)
+@_writes(np.fill_diagonal)
 def fill_diagonal(a: Array, val: Any, wrap: bool = False) -> None:
     if a.ndim < 2 or (a.ndim > 2 and len(set(a.shape)) > 1):
         raise ValueError("the array must have at least two axes, and more than two of equal length")

@@ -382,7 +382,7 @@ def matrix_rank(A: Array, tol: Any = None, hermitian: bool = False, *, rtol: Any
             remedy="np.sum(s > rtol * np.max(s)) with s = np.linalg.svdvals(a)",
         )
     if np.ndim(A) < 2:
-        return np.astype(np.any(np.not_equal(A, 0)), np.intp)
+        return np.any(np.not_equal(A, 0)).astype(np.intp)
     return linalg.matrix_rank.bind(A, tol=None if tol is None else float(tol))
 
 

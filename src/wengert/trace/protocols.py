@@ -271,7 +271,7 @@ def numeric(array: Array) -> Array:
                 "c.astype(float), with np.nan for what is missing",
             )
     found = np.array(elements)
-    if found.dtype.kind == "O":  # Fractions, or integers that fit into no integer of NumPy's
+    if found.dtype.kind not in "fc":  # Integers among objects take on any number.
         found = found.astype(float)
     return found.reshape(array.shape)
 
