@@ -174,10 +174,8 @@ _NUMBERS = (Traced, int, float, complex, np.generic, np.ndarray, list, tuple)
 
 def result_leaf(value: Any) -> Array:
     """A leaf of a function's result as an array, a number or a traced value."""
-    if isinstance(value, View):
-        return snapshot(value)
     if isinstance(value, Traced):
-        return value.strong()
+        return snapshot(value) if issubclass(type(value), View) else value.strong()
     if value is None or isinstance(value, (str, bytes)) or _mixed(value):
         raise DtypeError(f"the function returned {value!r}, which is not a number or an array")
     found = plain(value) if isinstance(value, np.ndarray) else np.asarray(value)[()]

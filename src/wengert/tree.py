@@ -70,7 +70,7 @@ def _register(kind: type) -> None:
 
 def flatten(tree: Any) -> tuple[list[Any], Spec]:
     """The leaves of a tree in order, and its structure. ``None`` has no leaves."""
-    if isinstance(tree, (np.ndarray, float, Traced)):
+    if isinstance(tree, (Traced, np.ndarray, float)):  # Of a traced value nothing else is asked.
         return [tree], _LEAF
     while True:
         leaves, spec = optree.tree_flatten(tree, namespace=NAMESPACE)

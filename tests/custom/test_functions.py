@@ -545,3 +545,40 @@ def test_a_rule_that_is_set_again_is_used():
     assert [slope(0.5), slope(0.5)] == [1.0, 1.0]
     f.defjvp(lambda p, t: (f(*p), 2 * t[0]))
     assert [slope(0.5), wg.grad(f)(0.5)] == [2.0, 2.0]
+
+
+LAID = {
+    "rows": np.arange(6.0).reshape(2, 3),
+    "columns": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    "a transpose": np.arange(6.0).reshape(2, 3).T,
+    "every other": np.arange(12.0).reshape(2, 6)[:, ::2],
+    "backwards": np.arange(6.0).reshape(2, 3)[::-1],
+}
+
+
+@pytest.mark.parametrize("opaque", [False, True])
+@pytest.mark.parametrize("laid", LAID)
+def test_a_function_is_given_arrays_that_lie_in_memory_as_they_do_without(laid, opaque):
+    weights = np.arange(6.0) ** 2
+    plain = lambda a: np.ravel(np.asarray(a) if opaque else a, order="K") * weights  # noqa: E731
+    f = wg.custom_jvp(plain)
+    f.defjvp(lambda p, t: (f(*p), plain(t[0])))
+    a = LAID[laid]
+    stacked = np.stack([a, 2 * a])
+    expected = plain(a)
+    np.testing.assert_array_equal(f(a), expected)
+    np.testing.assert_array_equal(wg.vjp(f, a)[0], expected)
+    np.testing.assert_array_equal(wg.jvp(f, (a,), (a,))[0], expected)
+    np.testing.assert_array_equal(wg.vmap(f)(stacked), [plain(row) for row in stacked])
+    jitted = wg.jit(f, wait=True)
+    for _ in range(3):
+        np.testing.assert_array_equal(jitted(a), expected)
+
+
+def test_numbers_beside_a_float32_stay_weak_under_jit():
+    f = wg.custom_jvp(lambda x, k: x * k)
+    f.defjvp(lambda p, t: (f(*p), t[0] * p[1] + p[0] * t[1]))
+    x = X.astype(np.float32)
+    for k in (2.0, 3):
+        jitted = wg.jit(f, wait=True)
+        assert [jitted(x, k).dtype for _ in range(3)] == [np.float32] * 3

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from jitted_calls import agree
 
+import wengert as wg
 from support import slow
 
 pytestmark = [
@@ -115,3 +116,23 @@ def test_numbers_alone_are_those_of_python(name: str) -> None:
 
 def test_integers_that_no_int64_holds() -> None:
     agree(lambda n: n * 2 + 1, (10**20,), (3,), (2**63 - 1,), (-(2**63),))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda k: np.sum(np.array([0.5, 0.7], np.float32) ** k),
+        lambda k: 2.0**k,
+        lambda k: k**k,
+        lambda k: (k % 3.0) * k,
+        lambda k: 3.5 % k,
+        lambda k: divmod(k, 2.0)[1] * k,
+        lambda k: (k // 1.0) * k,
+        lambda k: abs(complex(1, 2) * k),
+    ],
+)
+def test_a_number_whose_value_python_computes_with_keeps_its_derivative(f) -> None:
+    jitted = wg.jit(f, wait=True)
+    for k in (2.2, 2.2, 2.5):
+        assert wg.grad(jitted)(k) == pytest.approx(wg.grad(f)(k))
+        assert wg.jvp(jitted, (k,), (1.0,))[1] == pytest.approx(wg.grad(f)(k))

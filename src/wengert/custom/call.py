@@ -30,7 +30,6 @@ from ..primitives.shape import broadcast
 from ..program import Array, Literal, Program, Type
 from ..recorder import Recorder, record
 from ..trace import ForeignValueError
-from ..transforms.batching import evaluate_batched
 from ..transforms.dual import Dual
 from ..transforms.tape import Tape
 from .results import NUMBERS, Outcome, fitted, operand_key
@@ -412,22 +411,14 @@ class Batched(Call):
         parts = self._slice(list(map(Type.of, leaves)))
         given = [p if f else x for p, x, f in zip(parts, leaves, self.flags, strict=True)]
         outcome = self.call.outcome(given)
-        program = self._program(given)
-        if program is None:
-            return self._loop(leaves, outcome), outcome.spec
-        moving = [x for x in leaves if type(x) not in NUMBERS]
-        with np.errstate(all="ignore"):
-            values, done = evaluate_batched(program, self.size, moving, [True] * len(moving))
-        return [
-            value if flag else np.array(np.broadcast_to(value, (self.size, *np.shape(value))))
-            for value, flag in zip(values, done, strict=True)
-        ], outcome.spec
-
-    def _program(self, operands: Sequence[Any]) -> Program | None:
         try:
-            return traced(lambda *leaves: self.call.run(*leaves)[0], operands)
+            return self._vmapped(leaves), outcome.spec
         except Exception:
-            return None
+            return self._loop(leaves, outcome), outcome.spec
+
+    def _vmapped(self, leaves: Sequence[Array]) -> list[Array]:
+        axes = tuple(0 if flag else None for flag in self.flags)
+        return vmap(lambda *parts: self.call.run(*parts)[0], in_axes=axes)(*leaves)
 
     def _loop(self, leaves: Sequence[Array], outcome: Outcome) -> list[Array]:
         rows = [

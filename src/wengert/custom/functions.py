@@ -173,9 +173,11 @@ class CustomFunction:
 
 
 def _is_traced(leaf: Any) -> bool:
+    if isinstance(leaf, Traced):
+        return True
     if isinstance(leaf, np.ndarray) and leaf.dtype.hasobject:
         return any(isinstance(element, Traced) for element in leaf.flat)
-    return isinstance(leaf, Traced)
+    return False
 
 
 def _again(

@@ -18,6 +18,7 @@ from ..trace import (
     ForeignValueError,
     as_python_number,
     is_python_number,
+    layout,
     snapshot,
 )
 from .call import Call, Flags, RuleCall, Terms, applied, custom, traced, zero
@@ -89,7 +90,8 @@ class _Argument:
             self.places.append(len(operands) if moves else None)
             self.constants.append(None if moves else leaf.copy() if _is_array(leaf) else leaf)
             if moves:
-                operands.append(leaf if type(leaf) in NUMBERS else result_leaf(leaf))
+                weak = type(leaf) in NUMBERS or (isinstance(leaf, Traced) and not leaf.shape)
+                operands.append(leaf if weak else result_leaf(leaf))
 
     @property
     def key(self) -> Hashable:
@@ -101,7 +103,7 @@ class _Argument:
         """The argument with these values, Python's numbers where the caller gave such."""
         pairs = zip(self.places, self.python, strict=True)
         numbers = {place for place, python in pairs if python}
-        return self.put([as_python_number(v) if i in numbers else v for i, v in enumerate(values)])
+        return self.put([_of_python(v) if i in numbers else v for i, v in enumerate(values)])
 
     def put(self, values: Sequence[Any], constants: bool = True) -> Any:
         """The argument with these values in place of the operands; None for constants if wanted."""
@@ -114,15 +116,37 @@ class _Argument:
         )
 
 
+def _of_python(number: Array) -> Any:
+    """One of Python's numbers for one of NumPy's."""
+    return number.item() if isinstance(number, np.generic) else as_python_number(number)
+
+
 def _is_array(leaf: Any) -> bool:
     return type(leaf) is np.ndarray
 
 
-def _own(value: Array) -> Array:
+def _order(operand: Array) -> tuple[int, ...] | None:
+    """The axes in the order in which they lie in memory, None if that is their own.
+
+    NumPy's functions can ask for it, and so can the user's, wherever they are called from.
+    """
+    if np.ndim(operand) < 2:
+        return None
+    model = layout(operand)
+    if model.flags.c_contiguous:
+        return None
+    return tuple(sorted(range(model.ndim), key=lambda axis: -abs(model.strides[axis])))
+
+
+def _own(value: Array, order: tuple[int, ...] | None = None) -> Array:
     """A copy of a value, which a function of the user's may keep or write into."""
-    if type(value) is np.ndarray:
-        return np.array(value, order="K")
-    return snapshot(value) if isinstance(value, ArrayTracer) else value
+    kind: type = type(value)
+    plain = kind is np.ndarray
+    if not plain and not issubclass(kind, ArrayTracer):
+        return value
+    if order is not None and (plain or _order(value) != order):
+        return value.transpose(order).copy().transpose(tuple(np.argsort(order)))
+    return np.array(value, order="K") if plain else snapshot(value)
 
 
 def _bits(array: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
@@ -138,7 +162,7 @@ def _changed(copy: Array, value: Array) -> bool:
             return True
         pairs = zip(_bits(copy), _bits(value), strict=True)
         return not all(np.array_equal(a, b) for a, b in pairs)
-    return isinstance(copy, ArrayTracer) and copy.version > 0
+    return issubclass(type(copy), ArrayTracer) and copy.version > 0
 
 
 # -- one call --------------------------------------------------------------------------------------
@@ -152,7 +176,12 @@ class UserCall(Call):
         fixed = {place % count for place in function.nondiff_argnums if -count <= place < count}
         self.operands: list[Array] = []
         self.arguments = [_Argument(a, i in fixed, self.operands) for i, a in enumerate(args)]
-        super().__init__((id(function), tuple(argument.key for argument in self.arguments)))
+        narrow = any(Type.of(operand).dtype.char in "efF" for operand in self.operands)
+        if not narrow:  # Elsewhere a Python number must not be one of NumPy's.
+            self.operands = [o.strong() if isinstance(o, Traced) else o for o in self.operands]
+        self.orders = tuple(map(_order, self.operands))
+        keys = tuple(argument.key for argument in self.arguments)
+        super().__init__((id(function), keys, self.orders))
         self.function = function
         self.name = function.__name__
 
@@ -163,10 +192,14 @@ class UserCall(Call):
         return tree.unflatten(self.outcome(operands).spec, found)
 
     def _checked(
-        self, function: Callable[..., Any], leaves: Sequence[Array], what: str = ""
+        self,
+        function: Callable[..., Any],
+        leaves: Sequence[Array],
+        orders: Sequence[tuple[int, ...] | None],
+        what: str = "",
     ) -> Any:
         """What a function returns for all arguments, of which it is given copies."""
-        given = [_own(leaf) for leaf in leaves]
+        given = list(map(_own, leaves, orders))
         result = function(*(argument.given(given) for argument in self.arguments))
         if any(map(_changed, given, leaves)):
             raise WroteError(
@@ -179,12 +212,15 @@ class UserCall(Call):
     # -- results ---------------------------------------------------------------------------------
 
     def run(self, *leaves: Array) -> tuple[Sequence[Array], tree.Spec]:
-        return flat(self._checked(self.function.function, leaves))
+        return flat(self._checked(self.function.function, leaves, self.orders))
 
     def run_batch(self, leaves: Sequence[Array]) -> tuple[Sequence[Array], tree.Spec] | None:
         """The results for a batch in front of all leaves, by the rule for that if there is one."""
         rule = self.function.batch_rule
-        return None if rule is None else flat(self._checked(rule, leaves, "the batching rule of "))
+        if rule is None:
+            return None
+        anyhow = [None] * len(leaves)
+        return flat(self._checked(rule, leaves, anyhow, "the batching rule of "))
 
     def expected(self, operands: Sequence[Operand | Array]) -> Outcome | None:
         known = super().expected(operands)
@@ -282,7 +318,7 @@ class UserCall(Call):
 
     def _pushed(self, primals: Sequence[Array], tangents: Sequence[Array]) -> Terms:
         """The tangents of the results by the user's rule, from all of the operands'."""
-        values = list(map(_own, primals))
+        values = list(map(_own, primals, self.orders))
         pair = self.function.rule(
             *self._fixed(values),
             self._moving(values),
@@ -380,15 +416,16 @@ class UserCall(Call):
     def forward(self, *leaves: Array) -> tuple[tuple[Array, ...], Any] | None:
         if self.function.fwd is None:
             return None
-        pair = self._checked(self.function.fwd, leaves, "the forward pass of ")
-        result, residuals = self._pair(pair)
+        result, residuals = self._ahead(leaves)
         found, spec = flat(result)
         return self.fitted(leaves, found, spec), residuals
 
     def _residuals(self, leaves: Sequence[Array]) -> Any:
-        return self._pair(self._checked(self.function.fwd, leaves, "the forward pass of "))[1]
+        return self._ahead(leaves)[1]
 
-    def _pair(self, pair: Any) -> Any:
+    def _ahead(self, leaves: Sequence[Array]) -> Any:
+        """The result and the residuals, by the user's forward pass."""
+        pair = self._checked(self.function.fwd, leaves, self.orders, "the forward pass of ")
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise ShapeError(
                 f"the forward pass of {self.name} must return a pair (result, residuals)",

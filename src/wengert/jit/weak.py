@@ -46,7 +46,7 @@ class WeakTracer(Tracer):
             return super().__getattribute__(name)
         if name == "real" and type(value) is float:
             return self
-        return getattr(self._trace.force(self), name)
+        return getattr(self._trace.reveal(self), name)
 
     def __getattr__(self, name: str) -> Any:
         if name == "__array__" and not asked_by_name(name, 1):
@@ -60,7 +60,7 @@ class WeakTracer(Tracer):
 
     def _array(self, dtype: Any = None, copy: bool | None = None) -> Any:
         """What NumPy makes of an integer or a truth value, whose value the path is for."""
-        return np.array(self._trace.force(self), dtype)
+        return np.array(self._trace.reveal(self), dtype)
 
     @property
     def __class__(self) -> Any:
@@ -146,7 +146,7 @@ def _computed(
 
 def _plain(arg: Array) -> Array:
     """A Python number; of a weak tracer its value, guarded."""
-    return arg._trace.force(arg) if type(arg) is WeakTracer else arg
+    return arg._trace.reveal(arg) if type(arg) is WeakTracer else arg
 
 
 def _binary(ufunc: np.ufunc, function: Callable[..., Any], left: Array, right: Array) -> Any:
