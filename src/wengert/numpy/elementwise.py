@@ -197,13 +197,13 @@ def real(val: Array) -> Array:
 def imag(val: Array) -> Array:
     if val.dtype.kind == "c":
         return _part(val, arithmetic.imag)
-    zeros = np.zeros_like(val)
+    zeros = np.zeros_like(val, order="A")
     return whole(zeros, ReadOnlyView) if isinstance(val, ArrayTracer) else as_number(zeros)
 
 
 @implements(np.angle)
 def angle(z: Array, deg: bool = False) -> Array:
-    found = np.arctan2(np.imag(z), np.real(z))
+    found = np.arctan2(np.imag(z), np.real(z)) if z.dtype.kind == "c" else np.arctan2(0, z)
     return found * (180 / math.pi) if deg else found
 
 
