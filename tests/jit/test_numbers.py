@@ -136,3 +136,51 @@ def test_a_number_whose_value_python_computes_with_keeps_its_derivative(f) -> No
     for k in (2.2, 2.2, 2.5):
         assert wg.grad(jitted)(k) == pytest.approx(wg.grad(f)(k))
         assert wg.jvp(jitted, (k,), (1.0,))[1] == pytest.approx(wg.grad(f)(k))
+
+
+REFUSED = """
+x * [1.0, 2.0]
+(1.0, 2.0) * x
+math.trunc(x)
+round(x)
++x
+"abc"[x]
+range(x)
+np.zeros(x)
+np.ones((x, 2))
+np.arange(4)[x]
+np.arange(4)[x:]
+x == None
+x != None
+x == "a"
+np.modf(x)
+np.imag(x)
+np.isreal(x)
+np.floor_divide(2**63, x)
+np.linalg.matrix_rank(x)
+np.einsum("ii->i", np.full((1, 3), x))
+1.0 / x
+x + None
+x[0]
+len(x)
+int(x)
+"%d" % x
+pow(2, x, 7)
+math.sqrt(x)
+""".strip().splitlines()
+EDGES = [
+    *((v,) for v in (2.5, 0.0, -2.0, math.inf, math.nan, 3, 0, -1, True, False, 1 + 1j)),
+    *((k(2),) for k in (np.float64, np.float32, np.int64, np.int8, np.bool_, np.complex128)),
+    *((np.float64(v),) for v in (-0.5, -2.0, -math.inf)),
+]
+
+
+@pytest.mark.parametrize("expression", REFUSED)
+def test_what_a_number_is_refused_and_allowed(expression: str) -> None:
+    space: dict[str, Any] = {"np": np, "math": math}
+    exec(f"def f(x):\n    return {expression}", space)
+    agree(space["f"], *EDGES)
+
+
+def test_an_array_compared_with_nothing_is_an_array() -> None:
+    agree(lambda x: (x == None, x != None, x == "a"), (np.ones(2),), (np.ones((2, 1)),))  # noqa: E711

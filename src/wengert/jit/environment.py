@@ -56,6 +56,9 @@ class Environment:
         self._found: dict[Hashable, tuple[Any, Read]] = {}
         self._readers: tuple[Read, ...] = ()
         self._visited: dict[int, Any] = {}
+        if _is_opaque(function):
+            name = getattr(function, "__name__", type(function).__name__)
+            self.question = f"{name} cannot be called with traced values"
         self.survey()
 
     def survey(self, arguments: Any = ()) -> bool:
@@ -187,6 +190,19 @@ class Environment:
         if top in sys.stdlib_module_names and top != "__main__":
             return not file or file.startswith(_LIBRARY)
         return "site-packages" in file
+
+
+def _is_opaque(function: Any) -> bool:
+    """Whether a function is Python's or NumPy's own and none that NumPy hands over to a trace."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if isinstance(function, (types.BuiltinFunctionType, types.MethodDescriptorType)):
+        return not hasattr(function, "_implementation")
+    if isinstance(function, type):
+        return not isinstance(vars(function).get("__init__"), types.FunctionType)
+    numpys = (getattr(function, "__module__", None) or "").partition(".")[0] == "numpy"
+    plain = isinstance(function, types.FunctionType) and not hasattr(function, "_implementation")
+    return numpys and plain
 
 
 def _parts(value: Any) -> list[Any]:

@@ -208,7 +208,11 @@ class Jitted:
         self, run: Run, paths: Paths, args: Any, kwargs: Any, inputs: Sequence[Any]
     ) -> Any:
         """What the function itself gives. If that is not what the run gave, there is no path."""
-        result = self.function(*args, **kwargs)
+        try:
+            result = self.function(*args, **kwargs)
+        except Exception:
+            paths.give_up(_OBJECTS)
+            raise
         if not run.gives(result, inputs):
             self._give_up(paths, _OBJECTS)
         return result

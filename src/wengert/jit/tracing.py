@@ -289,7 +289,8 @@ class JitRecorder(Recorder):
             return ArrayTracer(self, None, Node(var, type_, unboxed(value)))
         if isinstance(value, np.generic):
             return Tracer(self, None, node)
-        return self.weak(node)
+        # A truth value chooses; to NumPy it is neither an index nor a length, as a tracer might be.
+        return self.force(WeakTracer(self, None, node)) if type(value) is bool else self.weak(node)
 
     def weak(self, node: Node) -> Any:
         """A Python number as a tracer, or as it is."""
@@ -458,6 +459,8 @@ class JitRecorder(Recorder):
         """A result as a scalar or as an array without axes, whichever NumPy gives."""
         if not isinstance(result, Traced):
             return wanted if isinstance(wanted, (np.generic, int, float, complex)) else result
+        if type(wanted) in (int, bool) and result._trace is self and type(result) is not WeakTracer:
+            return type(wanted)(self.force(result))
         if not isinstance(wanted, (np.ndarray, np.generic)) or wanted.shape:
             return result
         if result._trace is not self or type(result) is WeakTracer:

@@ -205,6 +205,8 @@ def _operator(name: str, ufunc: np.ufunc, function: Callable[..., Any]) -> None:
             left, right = (other, self) if reverse else (self, other)
             if type(other) is WeakTracer or type(other) in NUMBERS:
                 return _binary(ufunc, function, left, right)
+            if other is None and ufunc in (np.equal, np.not_equal):
+                return ufunc is np.not_equal
             if isinstance(other, (list, tuple, str, bytes)):
                 return function(_plain(left), _plain(right))
             return above(self, other)
@@ -279,6 +281,8 @@ def _forced(primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
     if primitive is convert:
         return np.asarray(numbers[0], params["dtype"])[()]  # Raises for what does not fit.
     if all(type(number) in NUMBERS for number in numbers):
+        if isinstance(primitive, Elementwise) and primitive.ufunc is not None:
+            return primitive.ufunc(*numbers)
         numbers = [_numpy(number) for number in numbers]
     return primitive.bind(*numbers, **params)
 

@@ -215,6 +215,7 @@ def linspace(
     num = _number_of_samples(num)
     start, stop = plain(start), plain(stop)
     kind = np.result_type(start, stop, 0.0)
+    start, stop = start * 1.0, stop * 1.0  # The difference of two integers may be none.
     parts = num - 1 if endpoint else num
     step = (stop - start) / parts if parts > 0 else math.nan
     shape = (-1, *(1,) * max(np.ndim(start), np.ndim(stop)))

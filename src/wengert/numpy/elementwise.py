@@ -249,8 +249,8 @@ def divmod(x1: Array, x2: Array) -> tuple[Array, Array]:
 def modf(x: Array) -> tuple[Array, Array]:
     x = arraylike(x)
     x = x if x.dtype.kind == "f" else np.astype(x, np.float64)
-    whole = np.trunc(x)
-    return x - whole, whole
+    zeros = np.copysign(x.dtype.type(0), x)
+    return as_number(np.where(np.isinf(x), zeros, np.fmod(x, 1.0))), np.trunc(x)
 
 
 @implements(np.float_power)

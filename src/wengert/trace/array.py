@@ -515,7 +515,7 @@ def as_number(value: Array) -> Any:
     """The value as a number if it is an array without axes; any other as it is."""
     if isinstance(value, ArrayTracer) and not value.shape:
         return Tracer(value._trace, value._value, value._node)
-    return value
+    return value[()] if isinstance(value, np.ndarray) and not value.shape else value
 
 
 def as_view(

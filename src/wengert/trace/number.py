@@ -176,7 +176,7 @@ class Tracer(Traced, metaclass=_Standing):
 
     @Slot
     def __index__(self) -> int:
-        if self.dtype.kind not in "iub":
+        if self.dtype.kind not in ("iub" if type(self).python else "iu"):
             raise TypeError(f"a traced {self.dtype} cannot be used as an index or a count")
         try:
             return int(known(self, "the index", _COUNTS))
@@ -208,6 +208,8 @@ class Tracer(Traced, metaclass=_Standing):
         return self.size == 1
 
     def __round__(self, digits: int | None = None) -> Any:
+        if self.dtype.kind in "bc":
+            raise TypeError(f"type numpy.{self.dtype} doesn't define __round__ method")
         rounded = FUNCTIONS[np.round](self, 0 if digits is None else digits)
         return int(rounded) if digits is None else rounded
 
@@ -218,6 +220,9 @@ class Tracer(Traced, metaclass=_Standing):
         return int(np.ceil(self))
 
     def __trunc__(self) -> int:
+        # Of NumPy's scalars only float64 is one of Python's numbers too.
+        if self.dtype != np.float64 and not type(self).python:
+            raise TypeError(f"type numpy.{self.dtype} doesn't define __trunc__ method")
         return int(self)
 
     def __copy__(self) -> Any:
@@ -365,7 +370,7 @@ class Tracer(Traced, metaclass=_Standing):
         return UFUNCS[np.negative].bind(self)
 
     def __pos__(self) -> Any:
-        return self
+        return self if self.dtype.kind != "b" else np.positive(np.zeros(self.shape, bool))
 
     def __abs__(self) -> Any:
         return FUNCTIONS[np.absolute](self)
@@ -393,12 +398,12 @@ class Tracer(Traced, metaclass=_Standing):
 
     def __eq__(self, other: object) -> Any:
         if other is None or isinstance(other, str):
-            return False
+            return _comparable(self, other, False)
         return UFUNCS[np.equal].bind(self, other)
 
     def __ne__(self, other: object) -> Any:
         if other is None or isinstance(other, str):
-            return True
+            return _comparable(self, other, True)
         return UFUNCS[np.not_equal].bind(self, other)
 
     def __lt__(self, other: Array) -> Any:
@@ -596,6 +601,13 @@ _COUNTS = (
 )
 _WHOLE = f"an integer that is not traced; {GATHERED}, or for np.take(table, i)"
 _SEQUENCES = (list, tuple, str, bytes)
+
+
+def _comparable(value: Tracer, other: object, unequal: bool) -> Any:
+    """What a comparison with None or a text gives: for an array an array, as in NumPy."""
+    if type(value).python or (other is None and not type(value).assignable):
+        return unequal
+    return np.full(value.shape, unequal)[()]
 
 
 def _count(value: Tracer) -> int:
