@@ -23,6 +23,7 @@ from ..program import Array, Type
 from ..recorder import record
 from ..trace import layout
 from ..transforms.batching import evaluate_batched
+from ..transforms.simplify import eliminate_dead_code
 from ..verbs import verb
 
 __all__ = ["vmap"]
@@ -66,6 +67,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         types = [Type(value.shape[1:], value.dtype) for value in values]
         models = [_slice(layout(value)) for value in values]
         program, captures = record(one, types, freeze=False, models=models)
+        program = eliminate_dead_code(program)
         flags = [False] * len(captures) + [True] * len(values)
         with np.errstate(all="ignore"):
             outputs, done = evaluate_batched(program, size, [*captures, *values], flags)

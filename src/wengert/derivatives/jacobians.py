@@ -22,6 +22,7 @@ from ..primitives.shape import broadcast, reshape
 from ..program import Array, Program, Type
 from ..recorder import record
 from ..transforms.batching import evaluate_batched
+from ..transforms.simplify import eliminate_dead_code
 from ..verbs import verb
 from .forward import jvp
 from .reverse import grad
@@ -42,6 +43,7 @@ def _basis_sweeps(
     ``result[i][o]`` holds output ``o`` for each basis vector of argument ``i``, in front.
     """
     program, captures = record(sweep, types, freeze=False)
+    program = eliminate_dead_code(program)  # What is not used may have no derivative.
     widest = max((var.type.size for e in program.equations for var in e.outputs), default=1)
     blocks: list[list[Array]] = []
     for place, type in enumerate(types):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -17,6 +18,7 @@ __all__ = [
     "answer",
     "fit",
     "floating",
+    "pushed",
     "settled",
     "spread",
     "unboxed",
@@ -85,10 +87,21 @@ class Unknown:
         """Raise the error."""
         raise self._error
 
-    __getattr__ = __getitem__ = __array_ufunc__ = __array_function__ = refuse
+    __getattr__ = __getitem__ = __iter__ = __len__ = __array__ = refuse
+    __array_ufunc__ = __array_function__ = refuse
     __neg__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = refuse
-    __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = __pow__ = __eq__ = refuse
-    __hash__ = None  # pyright: ignore[reportAssignmentType]
+    __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = __pow__ = refuse
+
+
+def pushed(primitive: Any, tangents: Sequence[Array | None], saved: Any, params: Any) -> Any:
+    """``primitive.push``; Unknown if it needs a tangent that is not known."""
+    try:
+        return primitive.push(tangents, saved, params)
+    except UnknownDerivativeError:
+        unknown = next((t for t in tangents if isinstance(t, Unknown)), None)
+        if unknown is None:
+            raise
+        return itertools.repeat(unknown) if primitive.multiple else unknown
 
 
 def unless_unknown(compute: Callable[[], Any], count: int = 1) -> Any:

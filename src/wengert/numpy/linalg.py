@@ -22,6 +22,7 @@ from ..primitives.elementary import ROOT, root
 from ..primitives.linalg import adjoint
 from ..program import Array
 from ..trace import as_number, implements, layout, perhaps
+from .eigenvectors import remembered
 from .elementwise import arraylike
 from .reducing import normal_axes
 from .roots import noted
@@ -197,7 +198,9 @@ def cholesky(a: Array, /, *, upper: bool = False) -> Array:
 
 @implements(np.linalg.eigh)
 def eigh(a: Array, UPLO: str = "L") -> Any:
-    return _named("EighResult", spectra.eigh.bind(a, uplo=UPLO.upper()))
+    w, v = spectra.eigh.bind(a, uplo=UPLO.upper())
+    remembered(a, w, v, UPLO.upper())
+    return _named("EighResult", (w, v))
 
 
 @implements(np.linalg.eigvalsh)

@@ -38,10 +38,11 @@ from .linalg import (
     solve,
     square_type,
     stack_batch,
+    turned,
 )
 from .shape import aligned
 
-__all__ = ["eig", "eigh", "eigvalsh", "svd", "svdvals"]
+__all__ = ["are_apart", "eig", "eigh", "eigvalsh", "spectral", "svd", "svdvals"]
 
 
 # -- vectors of equal values -----------------------------------------------------------------------
@@ -123,14 +124,18 @@ settled = linear(
 def _divided(x: Array, by: Array, scale: Array, *, hollow: bool = True) -> Array:
     """x / by, an error where ``by`` vanishes and x does not; 0 on the diagonal if ``hollow``."""
     n = by.shape[-1]
-    tiny = 100 * n * np.finfo(by.dtype).eps
-    zero = np.less_equal(np.absolute(by), tiny * scale)
+    zero = np.less_equal(np.absolute(by), _tiny(by) * scale)
     equal = zero
     if hollow:
         x = x * constant(x, 1 - np.eye(n))
         equal = np.logical_and(zero, ~np.eye(n, dtype=bool))
     found = apart.bind(x, equal) / np.where(zero, 1, by)
     return settled.bind(found, equal)
+
+
+def _tiny(w: Array) -> float:
+    """The difference, relative to the greatest one, up to which values are taken for equal."""
+    return 100 * w.shape[-1] * float(np.finfo(w.dtype).eps)
 
 
 def _differences(w: Array) -> tuple[Array, Array]:
@@ -204,6 +209,43 @@ eigh = nonlinear(
     batch=stack_batch(lambda: eigh),
     multiple=True,
     examples=_with_uplo(SYMMETRIC),
+)
+
+
+def are_apart(w: Array) -> bool:
+    """Whether the eigenvalues of a Hermitian matrix, which are sorted, all differ."""
+    scale = np.max(np.absolute(w), initial=0)
+    return bool(np.all(np.diff(w) > _tiny(w) * scale))
+
+
+def _spectral_jvp(
+    a_dot: Array, ans: Array, a: Array, w: Array, v: Array, c: Array, uplo: str
+) -> Array:
+    """V (G * V^T dA V) V^T, where G_ij = (c_i - c_j) / (w_i - w_j), 0 for equal weights.
+
+    J. R. Magnus, "On differentiating eigenvalues and eigenvectors", Econometric Theory 1(2), 1985:
+    the parts of a projection turn into those of other eigenvalues only.
+    """
+    gaps, size = _differences(w)
+    change = product(turned(v), mirrored(a_dot, uplo == "L"), v)
+    unequal = c[..., None, :] - c[..., :, None]
+    quotient = _divided(change * unequal, np.where(unequal == 0, size + 1, gaps), size)
+    return product(v, quotient, turned(v))
+
+
+spectral = nonlinear(
+    "spectral",
+    lambda a, w, v, c, uplo: np.matmul(v * c[..., None, :], np.swapaxes(v, -1, -2)),
+    types=lambda a, w, v, c, uplo: operand_type(v),
+    jvps=[
+        _spectral_jvp,
+        lambda w_dot, ans, a, w, v, c, uplo: Type.of(ans).zeros(),
+        lambda v_dot, ans, a, w, v, c, uplo: Type.of(ans).zeros(),
+        None,
+    ],
+    batch=lambda size, operands, batched, uplo: spectral.bind(*operands, uplo=uplo),
+    doc="The sum of c_k v_k v_k^T over the eigenvectors of a real symmetric matrix a, given with "
+    "its eigenvalues w; as a function of the matrix, for constant weights c.",
 )
 
 

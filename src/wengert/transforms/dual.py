@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kinds import settled
+from ..kinds import pushed, settled
 from ..primitive import Params, Primitive, Traced
 from ..program import Array, Type
 from ..trace import Trace, Tracer, discrete, plain, strong, wrap
@@ -84,11 +84,11 @@ class Dual(Trace):
         if moving and not primitive.flat:
             with np.errstate(all="ignore"):
                 saved = primitive.save(values, ans, tangents, params)
-                moved = primitive.push(tangents, saved, params)
+                moved = pushed(primitive, tangents, saved, params)
         if not primitive.multiple:
             return self._result(ans, moved)
         outputs = [None] * len(ans) if moved is None else moved
-        return tuple(self._result(v, t) for v, t in zip(ans, outputs, strict=True))
+        return tuple(self._result(v, t) for v, t in zip(ans, outputs, strict=False))
 
     def _result(self, value: Array, tangent: Array | None) -> Any:
         return wrap(self, value, tangent) if value.dtype.kind in "fc" else discrete(value)

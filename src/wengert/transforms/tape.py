@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from ..errors import UnknownDerivativeError, UnsupportedError
-from ..kinds import Elementwise, Linear, Nonlinear, settled
+from ..kinds import Elementwise, Linear, Nonlinear, pushed, settled
 from ..memory import copied
 from ..primitive import NUMBERED, Params, Primitive, Traced
 from ..program import Array, Type
@@ -227,9 +227,9 @@ class Tape(Trace):
                 if all(operand is None for operand in operands):
                     continue
                 primitive = NUMBERED[number]
-                result = primitive.push(operands, saved, params or NONE)
+                result = pushed(primitive, operands, saved, params or NONE)
                 if primitive.multiple:
-                    moved.update(zip(output, result, strict=True))
+                    moved.update(zip(output, result, strict=False))
                 else:
                     moved[output] = result
         return [settled(moved.get(place)) for place in places]
