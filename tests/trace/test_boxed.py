@@ -426,7 +426,12 @@ def test_a_complex_number_in_an_array_of_objects_is_refused() -> None:
     def computed(t: Any) -> Any:
         return np.sum(np.exp(1j * (2 * np.array([t, t * t]))).imag) + t
 
-    for f in (constructed, computed):
+    def times_i(t: Any) -> Any:
+        return np.sum((np.array([t, 2.0]) * 1j).imag) + t
+
+    with pytest.raises(TracedArrayError, match="np.stack"):
+        wg.grad(times_i)(np.array(0.3))
+    for f in (constructed, computed, times_i):
         for run in (wg.grad, wg.hessian, lambda f: lambda t: wg.vmap(f)(np.array([t, t]))):
             with pytest.raises(TracedArrayError, match=r"wg\.numpy\.array"):
                 run(f)(0.3)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
+from functools import wraps
 from types import NoneType
 from typing import Any, NamedTuple
 
@@ -550,11 +551,12 @@ def _writes(function: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def register(implementation: Callable[..., None]) -> Callable[..., None]:
-        def write(a: Array, *args: Any, **kwargs: Any) -> None:
-            if _holds_objects(a):
-                named = {name: _as_objects(value) for name, value in kwargs.items()}
-                return function(a, *map(_as_objects, args), **named)
-            return implementation(a, *args, **kwargs)
+        @wraps(implementation)
+        def write(*args: Any, **kwargs: Any) -> None:
+            if not args or not _holds_objects(args[0]):
+                return implementation(*args, **kwargs)
+            named = {name: _as_objects(value) for name, value in kwargs.items()}
+            return function(*map(_as_objects, args), **named)
 
         return implements(function)(write)
 

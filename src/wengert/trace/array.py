@@ -80,7 +80,8 @@ class ArrayTracer(Tracer):
             return self._converted(dtype, copy)
         FUNCTIONS["box"](self)
         found = np.empty(1, object)
-        found[0] = as_number(self) if copy else whole(self, Witness)
+        found[0] = number = as_number(self) if copy else whole(self, Witness)
+        FUNCTIONS["box"](number)
         found = found.reshape(())
         found.flags.writeable = bool(copy)
         return found

@@ -15,10 +15,12 @@ from __future__ import annotations
 import opcode
 import sys
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from ..errors import TracedArrayError, UnsupportedError
 from ..program import Array
+from .array import ArrayTracer
 from .base import concrete
 from .number import Tracer, change_class, class_of
 from .protocols import FUNCTIONS
@@ -46,8 +48,13 @@ class Boxed(Tracer):
     def __getattr__(self, name: str) -> Any:
         if name == "dtype":  # Python asks here for what the property has refused.
             raise AttributeError(name)
-        found = super().__getattr__(name)
-        return _boxing(found) if callable(found) else found
+        return _boxing(super().__getattr__(name))
+
+
+class _BoxedArray:
+    """Base of the classes of arrays without axes that lie in an array of objects."""
+
+    __slots__ = ()
 
 
 def box(number: Tracer) -> None:
@@ -55,8 +62,11 @@ def box(number: Tracer) -> None:
     number._trace.objects = True
     if number.dtype.kind == "c":
         raise complex_in_objects()
-    if class_of(number) in (Tracer, PythonNumber):
+    kind = class_of(number)
+    if kind in (Tracer, PythonNumber):
         change_class(number, Boxed)
+    elif isinstance(number, ArrayTracer):
+        change_class(number, _boxed_kind(kind))
     else:
         number._trace.boxed = True
 
@@ -81,12 +91,28 @@ def complex_in_objects() -> TracedArrayError:
     )
 
 
-def _boxing(method: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *args: _boxed(method(*args))
+def _boxing(found: Any) -> Any:
+    """A method whose result is boxed; any other attribute as it is."""
+    return (lambda *args: _boxed(found(*args))) if callable(found) else found
+
+
+@cache
+def _boxed_kind(kind: type[ArrayTracer]) -> type[ArrayTracer]:
+    """The class of arrays without axes of a class that lie in an array of objects."""
+    if issubclass(kind, _BoxedArray):
+        return kind
+
+    def looked_up(self: Any, name: str) -> Any:
+        return _boxing(kind.__getattr__(self, name))
+
+    names = {"__slots__": (), "__getattr__": looked_up}
+    found = type(kind)(f"Boxed{kind.__name__}", (_BoxedArray, kind), names)
+    _box_operators(found)
+    return found
 
 
 def _ordering(method: Callable[..., Any]) -> Callable[..., Any]:
-    def ordered(self: Boxed, other: Array) -> Any:
+    def ordered(self: Tracer, other: Array) -> Any:
         found = method(self, other)
         if isinstance(found, Tracer) or not found:
             caller = sys._getframe(1)
@@ -107,11 +133,19 @@ def _is_nan(value: Array) -> bool:
     return bool(value != value) if known is None else bool(known != known)
 
 
-for _name in (
-    *"add sub mul truediv pow floordiv mod divmod".split(),
-    *"radd rsub rmul rtruediv rpow rfloordiv rmod rdivmod neg pos abs".split(),
-):
-    _method = getattr(Tracer, f"__{_name}__")
-    setattr(Boxed, f"__{_name}__", (lambda m: lambda self, *args: _boxed(m(self, *args)))(_method))
-for _name in ("lt", "le", "gt", "ge"):
-    setattr(Boxed, f"__{_name}__", _ordering(getattr(Tracer, f"__{_name}__")))
+def _box_operators(kind: type) -> None:
+    """Make what the operators of a class compute boxed."""
+    for name in (
+        *"add sub mul truediv pow floordiv mod divmod".split(),
+        *"radd rsub rmul rtruediv rpow rfloordiv rmod rdivmod neg pos abs".split(),
+    ):
+        setattr(kind, f"__{name}__", _operator(getattr(kind, f"__{name}__")))
+    for name in ("lt", "le", "gt", "ge"):
+        setattr(kind, f"__{name}__", _ordering(getattr(kind, f"__{name}__")))
+
+
+def _operator(method: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, *args: _boxed(method(self, *args))
+
+
+_box_operators(Boxed)
