@@ -144,8 +144,8 @@ float(isinstance({a}, float)) | float(hasattr({a}, 'shape')) | float(np.size({a}
 float(np.shares_memory({a}, {b})) | float(len({a})) | float(np.may_share_memory({a}, {b}))
 float({a}.flags.c_contiguous) | float({a}.flags['F_CONTIGUOUS']) | float({a}.strides[0])
 float({a}.nbytes) | float(isinstance({a}, np.floating)) | float({a}.ndim)
-float({a}.flags.writeable) | np.argmax({a})
-np.argsort({a}) | {a} > 0 | np.isfinite({a}) | {a}.astype(int) | np.count_nonzero({a})
+float({a}.flags.writeable) | np.argmax({a}) | np.argsort({a}, kind='stable')
+{a} > 0 | np.isfinite({a}) | {a}.astype(int) | np.count_nonzero({a})
 np.any({a} > 0) | float(np.result_type({a}, np.float32(0)) == np.float64)
 np.sign({a}).astype(np.int8) | float(callable({a}))
 """
@@ -211,9 +211,9 @@ KINDS: list[tuple[float, str, list[str]]] = [
     (4.0, "write", _table(WRITES)),
     (1.0, "write", _table(LOOPS)),
 ]
-_BOXES = re.compile(r"np\.(as\w*array|array|require|stack|hstack|vstack|block)\(")
+_BOXES = re.compile(r"np\.(as\w*array|array|require|stack|hstack|vstack|block)\(|np\.\w+\(\[")
 _TABLE_CONSTANTS = _table(CONSTANTS)
-_ROUGH = re.compile(r"tanh|cumsum|\bsum|\*\* ?2|//|%")
+_ROUGH = re.compile(r"tanh|cumsum|\.at\(|\bsum|\*\* ?2|//|%")
 _SAYS_LITTLE = re.compile(
     r"a sequence|single item|0-dimensional|`like`|of ufunc|\('O'\)|ambiguous|deprecat|discard"
 )

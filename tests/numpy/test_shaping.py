@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import wengert as wg
 from support import assert_derivatives, forward, gradient, reverse
 from wengert.errors import UnsupportedError
 from wengert.evaluate import evaluate
@@ -242,3 +243,29 @@ def add_to_diagonal(x: Any, copy: Callable[[Any], Any]) -> Any:
 )
 def test_ravel_is_a_view_of_a_copy_where_it_is_one_in_numpy(copy: Callable[[Any], Any]) -> None:
     assert_derivatives(lambda x: add_to_diagonal(x, copy), M[:, :3])
+
+
+def test_elements_are_read_in_the_order_of_memory_as_numpy_does() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        a = rng.normal(size=tuple(rng.integers(1, 4, rng.integers(1, 4))))
+        a = a.transpose(rng.permutation(a.ndim))
+        for axis in range(a.ndim):
+            if rng.random() < 0.3:
+                wide = (*a.shape[:axis], 3, *a.shape[axis + 1 :])
+                a = np.broadcast_to(np.take(a, [0], axis), wide)
+            elif rng.random() < 0.3:
+                a = np.flip(a, axis)
+        for order in "CFAK":
+            for f in (
+                lambda x, order=order: np.ravel(x, order=order),
+                lambda x, order=order: x.flatten(order),
+                lambda x, order=order: x.copy(order).ravel("K"),
+            ):
+                np.testing.assert_array_equal(wg.jvp(f, (a,), (a,))[0], f(a))
+
+
+def test_what_select_gives_lies_in_c_order() -> None:
+    x = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    f = lambda x: np.ravel(np.select([x > 2], [x]), order="K") * np.arange(6.0)  # noqa: E731
+    np.testing.assert_array_equal(wg.jvp(f, (x,), (x,))[0], f(x))

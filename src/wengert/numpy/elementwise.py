@@ -75,7 +75,7 @@ def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Any 
         if condition.dtype.kind != "b":
             raise TypeError(f"a condition of {condition.dtype} is not one of Booleans")
         found = select_primitive.bind(condition, choice, found)
-    return as_array(found)
+    return as_array(found).copy()
 
 
 @implements(np.choose)

@@ -586,6 +586,8 @@ def put(a: Array, ind: Any, v: Any, mode: str = "raise") -> None:
     if mode != "raise":
         places = places % size if mode == "wrap" else np.clip(places, 0, size - 1)
     values = arraylike(v)
+    if not size and places.size:
+        raise IndexError("cannot replace elements of an empty array")
     if not np.size(values):
         places = places[:0]
     part = _cycled(values, np.arange(places.size)) if places.size else np.zeros(0)
@@ -633,6 +635,9 @@ def put_along_axis(arr: Array, indices: Array, values: Array, axis: int | None) 
 @_writes(np.copyto)
 def copyto(dst: Array, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
     part = arraylike(src)
+    if not isinstance(dst, Traced):
+        store(dst, part, where)
+        return
     weak = type(src) in (bool, int, float, complex) and np.result_type(dst.dtype, src) == dst.dtype
     if not weak and not np.can_cast(part.dtype, dst.dtype, casting):
         raise TypeError(f"cannot cast {part.dtype} to {dst.dtype} by the rule {casting!r}")

@@ -523,7 +523,12 @@ for _ufunc, _function in {
 
 
 def _accumulate_method(bind: Callable[[Array, int], Array]) -> Callable[..., Array]:
-    return lambda a, axis=0, dtype=None: _scan(a, axis, dtype, bind)
+    def accumulated(a: Array, axis: Any = 0, dtype: Any = None) -> Array:
+        if not np.ndim(a):
+            raise TypeError("cannot accumulate on a scalar")
+        return _scan(a, axis, dtype, bind)
+
+    return accumulated
 
 
 for _ufunc, _bind in {

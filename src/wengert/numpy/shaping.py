@@ -145,10 +145,25 @@ def _reading_order(model: Array, order: str) -> tuple[int, ...]:
     if order == "F" or (order == "A" and model.flags.fnc):
         return axes[::-1]
     if order == "K":
-        return tuple(sorted(axes, key=lambda axis: -abs(model.strides[axis])))
+        return _by_strides(model)
     if order not in ("C", "A"):
         raise ValueError(f"order must be one of 'C', 'F', 'A' and 'K', not {order!r}")
     return axes
+
+
+def _by_strides(model: Array) -> tuple[int, ...]:
+    """The axes by their strides as NumPy's iterator sorts them: stable, a step of 0 anywhere."""
+    strides = [0 if n == 1 else abs(s) for n, s in zip(model.shape, model.strides, strict=True)]
+    order: list[int] = []  # from the fastest axis
+    for axis in reversed(range(model.ndim)):
+        place = len(order)
+        for before in reversed(range(len(order))):
+            if strides[axis] and strides[order[before]]:
+                if strides[order[before]] <= strides[axis]:
+                    break
+                place = before
+        order.insert(place, axis)
+    return tuple(reversed(order))
 
 
 def _axes(axes: Any, rank: int) -> tuple[int, ...]:
