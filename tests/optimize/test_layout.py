@@ -108,8 +108,8 @@ def test_bounds_may_be_scipys_or_a_tree_of_pairs(method: str) -> None:
         Bounds([-np.inf, -np.inf, -1.0], [1.0, 1.5, 1.0]),
     ):
         found = minimize(f, start, method=method, bounds=bounds)
-        np.testing.assert_allclose(found.x["a"], wanted["a"], atol=1e-3)
-        np.testing.assert_allclose(found.x["b"], wanted["b"], atol=1e-3)
+        np.testing.assert_allclose(found.x["a"], wanted["a"], atol=1e-2)
+        np.testing.assert_allclose(found.x["b"], wanted["b"], atol=1e-2)
 
 
 def test_bounds_of_an_array_are_scipys() -> None:

@@ -41,7 +41,7 @@ def test_root_gives_no_jacobian_to_methods_without_one(method: str) -> None:
     f = Counted(circle_and_parabola)
     seen: list[Any] = []
     found = root(f, [1.0, 1.4], method=method, callback=lambda x, r: seen.append((x, r)))
-    np.testing.assert_allclose(found.x, [np.sqrt(HEIGHT), HEIGHT], rtol=1e-2)
+    np.testing.assert_allclose(found.x, [np.sqrt(HEIGHT), HEIGHT], rtol=5e-2)
     assert f.traced == 0
     assert all(x.shape == r.shape == (2,) for x, r in seen)
 

@@ -68,9 +68,9 @@ def blocked(
         >>> import numpy as np
         >>> from wengert.compile.pairwise import blocked
         >>> blocked([2, 3000], np.dtype(np.float32), 1, vectorised=False)
-        (1, 32)
+        (1, 16)
         >>> blocked([1000, 3], np.dtype(np.float32), 4, vectorised=True)
-        (0, 10)
+        (0, 5)
     """
     width = lanes(dtype) * interleaved
     if not vectorised or lengths[-1] < width:
