@@ -17,9 +17,7 @@ from .errors import DtypeError, ShapeError, TracedArrayError, WengertError, name
 from .primitive import Traced
 from .program import Array, Type
 from .trace import (
-    ArrayTracer,
     ReadOnlyView,
-    View,
     as_array,
     as_python_number,
     check_kind,
@@ -175,7 +173,7 @@ _NUMBERS = (Traced, int, float, complex, np.generic, np.ndarray, list, tuple)
 def result_leaf(value: Any) -> Array:
     """A leaf of a function's result as an array, a number or a traced value."""
     if isinstance(value, Traced):
-        return snapshot(value) if issubclass(type(value), View) else value.strong()
+        return snapshot(value) if type(value).derived else value.strong()
     if value is None or isinstance(value, (str, bytes)) or _mixed(value):
         raise DtypeError(f"the function returned {value!r}, which is not a number or an array")
     found = plain(value) if isinstance(value, np.ndarray) else np.asarray(value)[()]
@@ -221,11 +219,15 @@ def handle_for(leaf: Any) -> Callable[[Any], Any]:
 
     An array, read-only if that is; one of Python's numbers; one of NumPy's.
     """
+    if is_python_number(leaf):
+        return as_python_number
+    if isinstance(leaf, Traced):
+        if not type(leaf).assignable:
+            return _itself
+        return as_array if leaf.writeable else _read_only
     if isinstance(leaf, np.ndarray):
         return as_array if leaf.flags.writeable else _read_only
-    if isinstance(leaf, ArrayTracer):
-        return as_array if leaf.writeable else _read_only
-    return as_python_number if is_python_number(leaf) else _itself
+    return _itself
 
 
 def _itself(value: Any) -> Any:
@@ -270,7 +272,8 @@ _PLAIN = frozenset({np.float64, float, int, bool, type(None)})
 def without(trace: Any, output: Any) -> Any:
     """A result as the caller is to have it, without the ``trace`` of the verb."""
     value = alive(trace.primal(output))
-    return as_array(value) if isinstance(output, ArrayTracer) else value
+    array = isinstance(output, Traced) and type(output).assignable
+    return as_array(value) if array else value
 
 
 def aux_leaf(trace: Any, leaf: Any) -> Any:

@@ -39,7 +39,7 @@ class Type:
     @staticmethod
     def of(value: Array) -> Type:
         """The Type of an array, a number, a traced value or a Type."""
-        if isinstance(value, Type):
+        if type(value) is Type:
             return value
         dtype = getattr(value, "dtype", None)
         if dtype is None:

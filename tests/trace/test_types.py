@@ -163,7 +163,7 @@ def test_a_question_for_the_type_is_answered_as_for_the_plain_value(point, run):
 
 
 OF_A_TRACE = set(
-    "assign assignable is_part promotes python root rooted strong version writeable".split()
+    "assign assignable derived is_part promotes python root rooted strong version writeable".split()
 )
 """Names of a trace's own, which no code of NumPy's or Python's has."""
 

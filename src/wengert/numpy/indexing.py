@@ -191,7 +191,8 @@ def getitem(x: Array, index: Any) -> Array:
     if basic is not None:
         params = {"index": basic}
         made = x._trace.process(slice_, (x,), params)
-        return View(made, x, slice_, params) if isinstance(made, ArrayTracer) else made
+        array = isinstance(made, Traced) and type(made).assignable
+        return View(made, x, slice_, params) if array else made
     items: Any = index if type(index) is tuple else (index,)
     had_ellipsis = any(item is Ellipsis for item in items)
     index, arrays, _, fresh = parse(index, x.shape)

@@ -238,6 +238,8 @@ class View(ArrayTracer):
     Without a primitive it is a view of the whole base.
     """
 
+    derived = True
+
     __slots__ = (
         "_base",
         "_fresh_node",

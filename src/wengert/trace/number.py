@@ -21,7 +21,7 @@ from .attributes import attribute
 from .base import GATHERED, Trace, concrete, known, perhaps, unanswered
 from .protocols import CREATION, FUNCTIONS, call_into, call_ufunc, named_out, no_rule
 
-__all__ = ["METHODS", "Slot", "Tracer", "change_class", "class_of"]
+__all__ = ["METHODS", "Slot", "Tracer", "change_class", "class_of", "set_class"]
 
 
 class Slot:
@@ -78,6 +78,9 @@ class Tracer(Traced, metaclass=_Standing):
 
     assignable = False
     """Whether instances of the class are arrays, which can be assigned into."""
+
+    derived = False
+    """Whether instances of the class are views of others."""
 
     python = False
     """Whether instances of the class stand for Python's own numbers."""
@@ -316,12 +319,12 @@ class Tracer(Traced, metaclass=_Standing):
         return _operate_right(np.subtract, other, self)
 
     def __mul__(self, other: Array) -> Any:
-        if isinstance(other, _SEQUENCES) and not type(self).assignable:
+        if not isinstance(other, _USUAL) and _repeats(self, other):
             return _count(self) * other
         return _operate(np.multiply, self, other)
 
     def __rmul__(self, other: Array) -> Any:
-        if isinstance(other, _SEQUENCES) and not type(self).assignable:
+        if not isinstance(other, _USUAL) and _repeats(self, other):
             return other * _count(self)
         return _operate_right(np.multiply, other, self)
 
@@ -531,7 +534,7 @@ class Tracer(Traced, metaclass=_Standing):
         return attribute(self, name)
 
 
-_set_class = object.__dict__["__class__"].__set__
+set_class: Any = object.__dict__["__class__"].__set__
 
 
 def class_of(value: Any) -> type:
@@ -542,7 +545,7 @@ def class_of(value: Any) -> type:
 
 def change_class(number: Tracer, kind: type) -> None:
     """Make a traced number an instance of another class; a root stays one."""
-    _set_class(number, FUNCTIONS["rooted"](kind) if type(number).rooted else kind)
+    set_class(number, FUNCTIONS["rooted"](kind) if type(number).rooted else kind)
 
 
 METHODS: dict[str, Any] = {
@@ -601,6 +604,12 @@ _COUNTS = (
 )
 _WHOLE = f"an integer that is not traced; {GATHERED}, or for np.take(table, i)"
 _SEQUENCES = (list, tuple, str, bytes)
+_USUAL = (Traced, float, np.ndarray)
+
+
+def _repeats(value: Tracer, other: Any) -> bool:
+    """Whether a product repeats a sequence."""
+    return isinstance(other, _SEQUENCES) and not type(value).assignable
 
 
 def _comparable(value: Tracer, other: object, unequal: bool) -> Any:

@@ -7,6 +7,7 @@ function makes of it is one of NumPy's.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,9 +15,9 @@ import numpy as np
 
 from ..errors import REFUSALS
 from ..frames import asked_by_name, user_asks
-from ..primitive import UFUNCS
+from ..primitive import UFUNCS, Traced
 from ..program import Array
-from .number import METHODS, Slot, Tracer, change_class, class_of
+from .number import METHODS, Slot, Tracer, change_class, class_of, set_class
 from .protocols import FUNCTIONS
 
 __all__ = ["PythonNumber", "as_python_number", "is_python_number"]
@@ -41,13 +42,13 @@ class PythonNumber(Tracer):
     def __getattr__(self, name: str) -> Any:
         # NumPy looks for its own methods, and where it meets arrays of objects for those of ufuncs.
         numpys = name.startswith("__array_") or isinstance(METHODS.get(name), np.ufunc)
-        if not numpys or asked_by_name(name, 1):
-            self._check(name, 2)
+        if (not numpys and user_asks(1)) or asked_by_name(name, 1):
+            self._check(name)
         return super().__getattr__(name)
 
-    def _check(self, name: str, depth: int) -> None:
-        """Raise for an attribute that Python's numbers do not have, if the user asks for it."""
-        if user_asks(depth) and not hasattr(kind := self._plain_class(), name):
+    def _check(self, name: str) -> None:
+        """Raise for an attribute that Python's numbers do not have."""
+        if not hasattr(kind := self._plain_class(), name):
             raise AttributeError(f"{kind.__name__!r} object has no attribute {name!r}")
 
     def __array_function__(
@@ -92,7 +93,7 @@ class PythonNumber(Tracer):
 _OF_PYTHON = frozenset({np.real, np.imag})
 """Functions of NumPy's that read an attribute of a number, which Python's have too."""
 
-_NUMBERS = frozenset({float, int, complex, bool, PythonNumber})
+_PLAIN = frozenset({float, int, complex, bool})
 
 
 def _python(result: Any) -> Any:
@@ -110,14 +111,16 @@ def _python(result: Any) -> Any:
 def is_python_number(value: Any) -> bool:
     """Whether a value is a number of Python's, or stands for one."""
     kind = type(value)
-    return kind in _NUMBERS or (issubclass(kind, Tracer) and kind.python)
+    return kind in _PLAIN or getattr(kind, "python", False) is True
 
 
 def as_python_number(value: Any) -> Any:
     """A new traced number, or a plain one of NumPy's, as one of Python's."""
+    if not isinstance(value, Traced):
+        return value.item() if isinstance(value, np.generic) else value
     if class_of(value) is Tracer:
         change_class(value, PythonNumber)
-    return value.item() if isinstance(value, np.generic) else value
+    return value
 
 
 # -- operators -------------------------------------------------------------------------------------
@@ -128,23 +131,30 @@ def _operator(name: str, ufunc: np.ufunc) -> None:
 
     def define(method: str, reverse: bool) -> None:
         above: Callable[[Any, Any], Any] = getattr(Tracer, method)
+        root = ufunc is np.power
 
         def apply(self: PythonNumber, other: Array) -> Any:
-            kind = type(other)
-            if kind not in _NUMBERS and not (issubclass(kind, Tracer) and kind.python):
-                return above(self, other)
-            trace = self._trace
+            kind, trace = type(other), self._trace
+            if kind not in _PLAIN and not (kind is PythonNumber and other._trace is trace):
+                return elsewhere(self, other)
             operands = (other, self) if reverse else (self, other)
-            if issubclass(kind, Tracer) and other._trace is not trace:
-                return _python(UFUNCS[ufunc].bind(*operands))
             try:
-                result = _python(trace.process(UFUNCS[ufunc], operands, {}))
+                result = trace.process(UFUNCS[ufunc], operands, {})
             except REFUSALS as error:
                 trace.refused(error)
                 raise
-            if ufunc is np.power and kind is float and other % 1:
+            if type(result) is not Tracer:
+                return _python(result)
+            set_class(result, PythonNumber)
+            if root and kind is float and other % 1:
                 FUNCTIONS["note root"](UFUNCS[ufunc], result, operands)
             return result
+
+        def elsewhere(self: PythonNumber, other: Array) -> Any:
+            """With another number of another trace, or with what is none of Python's."""
+            if not is_python_number(other):
+                return above(self, other)
+            return _python(UFUNCS[ufunc].bind(*((other, self) if reverse else (self, other))))
 
         setattr(PythonNumber, method, apply)
 
@@ -177,22 +187,24 @@ for _name, _ufunc in (
 class _Hidden:
     """An attribute of traced numbers that Python's have not: there for all but the user's code."""
 
-    __slots__ = ("_name",)
+    __slots__ = ("_get", "_name")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, attribute: Any) -> None:
         self._name = name
+        self._get: Any = attribute.fget if isinstance(attribute, property) else attribute.__get__
 
     def __get__(self, value: PythonNumber | None, owner: Any = None) -> Any:
         if value is None:
             return self
-        value._check(self._name, 2)
-        return getattr(super(PythonNumber, value), self._name)
+        if user_asks(1):
+            value._check(self._name)
+        return self._get(value)
 
 
-_OF_A_TRACE = {"assignable", "promotes", "python", "rooted", "strong"}
+_OF_A_TRACE = {"assignable", "derived", "promotes", "python", "rooted", "strong"}
 """What wengert asks of a traced number, often, and no code of the user's does."""
 
 for _name in dir(Tracer):
     common = _name.startswith("_") or all(hasattr(kind, _name) for kind in _KINDS.values())
     if not common and _name not in _OF_A_TRACE:
-        setattr(PythonNumber, _name, _Hidden(_name))
+        setattr(PythonNumber, _name, _Hidden(_name, inspect.getattr_static(Tracer, _name)))
