@@ -56,7 +56,7 @@ print(run_guarded(build(program), program, [x[:40]], at_end=True))
 
 
 @linux
-@pytest.mark.parametrize("order", ["", "[::-1] * x"])
+@pytest.mark.parametrize("order", ["", slow("[::-1] * x", reason="starts processes")])
 def test_an_access_past_the_end_is_found(order: str) -> None:
     too_long, fitting = (SHORT.format(length=n, order=order) for n in (41, 40))
     assert python("-c", too_long).returncode == -signal.SIGSEGV

@@ -115,7 +115,7 @@ def test_a_finaliser_may_call_a_compiled_function_that_ends_with_it() -> None:
 
 def test_code_ends_while_another_thread_compiles() -> None:
     found: list[bool] = []
-    for number in range(5):
+    for number in range(3):
         f = wg.jit(lambda x, n=number: np.sum(np.exp(x) * n) + np.cumsum(x)[-1])
         g = wg.jit(lambda x, n=number: np.sort(x) * n, wait=True)
         x = np.linspace(0, 1, 3000)

@@ -54,7 +54,7 @@ def stable(x: Any) -> Any:
 # -- sorting ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", thinned(DTYPES, 3, "more dtypes"))
+@pytest.mark.parametrize("dtype", thinned(DTYPES, 5, "more dtypes"))
 def test_sort_and_argsort(dtype: str) -> None:
     rows = [numbers(dtype, n) for n in LENGTHS]
     found = compiled(lambda *xs: (*map(np.sort, xs), *map(np.argsort, xs)), *rows)

@@ -18,6 +18,7 @@ import wengert as wg
 from support import slow
 from wengert.compile import build, kernels
 from wengert.compile.pairwise import ALONE, blocked
+from wengert.compile.rows import ROWS
 
 LENGTHS = [1, 2, 7, 31, 63, 200, 1000, 4099, 2**16, 100_003]
 
@@ -130,6 +131,31 @@ def test_sums_along_axes(case: Any, dtype: Any) -> None:
         as_exact(f, x, wanted(x))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("shape", "axis"), [((4000, 9), 0), ((1030, 50), 0), ((3, 700, 20), 1)])
+def test_rows_are_added_up_in_pairs_too(shape: Any, axis: int, dtype: Any) -> None:
+    """Where NumPy adds one row after the other."""
+    x = terms("equal", dtype, *shape)
+    for f in (lambda x: np.sum(x, axis), lambda x: np.mean(np.exp(x - x) * x, axis) * shape[axis]):
+        (found,) = build(wg.trace(f)(x)).run([x])
+        assert worst(found, exact(x, axis), dtype) <= ROWS / 4 + math.log2(shape[axis]) / 4
+    row, matrix = np.ones(400, dtype), terms("equal", dtype, 400, 3 * shape[-1])
+    for f in (lambda v, m: v @ m, lambda v, m: np.einsum("i,ij->j", v, m)):
+        (found,) = build(wg.trace(f)(row, matrix)).run([row, matrix])
+        assert worst(found, exact(matrix, 0), dtype) <= ROWS / 4 + math.log2(400) / 4
+
+
+def test_sums_and_others_along_an_axis_share_their_loops() -> None:
+    x = np.random.default_rng(3).integers(-9, 10, (70, 6, 50)).astype(np.float64)
+
+    def f(x: Any) -> Any:
+        y = x * 2
+        return np.sum(y, 0), np.max(y, 0), np.sum(y, (0, 2)), np.sum(y, 1), np.sum(y), np.any(y, 0)
+
+    for found, wanted in zip(build(wg.trace(f)(x)).run([x]), f(x), strict=True):
+        np.testing.assert_array_equal(found, wanted, strict=True)
+
+
 def test_what_threads_add_up_is_added_up_in_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "LARGE", 1)
     monkeypatch.setattr(kernels, "CHUNK", 1)
@@ -137,6 +163,8 @@ def test_what_threads_add_up_is_added_up_in_pairs(monkeypatch: pytest.MonkeyPatc
         x = terms("equal", dtype, 2**17 + 1)
         as_exact(np.sum, x, exact(x))
         as_exact(lambda x: np.sum(np.exp(x - x)), x, x.size)
+        x = terms("equal", dtype, 5000, 40)
+        as_exact(lambda x: np.sum(x, 0), x, exact(x, 0))
 
 
 @pytest.mark.parametrize("n", [1, 5, 300, 5000])

@@ -384,6 +384,7 @@ wanted = digest()
 """
 
 
+@pytest.mark.slow(reason="starts processes")
 def test_the_end_of_the_interpreter_is_clean():
     busy = """
 import threading

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from support import slow
 from wengert.errors import WengertError
 
 ARGUMENTS = {
@@ -74,7 +75,9 @@ def mismatch(f: Callable[[Any], Any], x: Any) -> str:
     return "" if gradient.dtype == x.dtype else f"gradient of {gradient.dtype}"
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.longdouble, np.complex64])
+@pytest.mark.parametrize(
+    "dtype", [np.float32, slow(np.longdouble, reason="more dtypes"), np.complex64]
+)
 def test_values_have_the_dtype_of_numpys_and_gradients_that_of_the_argument(dtype: Any) -> None:
     wrong: dict[str, str] = {}
     with warnings.catch_warnings(), np.errstate(all="ignore"):

@@ -15,6 +15,7 @@ from .emit import Place, constant
 from .nests import Access, Order, Places, best, block, fill
 from .pairwise import is_near
 from .plan import Kernel
+from .rows import BlocksOfRows
 from .shapes import REDUCTIONS, is_elementwise
 from .strides import best_order, reads
 from .sums import (
@@ -31,6 +32,7 @@ from .sums import (
     kept_places,
     kept_tail,
     open_sum,
+    row_sums,
     tail_places,
 )
 from .views import Stored, row_major
@@ -201,16 +203,13 @@ def _nest(
 ) -> int:
     """The loops, in an order that may be another than that of the axes."""
     code = scope.code
-    for total in sums:
-        if flat:
-            total.level = 0
-        if total.outer and total.target is not None:
-            fill(code, total.target, identity(total.kind, total.dtype))
+    _start(scope, sums, flat)
     size = order.block
     nest = [*order.axes[-1:], *order.axes] if size else [*order.axes]
     lengths = [domain[axis] for axis in nest]
     divided, chunk = _divided(lengths, sums, work, size)
     cut, rows = blocked(lengths, sums, vectorised=order.vectorised)
+    spare = memory if divided < 0 else None
     places: dict[int, Place] = {}
     end: dict[int, int | str] = {}
     with ExitStack() as stack:
@@ -233,6 +232,8 @@ def _nest(
                 around = [total for total in sums if total.level <= level]
                 blocks = Blocks(scope, first, last, rows, around, parallel=innermost, hints=hints)
                 places[axis] = stack.enter_context(blocks)
+            elif sums and (rows_of := row_sums(scope, sums, nest, lengths, before, spare)):
+                places[axis] = stack.enter_context(BlocksOfRows(code, first, last, rows_of))
             elif size and not level:
                 places[axis] = stack.enter_context(code.loop(last, start=first, step=size))
                 end[axis] = last
@@ -254,6 +255,15 @@ def _nest(
 
 
 # -- on several threads ----------------------------------------------------------------------------
+
+
+def _start(scope: Scope, sums: Sequence[Sum], flat: bool) -> None:
+    """What precedes the loops: sums in memory begin there."""
+    for total in sums:
+        if flat:
+            total.level = 0
+        if total.outer and total.target is not None:
+            fill(scope.code, total.target, identity(total.kind, total.dtype))
 
 
 def _divided(

@@ -270,12 +270,9 @@ class Lowering:
             return self.constant(atom)
         return scope.where(atom)
 
-    def _kernel(self, scope: Scope, kernel: Kernel, targets: Targets) -> None:
-        places: dict[Var, Stored] = {}
-        for equation in kernel.roots:
-            out = equation.outputs[0]
-            if out in scope.plan.stored and out.type.shape:
-                places[out] = targets.place(out)
+    @contextmanager
+    def lent(self) -> Generator[Callable[[Sequence[int], np.dtype[Any]], Stored]]:
+        """What gives memory for what is emitted inside."""
         taken: list[tuple[int, int]] = []
 
         def memory(lengths: Sequence[int], dtype: np.dtype[Any]) -> Stored:
@@ -283,9 +280,18 @@ class Lowering:
             taken.extend([part] if part is not None else [])
             return stored
 
-        self.report.divided(kernel, emit_kernel(scope, kernel, places, memory))
+        yield memory
         for part in taken:
             self.arena.give(part)
+
+    def _kernel(self, scope: Scope, kernel: Kernel, targets: Targets) -> None:
+        places: dict[Var, Stored] = {}
+        for equation in kernel.roots:
+            out = equation.outputs[0]
+            if out in scope.plan.stored and out.type.shape:
+                places[out] = targets.place(out)
+        with self.lent() as memory:
+            self.report.divided(kernel, emit_kernel(scope, kernel, places, memory))
         for equation in kernel.roots:
             out = equation.outputs[0]
             if out in places:

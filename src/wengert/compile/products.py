@@ -20,6 +20,7 @@ from .lower import Lowering, Targets, step
 from .nests import block, fill
 from .pairwise import Stack
 from .places import operand_places
+from .rows import BlocksOfRows, Memory, RowSum, room
 from .views import Stored, reshaped, row_major
 
 __all__: list[str] = []
@@ -78,7 +79,8 @@ def _product(lowering: Lowering, scope: Scope, equation: Equation, targets: Targ
         else:
             fill(scope.code, target, constant(0, dtype))
     elif target is None or not blas:
-        _Loops(scope, equation, product, target).write()
+        with lowering.lent() as memory:
+            _Loops(scope, equation, product, target, memory).write()
         lowering.report.note(equation, "loop", domain=tuple(product.lengths.values()))
     else:
         _by_blas(lowering, scope, equation, product, target)
@@ -122,9 +124,15 @@ class _Loops:
     """Loops over all letters of a product; sums are kept in a slot, or in the result's memory."""
 
     def __init__(
-        self, scope: Scope, equation: Equation, product: _Product, target: Stored | None
+        self,
+        scope: Scope,
+        equation: Equation,
+        product: _Product,
+        target: Stored | None,
+        memory: Memory,
     ) -> None:
         self.scope = scope
+        self.memory = memory
         self.out = equation.outputs[0]
         self.dtype = self.out.type.dtype
         self.kind = register(self.dtype)
@@ -140,6 +148,9 @@ class _Loops:
         self.stack: Stack | None = None
         self.block = self._block()
         self.at: dict[str, Place] = {}
+        summed = [c for c in before if c in product.summed and product.lengths[c] > 1]
+        self.rows = self.order.index(summed[0]) if summed and self.dtype.kind == "f" else -1
+        """The loop that goes in blocks of rows, where sums are kept in memory."""
 
     def _block(self) -> tuple[int, int]:
         """The loop that goes in blocks, or -1, and how many of its places are a block."""
@@ -234,6 +245,12 @@ class _Loops:
         innermost = depth == len(self.order) - 1
         hints = [INTERLEAVE] if innermost and letter in self.product.summed else []
         code = self.scope.code
+        rows = self._row_sum(depth) if depth == self.rows else None
+        if rows is not None:
+            with BlocksOfRows(code, 0, length, [rows]) as i:
+                self.at[letter] = i
+                then(depth + 1)
+            return
         if self.stack is None or depth != self.block[0]:
             with code.loop(length, parallel=innermost, hints=hints) as i:
                 self.at[letter] = i
@@ -247,6 +264,18 @@ class _Loops:
                 self.at[letter] = i
                 then(depth + 1)
             self.stack.push(self._read())
+
+    def _row_sum(self, depth: int) -> RowSum | None:
+        """The sum in memory, in blocks of rows, inside of the loops around."""
+        target, lengths, out = self.target, self.product.lengths, self.product.out
+        assert target is not None
+        fixed = {i: self.at[c] for i, c in enumerate(out) if c in self.order[:depth]}
+        shape = [1 if i in fixed else n for i, n in enumerate(target.shape)]
+        own = room(self.scope.code, shape, self.dtype, lengths[self.order[depth]], self.memory)
+        return None if own is None else RowSum(own, target, fixed, self._goes_to)
+
+    def _goes_to(self, target: Stored) -> None:
+        self.target = target
 
 
 def _added(code: Code, total: str, term: str, dtype: np.dtype[Any]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,9 +21,9 @@ from . import pairwise
 from .combine import combine, identity
 from .elements import Scope
 from .emit import INTERLEAVE, Buffer, Index, Place, register
-from .emit import memory as element_kind
 from .nests import Places, block, fill, loops
 from .pairwise import Stack
+from .rows import Memory, RowSum, load, room
 from .views import Stored
 
 __all__ = [
@@ -40,13 +40,12 @@ __all__ = [
     "kept_places",
     "kept_tail",
     "open_sum",
+    "row_sums",
     "tail_places",
 ]
 
 FEW = 3
 """Up to this many sums are interleaved, fourfold; up to twice as many, twofold."""
-
-Memory = Callable[[Sequence[int], np.dtype[Any]], Stored]
 
 
 @dataclass(eq=False)
@@ -70,6 +69,15 @@ class Sum:
     @property
     def dtype(self) -> np.dtype[Any]:
         return self.equation.outputs[0].type.dtype
+
+    @property
+    def rounded(self) -> bool:
+        """Whether the order in which it is added up matters."""
+        return self.dtype.kind == "f" and self.kind == "sum"
+
+    def goes_to(self, target: Stored) -> None:
+        """Note where in memory it adds up now."""
+        self.target = target
 
     def lies_in(self, order: Sequence[int]) -> None:
         """Note the order of the loops."""
@@ -96,7 +104,7 @@ def blocked(lengths: Sequence[int], sums: Sequence[Sum], *, vectorised: bool) ->
 
     The sums around it are told how many blocks they have.
     """
-    rounded = [total for total in sums if total.dtype.kind == "f" and total.kind == "sum"]
+    rounded = [total for total in sums if total.rounded]
     top = min((total.level for total in rounded), default=len(lengths))
     if top == len(lengths):
         return -1, 0
@@ -149,6 +157,31 @@ class Blocks:
                 _push(self.scope, total, at, saved[at], _read(self.scope, total, slot))
             total.slots = saved
         self.outer.__exit__(*error)
+
+
+def row_sums(
+    scope: Scope,
+    sums: Sequence[Sum],
+    nest: Sequence[int],
+    lengths: Sequence[int],
+    around: dict[int, Place],
+    memory: Memory | None,
+) -> list[RowSum]:
+    """The sums in memory that go in blocks of rows from the next loop on, inside those around."""
+    level = len(around)
+    found: list[RowSum] = []
+    for total in sums:
+        reduced = [at for at, axis in enumerate(nest) if axis in total.axes and lengths[at] > 1]
+        target = total.target
+        if not (total.outer and total.rounded and target is not None and reduced[:1] == [level]):
+            continue
+        kept = [axis for axis in sorted(nest) if axis not in total.axes]
+        fixed = {i: around[axis] for i, axis in enumerate(kept) if axis in around}
+        shape = [1 if i in fixed else n for i, n in enumerate(target.shape)]
+        own = room(scope.code, shape, total.dtype, lengths[level], memory)
+        if own is not None:
+            found.append(RowSum(own, target, fixed, total.goes_to))
+    return found
 
 
 def _push(scope: Scope, total: Sum, at: tuple[int, ...], slot: str, value: str) -> None:
@@ -328,12 +361,5 @@ def _deliver(
 
 def combined(scope: Scope, total: Sum, buffer: Buffer, place: Place, value: str) -> str:
     """What is in memory, combined with a value."""
-    code = scope.code
-    pointer = code.address(buffer, place)
-    kind = element_kind(buffer.dtype)
-    group = code.frames[-1].group
-    tail = f", !llvm.access.group {group}" if group else ""
-    before = code.here(f"load {kind}, ptr {pointer}, align {buffer.dtype.itemsize}{tail}")
-    if buffer.dtype.kind == "b":
-        before = code.op("icmp ne i8", before, "0")
-    return combine(total.kind, code, before, value, total.dtype)
+    before = load(scope.code, buffer, place)
+    return combine(total.kind, scope.code, before, value, total.dtype)
