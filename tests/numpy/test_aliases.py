@@ -138,3 +138,13 @@ def test_rows_that_are_exchanged_are_there_twice_as_in_numpy() -> None:
         return np.sum(y * X)
 
     assert wg.value_and_grad(f)(X)[0] == f(X)
+
+
+def test_a_broadcast_array_is_read_in_memory_order_as_numpy_does() -> None:
+    def f(x: Any) -> Any:
+        y = np.broadcast_to(x.T, (2, 3, 3)).ravel("K")
+        z = np.broadcast_to(x[:, None, 0:1], (3, 2, 3)).ravel("K")
+        return np.sum(y * np.arange(18)) + np.sum(z * np.arange(18) ** 2)
+
+    for x in (X, np.asfortranarray(X), X[::-1, ::-1]):
+        assert wg.value_and_grad(f)(x)[0] == wg.jvp(f, (x,), (x,))[0] == f(x)
