@@ -312,7 +312,7 @@ def annotate(error: Exception, holds: bool = False) -> None:
     NumPy puts an error of its own in front of ours where a traced number is assigned into a plain
     array ("setting an array element with a sequence"): ours is raised in its place.
     """
-    if isinstance(error.__cause__, WengertError):
+    if isinstance(error.__cause__, WengertError) and "array element" in str(error):
         raise error.__cause__.with_traceback(error.__traceback__) from None
     text = str(error)
     note = ""

@@ -231,6 +231,27 @@ def test_a_refusal_that_ends_the_function_is_raised_once_and_as_it_was():
     assert not hasattr(caught.value, "__notes__")
 
 
+def test_an_error_of_the_users_own_in_its_place_is_kept():
+    def f(x):
+        try:
+            return math.sin(x)
+        except TypeError as error:
+            raise KeyError("no sine") from error
+
+    for run in (lambda: wg.grad(f)(X), lambda: wg.jvp(f, (X,), (X,)), lambda: wg.vmap(f)(V)):
+        with pytest.raises(KeyError, match="no sine"):
+            run()
+
+    def g(x):
+        try:
+            return math.sin(x)
+        except TypeError as error:
+            raise ValueError("no sine") from error
+
+    with pytest.raises(ValueError, match="no sine"):
+        wg.grad(g)(X)
+
+
 def test_an_inner_derivative_that_fails_for_plain_values_too_may_be_caught():
     def f(x):
         try:

@@ -293,6 +293,7 @@ def test_what_numpy_makes_of_a_python_number_is_numpys():
     def f(x):
         made = (x, -x, x + 1, 2.0 * x, x / 3, x**2, abs(x), x % 2, x.real, sum([x, x]))
         made += (np.sin(x), x * np.float64(2.0), x + np.sum(ARRAY), np.sum(x))
+        made += (np.real(x), np.imag(x), np.real(x + 1j), np.imag(x * 1j), x * 1j)
         return x * 1.0, [y.__class__ for y in made]
 
     assert wg.grad(f, has_aux=True)(1.5)[1] == f(1.5)[1]

@@ -55,7 +55,9 @@ class PythonNumber(Tracer):
         self, func: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]
     ) -> Any:
         result = super().__array_function__(func, types, args, kwargs)
-        if type(result) is PythonNumber and func not in _OF_PYTHON:
+        if func in _OF_PYTHON:
+            return _python(result)
+        if type(result) is PythonNumber:
             return Tracer(result._trace, result._value, result._node)
         return result
 
