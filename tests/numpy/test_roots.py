@@ -200,6 +200,29 @@ def test_compiled_functions_have_them_too() -> None:
         np.testing.assert_allclose(hessian(x), wanted, atol=1e-13)
 
 
+@pytest.mark.parametrize(
+    ("f", "order", "wanted"),
+    [
+        (lambda x: abs(x) ** 2, 2, 2.0),
+        (lambda x: abs(x) * abs(x), 2, 2.0),
+        (lambda x: -abs(x) * -abs(x) / 4, 2, 0.5),
+        (lambda x: (3 * abs(x) / 2) ** 2, 2, 4.5),
+        (lambda x: abs(x) ** 4, 2, 0.0),
+        (lambda x: abs(x) ** 3, 2, 0.0),
+        (lambda x: (x**0.5) ** 2, 1, 1.0),
+        (lambda x: np.sqrt(x) ** 2, 1, 1.0),
+    ],
+)
+def test_so_have_numbers_of_pythons_with_and_without_jit(f: Any, order: int, wanted: float) -> None:
+    for g in (f, wg.jit(f)):
+        for _ in range(order):
+            g = wg.grad(g)
+        assert g(0.0) == wanted
+        assert wg.jit(g)(0.0) == wanted
+    assert wg.jit(f)(2.0) == f(2.0)
+    assert wg.jit(lambda x, y: f(x) * y)(2.0, np.float32(1)).dtype == (f(2.0) * np.float32(1)).dtype
+
+
 FIRST: dict[str, tuple[Callable[[Any], Any], list[float], list[float]]] = {
     "sqrt": (lambda x: np.sqrt(x) ** 2, [0.0, 2.0, -1.0], [1.0, 1.0, math.nan]),
     "two sqrts": (lambda x: np.sqrt(x) * np.sqrt(x), [0.0, -1.0], [1.0, math.nan]),

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..frames import asked_by_name, user_asks
-from ..kinds import Elementwise
-from ..primitive import UFUNCS, Params, Primitive, promotion
+from ..kinds import Elementwise, via
+from ..primitive import UFUNCS, Params, Primitive, Traced, promotion
 from ..primitives import arithmetic, logic
 from ..primitives.shape import convert
 from ..program import Array, Atom, Literal, Type
@@ -100,10 +100,16 @@ class WeakTracer(Tracer):
         return +self._trace.force(self) if type(self._node.value) is bool else self
 
     def __neg__(self) -> Any:
-        return _computed(self._trace, arithmetic.negative, operator.neg, (self,))
+        result = _computed(self._trace, arithmetic.negative, operator.neg, (self,))
+        found = _remembered(self)
+        if found is None:
+            return result
+        square, (kind, origin) = found
+        return _remembering(result, square, ("-" + kind, origin))
 
     def __abs__(self) -> Any:
-        return _computed(self._trace, arithmetic.absolute, operator.abs, (self,))
+        result = _computed(self._trace, arithmetic.absolute, operator.abs, (self,))
+        return _remembering(result, lambda: self * self, ("abs", self._node.atom))
 
     def __invert__(self) -> Any:
         return ~self._trace.force(self)
@@ -165,6 +171,55 @@ def _binary(ufunc: np.ufunc, function: Callable[..., Any], left: Array, right: A
     # Python raises where NumPy gives an infinity.
     if ufunc is np.power and type(found) is WeakTracer and not np.isfinite(found):
         bool(np.isfinite(left))
+    return _with_roots(ufunc, left, right, found)
+
+
+# -- even powers of roots, see ``wengert.numpy.roots`` ---------------------------------------------
+
+Square = Callable[[], Any]
+
+
+def _remembering(result: Any, square: Square, origin: tuple[Any, Any]) -> Any:
+    """A number whose square can be computed otherwise. Those of one origin are the same."""
+    if type(result) is WeakTracer:
+        result._radical = square, origin
+    return result
+
+
+def _remembered(x: Any) -> tuple[Square, tuple[Any, Any]] | None:
+    # An attribute of its own: what is not set is not to be asked of the Python number.
+    try:
+        return _RADICAL(x, type(x)) if type(x) is WeakTracer else None
+    except AttributeError:
+        return None
+
+
+_RADICAL: Any = Traced.__dict__["_radical"].__get__
+
+
+def _same(one: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
+    return one[0] == other[0] and one[1] is other[1]
+
+
+def _with_roots(ufunc: np.ufunc, left: Any, right: Any, found: Any) -> Any:
+    """The result of an operator, with the derivative of the radicand if it is one of its powers."""
+    if type(found) is not WeakTracer:
+        return found
+    one, other = _remembered(left), _remembered(right)
+    if ufunc is np.power and type(right) is float:
+        if one is not None and right > 0 and right % 2 == 0:
+            smooth = one[0]() if right == 2 else one[0]() ** int(right // 2)
+            return _computed(found._trace, via, lambda x, _: x, (found, smooth))
+        if right == 0.5:
+            return _remembering(found, lambda: left, ("root", left._node.atom))
+    if ufunc is np.multiply and (one is not None or other is not None):
+        if one is not None and other is not None and _same(one[1], other[1]):
+            return _computed(found._trace, via, lambda x, _: x, (found, one[0]()))
+        root, factor = (one, right) if one is not None else (other, left)
+        assert root is not None
+        return _remembering(found, lambda: root[0]() * factor * factor, ("product", found))
+    if ufunc is np.divide and one is not None:
+        return _remembering(found, lambda: one[0]() / right / right, ("quotient", found))
     return found
 
 
