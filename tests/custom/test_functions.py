@@ -531,6 +531,20 @@ def test_closing_over_what_is_recorded_is_an_error(use):
         use()
 
 
+def test_a_rule_alone_that_closes_over_what_is_differentiated_is_an_error():
+    def f(x, a):
+        g = wg.custom_jvp(lambda y: 2 * y)
+        g.defjvp(lambda p, t: (g(*p), a * t[0]))
+        return g(x)
+
+    with pytest.raises(errors.TracedArrayError, match="pass the value as an argument"):
+        wg.jvp(f, (2.0, 3.0), (1.0, 1.0))
+    with pytest.raises(errors.LeakedTracerError):
+        wg.grad(f, argnums=(0, 1))(2.0, 3.0)
+    assert wg.grad(f)(2.0, 3.0) == 3.0
+    assert wg.grad(lambda a: a * wg.grad(f)(2.0, a))(3.0) == 6.0
+
+
 def test_a_rule_made_in_a_jitted_function_gives_what_it_gives_without():
     with pytest.warns(errors.JitWarning, match="not among its arguments"):
         assert wg.jit(closing)(2.0, 3.0) == 6.0

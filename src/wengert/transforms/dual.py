@@ -73,7 +73,7 @@ class Dual(Trace):
         if moving and primitive.joint:
             with np.errstate(all="ignore"):
                 found, changes = primitive.pushed(values, tangents, params)
-            self.check_results(found)
+            self.check_results((*found, *(change for change in changes if change is not None)))
             return tuple(self._result(v, t) for v, t in zip(found, changes, strict=True))
         ans = (primitive.bind if self.nested else primitive.evaluate)(*values, **params)
         if type(ans) is complex or type(ans) is bool:
