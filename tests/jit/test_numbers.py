@@ -184,3 +184,9 @@ def test_what_a_number_is_refused_and_allowed(expression: str) -> None:
 
 def test_an_array_compared_with_nothing_is_an_array() -> None:
     agree(lambda x: (x == None, x != None, x == "a"), (np.ones(2),), (np.ones((2, 1)),))  # noqa: E711
+
+
+def test_derivatives_of_functions_of_numpys_are_compiled() -> None:
+    slope = wg.jit(wg.grad(np.sin), wait=True)
+    assert [slope(x) for x in (0.5, 0.7)] == pytest.approx([np.cos(0.5), np.cos(0.7)])
+    assert "1 native" in repr(slope)

@@ -200,9 +200,10 @@ def _is_opaque(function: Any) -> bool:
         return not hasattr(function, "_implementation")
     if isinstance(function, type):
         return not isinstance(vars(function).get("__init__"), types.FunctionType)
-    numpys = (getattr(function, "__module__", None) or "").partition(".")[0] == "numpy"
-    plain = isinstance(function, types.FunctionType) and not hasattr(function, "_implementation")
-    return numpys and plain
+    if not isinstance(function, types.FunctionType) or hasattr(function, "_implementation"):
+        return False
+    # A derivative of one of NumPy's functions has its name, but is ours.
+    return str(function.__globals__.get("__name__")).partition(".")[0] == "numpy"
 
 
 def _parts(value: Any) -> list[Any]:
