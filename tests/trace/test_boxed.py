@@ -366,6 +366,7 @@ MEANS: dict[str, Callable[[Any], Any]] = {
     "std": lambda x: np.std([x[0], x[1], 1.0]),
     "std of rows": lambda x: np.sum(np.std([[x[0], x[1]], [x[2], 1.0]], axis=1, keepdims=True)),
     "var": lambda x: np.var([x[0], x[1], 1.0], ddof=1),
+    "var around": lambda x: np.var([1.0, 2.0], mean=x[0]),
     "method": lambda x: np.array([x[0], x[1]]).mean() * np.array([x[0], x[3]]).std(),
     "nanmean": lambda x: np.nanmean([x[0], x[1]]),
     "median": lambda x: np.median([x[0], x[1], 1.0]),

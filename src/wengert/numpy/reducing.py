@@ -201,6 +201,7 @@ def var(
     mean: Any = ABSENT,
     correction: Any = ABSENT,
 ) -> Array:
+    a = arraylike(a)
     x = _floating(a if dtype is None else np.astype(a, dtype))
     axes = normal_axes(axis, x.ndim) if _unmasked(where) else _reduced(axis, x.shape)
     center = mean_(x, axes, keepdims=True, where=where) if mean is ABSENT else mean
