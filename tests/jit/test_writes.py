@@ -250,3 +250,29 @@ def test_a_captured_array_that_is_returned_is_a_copy_at_every_call() -> None:
     for _ in range(3):
         for leaf in jitted(table):
             assert not np.shares_memory(leaf, table)
+
+
+def test_a_write_past_the_read_only_flag_of_a_plain_array_is_seen() -> None:
+    def f(x: Any) -> Any:
+        plain = np.require(x)
+        np.add.at(plain, [0, 0], 0.5)
+        return x * 1.0
+
+    def fails_afterwards(x: Any) -> Any:
+        plain = np.require(x)
+        np.add.at(plain, [0, 0], 0.5)
+        plain[1] = 2.0
+        return x * 1.0
+
+    check(f, ROW)
+    check(fails_afterwards, ROW)
+
+
+def test_what_cannot_be_written_to_is_not_put_into() -> None:
+    def f(x: Any) -> Any:
+        x.partition(1)
+        part = np.diagonal(x)
+        part.put(0, 2.0)
+        return part
+
+    check(f, SQUARE)

@@ -190,7 +190,7 @@ class Jitted:
 
     def _first(self, asked: Asked, paths: Paths, values: Sequence[Array]) -> Any:
         """Trace a path that has not been taken before; its run is this call."""
-        outside = Outside(self._environment, asked.unfollowed)
+        outside = Outside(self._environment, [*asked.unfollowed, *asked.inputs])
         found, refusal = self._trace(asked, paths, values, outside)
         if found is None or not self._may_write(found.path, asked):
             outside.restore()

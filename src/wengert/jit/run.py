@@ -75,6 +75,7 @@ def traced_run(
         result = f(*args, **kwargs)
         if recorder.failure is not None:  # The function has caught it.
             raise recorder.failure
+        recorder.check_lent()
         leaves, spec = tree.flatten(result)
         atoms: list[Any] = []
         found: list[Array] = []

@@ -172,6 +172,7 @@ class Operands:
                 value = _as_seen(leaf)
                 if writes and isinstance(value, np.ndarray):
                     value = np.array(value, order="K")
+                    value.flags.writeable = getattr(leaf, "writeable", True)
                     self._before.append(value.copy())
                 else:
                     value = _frozen(value)
@@ -273,6 +274,7 @@ class JitRecorder(Recorder):
         self.exceptional = False
         self.failure: UnsupportedError | None = None
         self._lendings: dict[int, ArrayTracer] = {}
+        self._lent_arrays: list[tuple[Array, bytes]] = []
         self._conditions = Conditions()
         self._forced: set[Var] = set()
         self._large: dict[int, tuple[Array, Literal]] = {}
@@ -444,7 +446,19 @@ class JitRecorder(Recorder):
                 ):
                     root = tracer.root()
                     self._lendings[id(root)] = root
+                    if plain and leaf.nbytes <= LARGE and not leaf.dtype.hasobject:
+                        self._lent_arrays.append((leaf, leaf.tobytes()))
         return result
+
+    def check_lent(self) -> None:
+        """Refuse a run that has written to plain arrays of traced values.
+
+        They are read-only, but ``ufunc.at`` does not mind, nor does code in C.
+        """
+        if any(array.tobytes() != content for array, content in self._lent_arrays):
+            raise UnsupportedError(
+                "a plain array that shares the memory of a traced one is changed"
+            )
 
     def assigned(self, value: Tracer) -> None:
         if id(value) in self._lendings:
