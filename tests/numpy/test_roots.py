@@ -210,6 +210,7 @@ def test_compiled_functions_have_them_too() -> None:
         (lambda x: abs(x) ** 4, 2, 0.0),
         (lambda x: abs(x) ** 3, 2, 0.0),
         (lambda x: (x**0.5) ** 2, 1, 1.0),
+        (lambda x: (x**0.25) ** 4, 1, 1.0),
         (lambda x: np.sqrt(x) ** 2, 1, 1.0),
     ],
 )

@@ -210,8 +210,9 @@ def _with_roots(ufunc: np.ufunc, left: Any, right: Any, found: Any) -> Any:
         if one is not None and right > 0 and right % 2 == 0:
             smooth = one[0]() if right == 2 else one[0]() ** int(right // 2)
             return _computed(found._trace, via, lambda x, _: x, (found, smooth))
-        if right == 0.5:
-            return _remembering(found, lambda: left, ("root", left._node.atom))
+        if right % 1 == 0.5 or right in (0.25, 0.75):
+            square = (lambda: left) if right == 0.5 else (lambda: left ** (2 * right))
+            return _remembering(found, square, (f"power {right}", left._node.atom))
     if ufunc is np.multiply and (one is not None or other is not None):
         if one is not None and other is not None and _same(one[1], other[1]):
             return _computed(found._trace, via, lambda x, _: x, (found, one[0]()))
