@@ -29,7 +29,7 @@ SEARCHES := test_random_programs or test_expression or test_indexing or test_bad
 	clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.demo  ## train on handwritten digits four ways; pictures go to demo-output/
 	@$(BIN)/wengert demo
