@@ -132,21 +132,22 @@ np.ones_like({a}) | np.full_like({a}, 0.25) | np.zeros_like({a}, shape=3) | np.t
 np.array([{a}[0], {a}[-1]]) | np.array([{a}[0], 1.0, {a}[-1]]) | np.array([{a}, {b}])
 np.array([{a}[0], {b}[0]], dtype=object) | np.array([[{a}[0], 0.5], [1.0, {b}[-1]]])
 np.asarray([{a}[0], {a}[0]]) | {a} if np.ndim({a}) else np.array({a}) | np.delete({a}, 0)
-np.insert({a}, 0, 0.5) | np.partition({a}, 1)[1] | {a}.take([0]) | np.permute_dims({a}, None)
+np.insert({a}, 0, 0.5) | np.partition({a}, 1, axis=0)[1] | {a}.take([0])
+np.permute_dims({a}, None)
 np.vsplit({a}, [1])[-1] | np.concatenate([{a}]) | np.block([[{a}, {a}]])
 np.column_stack([{a}, {b}])
 """
 
 FACTS = """
-float(np.ndim({a})) | float({a}.dtype == np.float32) | float({a}.itemsize)
+float(np.ndim({a}))
 float(np.iscomplexobj({a})) | float(isinstance({a}, np.ndarray)) | float(np.isscalar({a}))
 float(isinstance({a}, float)) | float(hasattr({a}, 'shape')) | float(np.size({a}))
 float(np.shares_memory({a}, {b})) | float(len({a})) | float(np.may_share_memory({a}, {b}))
-float({a}.flags.c_contiguous) | float({a}.flags['F_CONTIGUOUS']) | float({a}.strides[0])
-float({a}.nbytes) | float(isinstance({a}, np.floating)) | float({a}.ndim)
+float({a}.flags.c_contiguous) | float({a}.flags['F_CONTIGUOUS'])
+float(isinstance({a}, np.floating)) | float({a}.ndim)
 float({a}.flags.writeable) | np.argmax({a}) | np.argsort({a}, kind='stable')
 {a} > 0 | np.isfinite({a}) | {a}.astype(int) | np.count_nonzero({a})
-np.any({a} > 0) | float(np.result_type({a}, np.float32(0)) == np.float64)
+np.any({a} > 0)
 np.sign({a}).astype(np.int8) | float(callable({a}))
 """
 
@@ -390,10 +391,16 @@ class Writer:
 
     def target(self) -> str:
         names = [n for n in self.moving if n not in ("x", "y", "z") or self.rng.random() < 0.1]
+        names = [n for n in names if np.asarray(self.values[n]).dtype.kind in "fciuO"]
         names = [n for n in names if isinstance(self.values[n], np.ndarray)]
         if not names:
             return "x"
         return names[-1 - min(int(self.rng.expovariate(0.35)), len(names) - 1)]
+
+    def constant(self) -> str:
+        """A constant: no objects beside complex numbers, which NumPy takes for real ones there."""
+        text = self.rng.choice(_TABLE_CONSTANTS)
+        return "1.5" if self.complex and "object" in text else text
 
     def part(self, target: str, index: str) -> str:
         """Something to be written into a target."""
@@ -412,7 +419,7 @@ class Writer:
         values = {
             "a": a,
             "b": self.pick(),
-            "c": self.rng.choice(_TABLE_CONSTANTS),
+            "c": self.constant(),
             "d": self.rng.choice(DTYPES),
             "i": self.index(np.shape(self.values[a])) if "{i}" in template else "",
             "j": j,

@@ -269,3 +269,14 @@ def test_what_select_gives_lies_in_c_order() -> None:
     x = np.asfortranarray(np.arange(6.0).reshape(2, 3))
     f = lambda x: np.ravel(np.select([x > 2], [x]), order="K") * np.arange(6.0)  # noqa: E731
     np.testing.assert_array_equal(wg.jvp(f, (x,), (x,))[0], f(x))
+
+
+def test_what_is_repeated_once_is_a_copy_in_c_order() -> None:
+    def f(x: Any) -> Any:
+        y = np.repeat(x, 1, axis=0)
+        y.ravel()[0] = -1.25
+        return y * x
+
+    x = np.arange(12.0).reshape(2, 1, 6)[..., ::2]
+    np.testing.assert_array_equal(wg.jvp(f, (x,), (x,))[0], f(x))
+    np.testing.assert_array_equal(wg.jit(f, wait=True)(x), f(x))

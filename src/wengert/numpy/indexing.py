@@ -78,8 +78,9 @@ _BOUNDS = frozenset({int, NoneType})
 _SEQUENCES = frozenset({list, tuple})
 
 
-def _names_element(index: tuple[Any, ...]) -> bool:
-    return all(type(i) is int for i in index)
+def _names_element(index: tuple[Any, ...], x: Array) -> bool:
+    """Whether an index names one element, of a dtype that no sequence is converted to."""
+    return len(index) == x.ndim and x.dtype.kind != "b" and all(type(i) is int for i in index)
 
 
 def _bound(value: Any) -> int | None:
@@ -402,7 +403,7 @@ def setitem(x: Array, index: Any, value: Array) -> Array:
         return _set_point(x, index, value)
     basic = _basic(index)
     if basic is not None:
-        if type(value) in _SEQUENCES and len(basic) == x.ndim and _names_element(basic):
+        if type(value) in _SEQUENCES and _names_element(basic, x):
             raise ValueError("setting an array element with a sequence.")
         if isinstance(value, View) and value.is_part(x, slice_, basic):
             return x
@@ -410,6 +411,11 @@ def setitem(x: Array, index: Any, value: Array) -> Array:
     part = _as_part(value, x.dtype)
     if isinstance(index, (np.ndarray, Traced)) and index.dtype == bool and index.ndim:
         rest = x.shape[index.ndim :]
+        if not rest and part.ndim > 1:
+            raise TypeError(
+                "NumPy boolean array indexing assignment requires a 0 or 1-dimensional input, "
+                f"input has {part.ndim} dimensions"
+            )
         if part.ndim <= len(rest):
             if index.shape != x.shape[: index.ndim]:
                 raise IndexError(f"a mask of shape {index.shape} does not fit shape {x.shape}")

@@ -438,7 +438,8 @@ def repeat(a: Array, repeats: Any, axis: int | None = None) -> Array:
     shape, count = a.shape, operator.index(repeats)
     apart = reshape.bind(a, shape=(*shape[: axis + 1], 1, *shape[axis + 1 :]))
     wide = broadcast.bind(apart, shape=(*shape[: axis + 1], count, *shape[axis + 1 :]))
-    return reshape.bind(wide, shape=(*shape[:axis], shape[axis] * count, *shape[axis + 1 :]))
+    made = reshape.bind(wide, shape=(*shape[:axis], shape[axis] * count, *shape[axis + 1 :]))
+    return made.copy()  # in C order, also where nothing is repeated
 
 
 @implements(np.tril)
