@@ -276,3 +276,12 @@ def test_what_cannot_be_written_to_is_not_put_into() -> None:
         return part
 
     check(f, SQUARE)
+
+
+def test_an_array_that_is_operand_and_result_is_one() -> None:
+    def f(x: Any) -> Any:
+        part = x[..., 0]
+        np.cumsum(part, out=part)  # Of two different ones NumPy itself crashes.
+        return x
+
+    check(f, ROW)

@@ -162,14 +162,18 @@ class Operands:
     """
 
     def __init__(self, spec: Any, leaves: Sequence[Any], writes: bool) -> None:
-        self.tracers = [leaf for leaf in leaves if isinstance(leaf, Traced)]
+        self.tracers: list[Any] = []
         self.values: list[Array] = []
         self._before: list[Any] = []
         self._spec = spec
         self._plain = list(leaves)
+        copies: dict[int, Array] = {}  # One for each handle, as it counts whether two are the same.
         for i, leaf in enumerate(leaves):
             if isinstance(leaf, Traced):
-                value = _as_seen(leaf)
+                value: Array = leaf._node.value
+                if id(leaf) in copies:
+                    self._plain[i] = copies[id(leaf)]
+                    continue
                 if writes and isinstance(value, np.ndarray):
                     value = np.array(value, order="K")
                     value.flags.writeable = getattr(leaf, "writeable", True)
@@ -177,8 +181,9 @@ class Operands:
                 else:
                     value = _frozen(value)
                     self._before.append(value)
-                self._plain[i] = value
+                self._plain[i] = copies[id(leaf)] = value
                 self.values.append(value)
+                self.tracers.append(leaf)
 
     @classmethod
     def of(cls, recorder: JitRecorder, args: Any, kwargs: Any, writes: bool) -> Operands | None:
