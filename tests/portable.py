@@ -191,7 +191,7 @@ def run(variation: Variation, folder: Path, short: bool) -> tuple[str, float]:
     with log.open("w", encoding="utf-8") as file:
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+                *(sys.executable, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider"),
                 *("-m", "not slow", "--hypothesis-profile=quick"),
                 *(f"--numprocesses={workers}", "--maxprocesses=8", "--dist=worksteal"),
                 *(*ignored, *paths),
