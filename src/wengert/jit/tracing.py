@@ -170,7 +170,7 @@ class Operands:
         copies: dict[int, Array] = {}  # One for each handle, as it counts whether two are the same.
         for i, leaf in enumerate(leaves):
             if isinstance(leaf, Traced):
-                value: Array = leaf._node.value
+                value = _as_seen(leaf)
                 if id(leaf) in copies:
                     self._plain[i] = copies[id(leaf)]
                     continue
