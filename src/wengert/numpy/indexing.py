@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import UnsupportedError
-from ..primitive import Traced
+from ..primitive import Params, Traced
 from ..primitives.index import ARRAY, fill, gather, ghost, scatter_add, slice_, update
 from ..primitives.logic import select
 from ..primitives.shape import broadcast, convert, reshape
@@ -37,7 +37,7 @@ from ..trace import (
 )
 from .elementwise import arraylike, truth
 
-__all__ = ["diagonal_view", "getitem", "parse", "setitem"]
+__all__ = ["diagonal_copy", "diagonal_view", "getitem", "parse", "setitem"]
 
 _MASK_REMEDY = "np.where(mask, a, b), whose shape no value decides"
 
@@ -283,19 +283,29 @@ def diagonal_view(
 ) -> Array:
     """The elements at equal places of two axes, behind those of the other axes."""
     a = np.moveaxis(a, (axis1, axis2), (-2, -1))
-    rows, columns = a.shape[-2:]
-    start = max(-offset, 0), max(offset, 0)
-    steps = np.arange(max(min(rows - start[0], columns - start[1]), 0))
-    index = (*(slice(None),) * (a.ndim - 2), ARRAY, ARRAY)
-    places = (steps + start[0], steps + start[1])
-    made = gather.bind(a, *places, index=index)
+    made, params, places = _read_diagonal(a, offset)
     if not isinstance(a, ArrayTracer):
         return made
 
     def place(model: Array) -> Array:
         return np.diagonal(model, offset, -2, -1)
 
-    return PlacedView(made, a, gather, {"index": index}, places, place, writeable)
+    return PlacedView(made, a, gather, params, places, place, writeable)
+
+
+def diagonal_copy(a: Array, offset: int, axis1: int, axis2: int) -> Array:
+    """The same where nobody will write to the array or to the diagonal."""
+    return _read_diagonal(np.moveaxis(a, (axis1, axis2), (-2, -1)), offset)[0]
+
+
+def _read_diagonal(a: Array, offset: int) -> tuple[Array, Params, Sequence[Array]]:
+    """The diagonal of the last two axes, and the index and the places by which it is read."""
+    rows, columns = a.shape[-2:]
+    start = max(-offset, 0), max(offset, 0)
+    steps = np.arange(max(min(rows - start[0], columns - start[1]), 0))
+    index = (*(slice(None),) * (a.ndim - 2), ARRAY, ARRAY)
+    places = (steps + start[0], steps + start[1])
+    return gather.bind(a, *places, index=index), {"index": index}, places
 
 
 @implements(np.lib.stride_tricks.sliding_window_view)

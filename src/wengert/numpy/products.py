@@ -18,7 +18,7 @@ from ..primitives.contract import matmul as matmul_primitive
 from ..program import Array
 from ..trace import UFUNC_METHODS, as_array, as_number, implements, ordered
 from .elementwise import arraylike
-from .indexing import diagonal_view
+from .indexing import diagonal_copy, diagonal_view
 from .reducing import normal_axes
 from .roots import smooth_product, smooth_sum, still
 from .shaping import one_axis
@@ -308,7 +308,7 @@ def cross_of_vectors(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
 
 @implements(np.trace)
 def trace(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Array:
-    return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
+    return np.sum(diagonal_copy(a, offset, axis1, axis2), axis=-1, dtype=dtype)
 
 
 # -- convolution -----------------------------------------------------------------------------------
