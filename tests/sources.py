@@ -140,7 +140,7 @@ np.column_stack([{a}, {b}])
 
 FACTS = """
 float(np.ndim({a}))
-float(np.iscomplexobj({a})) | float(isinstance({a}, np.ndarray)) | float(np.isscalar({a}))
+float(isinstance({a}, np.ndarray)) | float(np.isscalar({a}))
 float(isinstance({a}, float)) | float(hasattr({a}, 'shape')) | float(np.size({a}))
 float(np.shares_memory({a}, {b})) | float(len({a})) | float(np.may_share_memory({a}, {b}))
 float({a}.flags.c_contiguous) | float({a}.flags['F_CONTIGUOUS'])

@@ -237,3 +237,10 @@ def test_derivatives_of_reductions_with_an_initial_value(f: Any) -> None:
 def test_covariances_of_single_precision_are_in_double_precision() -> None:
     for f in (np.cov, np.corrcoef, lambda x: np.cov(x, dtype=np.float32)):
         assert_numpys(f, M.astype(np.float32))
+
+
+@pytest.mark.parametrize("method", ["linear", "lower", "higher", "nearest", "midpoint"])
+def test_quantiles_of_traced_integers_have_numpys_dtype(method: Any) -> None:
+    f = lambda x: np.quantile(np.argsort(x), 0.3, method=method)  # noqa: E731
+    found = wg.scan(lambda c, _: (c, f(c)), X, None, length=1)[1][0]
+    assert (found, np.asarray(found).dtype) == (f(X), np.asarray(f(X)).dtype)

@@ -159,6 +159,8 @@ def quantile(
     a = arraylike(a)
     if a.dtype.kind == "c":
         raise TypeError("a must be an array of real numbers")
+    if a.dtype.kind in "iub" and method in _INTERPOLATING:
+        a = a.astype(np.float64)
     given = np.asarray(q)
     # An array of floats takes part in the promotion, if something is interpolated.
     strong = type(q) not in (int, float) and given.dtype.kind == "f" and method in _INTERPOLATING
