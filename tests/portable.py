@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -228,6 +229,8 @@ def main(arguments: list[str]) -> int:
         result, seconds = run(each, folder, short)
         failed += not result.startswith("passed")
         print(f"{head}{result} ({seconds:.0f} s of processor time)", flush=True)
+    if not failed:
+        shutil.rmtree(folder, ignore_errors=True)
     print(f"{time.monotonic() - begin:.0f} s in all, {failed or 'none'} failed")
     return min(failed, 1)
 
