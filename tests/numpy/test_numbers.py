@@ -157,3 +157,12 @@ def test_an_out_that_is_given_by_position_is_one(f: Callable[[Any], Any]) -> Non
 )
 def test_a_result_without_axes_is_a_number_or_an_array_as_in_numpy(f: Callable[[Any], Any]) -> None:
     assert_numpys(f, np.array([1.0, 2.5, -0.5]))
+
+
+def test_the_sign_of_a_complex_number_is_no_array() -> None:
+    def f(x: Any) -> Any:
+        y = np.sign(x[0])
+        np.reshape(y, (-1, 1))[...] = 0.5
+        return y, float(np.shares_memory(x, x))
+
+    assert_numpys(f, np.array([0.5 - 2j, 1j]))

@@ -179,7 +179,7 @@ def sign(x: Array) -> Array:
     x = arraylike(x)
     if x.dtype.kind == "c":
         size = np.absolute(x)
-        return np.where(size == 0, 0, x / np.where(size == 0, 1, size))
+        return as_number(np.where(size == 0, 0, x / np.where(size == 0, 1, size)))
     return arithmetic.sign.bind(x)
 
 

@@ -59,6 +59,8 @@ def _root(a: Array) -> Array:
 def shares_memory(a: Array, b: Array, max_work: int | None = None) -> bool:
     if _root(a) is not _root(b) or not isinstance(a, ArrayTracer):
         return False
+    if a is b:
+        return bool(a.size)
     return bool(np.shares_memory(layout(a), layout(b)))
 
 
