@@ -62,6 +62,9 @@ class Traced(_AnyArray):
     _trace: Any
     _value: Array
     _node: Any
+
+    python = False
+    """Whether instances of the class stand for numbers of Python's, which are weak."""
     _radical: Any
 
 
@@ -118,6 +121,9 @@ class Primitive:
 
     multiple = False
 
+    promotes = False
+    """Whether operands are promoted to one dtype, in which Python's numbers are weak."""
+
     flat = False
     """Whether the derivative is zero wherever it exists (comparisons, floor, ...)."""
 
@@ -143,6 +149,7 @@ class Primitive:
         examples: Sequence[Example] = (),
         domain: tuple[float, float] = (-2.0, 2.0),
         lower: str | Rule | None = None,
+        promotes: bool | None = None,
         doc: str = "",
     ) -> None:
         self.name = name
@@ -153,6 +160,8 @@ class Primitive:
         self.domain = domain
         self.lower = lower
         self.view: Rule | None = None
+        if promotes is not None:
+            self.promotes = promotes
         self.doc = doc
         if name in REGISTRY:
             raise ValueError(f"two primitives are named {name!r}")
@@ -169,14 +178,18 @@ class Primitive:
 
     def bind(self, *args: Array, **params: Any) -> Any:
         """Apply to values; the innermost trace among them, if any, records the equation."""
-        top = None
+        top = weak = None
         for arg in args:
             if isinstance(arg, Traced):
                 trace = arg._trace
                 if top is None or trace.serial > top.serial:
                     top = trace
+                if type(arg).python:
+                    weak = arg
         if top is None:
             return self.evaluate(*args, **params)
+        if weak is not None and self.promotes:
+            args = type(weak)._beside(weak, args)
         try:
             return top.process(self, args, params)
         except REFUSALS as error:

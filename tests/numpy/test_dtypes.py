@@ -182,3 +182,40 @@ def test_a_large_cutoff_of_least_squares_is_lapacks() -> None:
         want = np.linalg.lstsq(a, b, rcond=cut)[0]
         found = wg.jvp(lambda b: np.linalg.lstsq(a, b, rcond=cut)[0], (b,), (b,))[0]  # noqa: B023
         np.testing.assert_allclose(found, want, atol=1e-12)
+
+
+WEAK = {
+    "s * x": lambda s, x: s * x,
+    "x - s": lambda s, x: x - s,
+    "s ** x": lambda s, x: s**x,
+    "x % s": lambda s, x: x % s,
+    "np.hypot(s, x)": lambda s, x: np.hypot(s, x),
+    "np.maximum(x, s)": lambda s, x: np.maximum(x, s),
+    "np.where(x > 2, s, x)": lambda s, x: np.where(x > 2, s, x),
+    "np.clip(x, s, 3.0)": lambda s, x: np.clip(x, s, 3.0),
+    "(2 * s + 1) * x[0]": lambda s, x: (2 * s + 1) * x[0],
+    "np.dot(x, s)": lambda s, x: np.dot(x, s),
+    "np.multiply([1.0, 2.0], s)": lambda s, x: np.multiply([1.0, 2.0], s) * x[0],
+}
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "c8", "i8"])
+@pytest.mark.parametrize("formula", WEAK)
+def test_a_number_of_pythons_is_weak_beside_numpys(formula: str, dtype: str) -> None:
+    if dtype == "c8" and any(name in formula for name in ("%", "maximum", "hypot", "clip")):
+        pytest.skip("not of complex numbers")
+    x = np.array([1, 2, 3], dtype)
+
+    def f(s: float) -> Any:
+        return np.real(WEAK[formula](s, x)).sum()
+
+    value, slope = wg.value_and_grad(f)(2.5)
+    step = 1e-6
+    double = x.astype("c16" if dtype == "c8" else "f8")
+    high, low = (np.real(WEAK[formula](2.5 + h, double)).sum() for h in (step, -step))
+    assert value.dtype == f(2.5).dtype
+    assert type(slope) is np.float64
+    assert value == pytest.approx(f(2.5), rel=float(4 * np.finfo(value.dtype).eps))
+    assert slope == pytest.approx((high - low) / (2 * step), rel=4e-3 if dtype == "f2" else 1e-5)
+    for other in (wg.jvp(f, (2.5,), (1.0,))[0], wg.value_and_grad(wg.jit(f))(2.5)[0]):
+        assert (other, other.dtype) == (value, value.dtype)

@@ -298,8 +298,3 @@ def test_what_numpy_makes_of_a_python_number_is_numpys():
 
     assert wg.grad(f, has_aux=True)(1.5)[1] == f(1.5)[1]
     assert wg.jvp(f, (1.5,), (1.0,), has_aux=True)[2] == f(1.5)[1]
-
-
-def test_a_python_number_is_still_an_operand_of_a_strong_dtype():
-    found = wg.value_and_grad(lambda x: np.sum(x * np.ones(2, np.float32)))(2.0)
-    assert [y.dtype for y in found] == [np.float64, np.float64]

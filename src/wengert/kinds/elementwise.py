@@ -54,6 +54,8 @@ def _partial(declared: Any, arity: int, name: str) -> _Partial | None:
 class Elementwise(Primitive):
     """A function of numbers, applied to each element of its broadcast operands."""
 
+    promotes = True
+
     def __init__(
         self,
         name: str,

@@ -52,7 +52,7 @@ def dot(a: Array, b: Array) -> Array:
 
 def _scaled(a: Array, b: Array) -> Array:
     """The product with a number, as BLAS gives it: of a matrix in C order."""
-    found = np.multiply(a, b)
+    found = np.multiply(as_array(a), as_array(b))
     return as_number(ordered(found)) if found.ndim < 3 else found
 
 

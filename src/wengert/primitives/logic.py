@@ -75,6 +75,7 @@ select = linear(
         Example((np.bool_(True), (2,), ())),
     ),
     doc="x where the condition holds, else y. The branch not taken has a structural zero.",
+    promotes=True,
 )
 
 stop_gradient = elementwise(

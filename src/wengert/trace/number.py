@@ -101,6 +101,10 @@ class Tracer(Traced, metaclass=_Standing):
         """The class of the plain value."""
         return self.dtype.type
 
+    def _beside(self, operands: Sequence[Array]) -> Sequence[Array]:
+        """Operands of which this is one, a number of Python's in the dtype that it takes there."""
+        return operands
+
     def strong(self) -> Tracer:
         """The value as what NumPy makes of it: only ``jit`` has values that stand for less."""
         return self
@@ -574,7 +578,7 @@ def _operate(ufunc: np.ufunc, left: Tracer, right: Array) -> Any:
     if isinstance(right, Traced):
         if type(right).rooted and ufunc is np.multiply and not type(left).rooted:
             return right * left
-        if right._trace is not left._trace:
+        if right._trace is not left._trace or type(right).python:
             return primitive.bind(left, right)
     try:
         return left._trace.process(primitive, (left, right), {})

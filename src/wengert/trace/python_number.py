@@ -1,6 +1,7 @@
 """Python's own numbers as arguments: the traced number that stands for a ``float``.
 
-It is computed with as an ``np.float64``, of a strong dtype. To the user's code it is a Python
+It is computed with as an ``np.float64``, but beside arrays and numbers of NumPy's it has the dtype
+that a Python number takes there. To the user's code it is a Python
 number, and so is what Python's operators make of it and of other Python numbers; what a NumPy
 function makes of it is one of NumPy's.
 """
@@ -38,6 +39,24 @@ class PythonNumber(Tracer):
 
     def _converts(self) -> bool:
         return self._plain_class() is not complex
+
+    def _beside(self, operands: Sequence[Array]) -> Sequence[Array]:
+        # They are weak: beside an array of float32 a float is a float32.
+        dtypes = [_dtype(each) for each in operands if not is_python_number(each)]
+        if not dtypes or any(dtype.kind not in "iufcb" for dtype in dtypes):
+            return operands
+        return [self._fitted(each, dtypes) for each in operands]
+
+    def _fitted(self, operand: Array, dtypes: Sequence[np.dtype[Any]]) -> Array:
+        if class_of(operand) is not PythonNumber:
+            return operand
+        kind, dtype = operand._plain_class(), operand.dtype
+        promoted = np.result_type(*dtypes, kind())
+        if promoted.kind == "c" and kind is float:
+            promoted = np.finfo(promoted).dtype
+        if promoted == dtype or promoted.kind != dtype.kind:
+            return operand
+        return FUNCTIONS[np.astype](operand, promoted)
 
     def __getattr__(self, name: str) -> Any:
         # NumPy looks for its own methods, and where it meets arrays of objects for those of ufuncs.
@@ -110,6 +129,11 @@ def _python(result: Any) -> Any:
     return result
 
 
+def _dtype(operand: Any) -> np.dtype[Any]:
+    """The dtype of an operand that is none of Python's numbers, of a list as an array."""
+    return operand.dtype if hasattr(operand, "dtype") else np.asarray(operand).dtype
+
+
 def is_python_number(value: Any) -> bool:
     """Whether a value is a number of Python's, or stands for one."""
     kind = type(value)
@@ -155,7 +179,8 @@ def _operator(name: str, ufunc: np.ufunc) -> None:
         def elsewhere(self: PythonNumber, other: Array) -> Any:
             """With another number of another trace, or with what is none of Python's."""
             if not is_python_number(other):
-                return above(self, other)
+                weak = self._beside((self, other))[0]
+                return above(weak, other) if weak is self else getattr(weak, method)(other)
             return _python(UFUNCS[ufunc].bind(*((other, self) if reverse else (self, other))))
 
         setattr(PythonNumber, method, apply)
