@@ -259,3 +259,37 @@ def test_reads_of_a_traced_array_add_up_with_its_other_uses():
     np.testing.assert_allclose(hessian, differences, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(wg.jacobian(wg.grad(f))(x), hessian, rtol=1e-12)
     np.testing.assert_allclose(wg.evaluate(wg.trace(wg.hessian(f))(x), [x])[0], hessian)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_what_is_assigned_after_its_use_does_not_change_the_derivative(number):
+    """An array of an enclosing trace is a residual as it was when it was used."""
+    z, c = np.array([0.6, 0.1, -0.8]), np.array([1.0, 2.0, 3.0])
+
+    def by_closure(c, x):
+        c = c * 1.0
+
+        def g(x):
+            y = x * x * c
+            c[...] = 0.0
+            return np.sum(y)
+
+        return wg.grad(g)(x)
+
+    def integers(c, x):
+        k = np.sign(c).astype(np.int8)
+
+        def g(x):
+            y = (1.5 + x * x) ** k
+            k[...] = 3
+            return np.sum(y)
+
+        return wg.grad(g)(x)
+
+    f = [by_closure, integers][number]
+    wanted = f(c, z)
+    np.testing.assert_allclose(wanted, 2 * z * (c if number == 0 else 1.0))
+    np.testing.assert_allclose(wg.jit(f, wait=True)(c, z), wanted)
+    np.testing.assert_allclose(wg.vmap(f)(np.stack([c, c]), np.stack([z, z]))[0], wanted)
+    np.testing.assert_allclose(wg.jvp(f, (c, z), (0 * c, 0 * z))[0], wanted)
+    np.testing.assert_allclose(wg.vjp(f, c, z)[0], wanted)

@@ -23,7 +23,7 @@ from ..memory import copied
 from ..primitive import NUMBERED, Params, Primitive, Traced
 from ..program import Array, Type
 from ..recorder import Recorder
-from ..trace import ArrayTracer, Trace, Tracer, discrete, plain, strong, wrap
+from ..trace import ArrayTracer, Trace, Tracer, discrete, plain, snapshot, strong, wrap
 
 __all__ = [
     "Hold",
@@ -112,6 +112,8 @@ class Tape(Trace):
                         moving = True
                     continue
                 self.nested = True
+                if type(arg).assignable:  # it may be assigned to before the way back
+                    arg = snapshot(arg)
             elif type(arg) is not float and type(arg) is not int:
                 arg = plain(arg)
                 if isinstance(arg, Traced):
@@ -172,7 +174,9 @@ class Tape(Trace):
 
     def held(self, array: Array) -> Array:
         """The value, or a copy, in a state that user code cannot change under the tape."""
-        if self.hold == "trust" or type(array) is not np.ndarray:
+        if type(array) is not np.ndarray:
+            return snapshot(array) if getattr(type(array), "assignable", False) else array
+        if self.hold == "trust":
             return array
         if self.hold == "copy" or array.nbytes <= SMALL:
             return copied(array) if array.shape else array[()]
