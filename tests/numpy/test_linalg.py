@@ -239,7 +239,6 @@ def test_complex_singular_values_and_vectors(name: str, shape: tuple[int, int]) 
 @pytest.mark.parametrize(
     "function",
     [
-        lambda a: L.svd(a)[1],
         lambda a: L.qr(a, mode="complete")[0],
         lambda a: L.pinv(a, hermitian=True),
         lambda a: L.svd(a, hermitian=True)[1],
@@ -280,3 +279,26 @@ def test_reverse_mode_never_takes_the_vectors_of_equal_values_for_constant(f: An
 def _rebuilt(a: Any) -> Any:
     w, v = np.linalg.eigh(a)
     return v @ np.diag(w - 1) @ v.T
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (2, 4)])
+@pytest.mark.parametrize("turn", [1.0, 1.0 + 0.5j])
+def test_values_and_thin_vectors_of_a_whole_svd_are_differentiated(
+    shape: tuple[int, int], turn: complex
+) -> None:
+    a = TALL[:2, :1] * turn * np.arange(1.0, 5) + np.eye(2, 4)
+    a = a if shape == (2, 4) else (a * np.array([[1.0, 2, 3, 5]])).T[:3]
+    square = 2 if shape == (3, 2) else 0
+
+    def f(x: Any) -> Any:
+        parts = L.svd(x)
+        return parts[1][0] ** 3 + np.sum(np.abs(parts[square]) ** 4 * np.arange(2))
+
+    step = 1e-6 * a * a
+    slope = (f(a + step) - f(a - step)) / 2
+    assert np.real(np.sum(wg.grad(f)(a) * step)) == pytest.approx(slope, rel=1e-6)
+    assert wg.jvp(f, (a,), (step,))[1] == pytest.approx(slope, rel=1e-6)
+    assert [y.type.shape for y in wg.trace(L.svd)(a).outputs] == [y.shape for y in L.svd(a)]
+    undetermined = 0 if shape == (3, 2) else 2
+    with pytest.raises(wg.errors.UnknownDerivativeError, match="nothing determines"):
+        wg.grad(lambda x: np.sum(np.abs(L.svd(x)[undetermined]) ** 4))(a)

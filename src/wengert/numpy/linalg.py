@@ -240,13 +240,12 @@ def svd(
         )
     if not compute_uv:
         return spectra.svdvals.bind(a)
-    if full_matrices and a.shape[-1] != a.shape[-2]:
-        raise UnsupportedError(
-            "np.linalg.svd with full_matrices=True of a matrix that is not square returns "
-            "singular vectors that nothing determines, so that they have no derivative",
-            remedy="np.linalg.svd(a, full_matrices=False)",
-        )
-    return _named("SVDResult", spectra.svd.bind(a))
+    u, values, vh = spectra.svd.bind(a)
+    if full_matrices and a.shape[-2] > a.shape[-1]:
+        u = np.concatenate([u, spectra.svd_complement.bind(a)], axis=-1)
+    elif full_matrices and a.shape[-2] < a.shape[-1]:
+        vh = np.concatenate([vh, spectra.svd_complement.bind(a)], axis=-2)
+    return _named("SVDResult", (u, values, vh))
 
 
 @implements(np.linalg.svdvals)

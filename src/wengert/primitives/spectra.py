@@ -42,7 +42,7 @@ from .linalg import (
 )
 from .shape import aligned
 
-__all__ = ["are_apart", "eig", "eigh", "eigvalsh", "spectral", "svd", "svdvals"]
+__all__ = ["are_apart", "eig", "eigh", "eigvalsh", "spectral", "svd", "svd_complement", "svdvals"]
 
 
 # -- vectors of equal values -----------------------------------------------------------------------
@@ -380,6 +380,42 @@ svd = nonlinear(
         Example((np.array([[1.0, 0.2, 0.7], [-0.3, 2.0, 0.5]]),)),
     ],
     doc="U, s and V^H with as many columns and rows as there are singular values.",
+)
+
+
+def _complement(a: Array) -> Array:
+    u, _, vh = np.linalg.svd(a, full_matrices=True)
+    k = min(a.shape[-2:])
+    return u[..., :, k:] if a.shape[-2] >= a.shape[-1] else vh[..., k:, :]
+
+
+def _complement_type(a: Operand) -> Type:
+    *stack, m, n = operand_type(a).shape
+    return Type((*stack, m, m - n) if m >= n else (*stack, n - m, n), kind_of(a))
+
+
+def _complement_jvp(a_dot: Array, ans: Array, a: Array) -> Any:
+    if 0 in ans.shape:
+        return np.zeros_like(ans)
+    return unless_unknown(_undetermined)
+
+
+def _undetermined() -> Array:
+    raise UnknownDerivativeError(
+        "np.linalg.svd with full_matrices=True of a matrix that is not square returns singular "
+        "vectors that nothing determines, and a derivative of them is needed",
+        remedy="np.linalg.svd(a, full_matrices=False)",
+    )
+
+
+svd_complement = nonlinear(
+    "svd_complement",
+    _complement,
+    types=_complement_type,
+    jvps=[_complement_jvp],
+    batch=stack_batch(lambda: svd_complement),
+    examples=MATRICES[:2],
+    doc="The singular vectors beyond min(m, n): columns of U, or rows of V^H.",
 )
 
 
