@@ -497,3 +497,53 @@ def test_errors_that_numpy_raises_for_objects_say_what_to_write() -> None:
             wg.grad(f)(START)
         notes = getattr(caught.value, "__notes__", ())
         assert isinstance(caught.value, WengertError) or any("wg.numpy.array" in n for n in notes)
+
+
+# -- arrays without axes ---------------------------------------------------------------------------
+
+
+def written_after(x: Any) -> Any:
+    s = np.zeros_like(x, shape=())
+    s += x[0]
+    c = np.array([s, x[1]])
+    s += 5.0
+    return np.sum(c)
+
+
+def base_written_after(x: Any) -> Any:
+    y = x * 1.0
+    c = np.array([y[0, ...], 1.0])
+    y[0] = 9.0
+    return np.sum(c)
+
+
+def element_written(x: Any) -> Any:
+    s = (x * 1.0)[0, ...]
+    c = np.array([s, s])
+    r = c[0]
+    r += 5.0
+    return np.sum(c)
+
+
+@pytest.mark.parametrize("f", [written_after, base_written_after, element_written])
+def test_what_is_written_to_is_not_taken_from_an_array_that_has_a_copy_in_numpy(
+    f: Callable[[Any], Any],
+) -> None:
+    for verb in (
+        wg.grad(f),
+        lambda x: wg.jvp(f, (x,), (x,)),
+        lambda x: wg.vmap(f)(x[None]),
+        wg.jit(wg.grad(f)),
+    ):
+        with pytest.raises(UnsupportedError, match=r"put into a plain array by np\.array"):
+            verb(X)
+
+
+def test_arrays_without_axes_may_be_put_into_an_array_and_read() -> None:
+    def f(x: Any) -> Any:
+        s = np.where(x[0] > 0, x[0], 1.0)
+        s *= 2.0
+        return np.sum(np.array([s, s * x[1]]) ** 2) + s
+
+    assert wg.value_and_grad(f)(X)[0] == f(X)
+    np.testing.assert_allclose(wg.jvp(f, (X,), (X,))[1], numerical(f, X, X), rtol=1e-6)

@@ -42,6 +42,7 @@ __all__ = [
     "snapshot",
     "whole",
     "wrap",
+    "written_since",
 ]
 
 
@@ -409,11 +410,16 @@ class Witness(View):
         self._refresh()
 
     def _refresh(self) -> None:
-        raise UnsupportedError(
-            "a traced array without axes was made a plain one by np.asarray, and one of the two "
-            "has been written to since",
-            remedy="x for np.asarray(x), np.array(x) or x.copy() for a copy",
-        )
+        raise written_since()
+
+
+def written_since() -> UnsupportedError:
+    """The error for an array without axes that differs from what an array of objects has of it."""
+    return UnsupportedError(
+        "a traced array without axes was put into a plain array by np.array or np.asarray, and one "
+        "of the two has been written to since",
+        remedy="np.stack([a, b]) for np.array([a, b]); x for np.asarray(x), x.copy() for a copy",
+    )
 
 
 class Flat(View):

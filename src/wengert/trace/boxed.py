@@ -16,11 +16,11 @@ import opcode
 import sys
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import TracedArrayError, UnsupportedError
 from ..program import Array
-from .array import ArrayTracer
+from .array import ArrayTracer, written_since
 from .base import concrete
 from .number import Tracer, change_class, class_of
 from .protocols import FUNCTIONS
@@ -105,7 +105,11 @@ def _boxed_kind(kind: type[ArrayTracer]) -> type[ArrayTracer]:
     def looked_up(self: Any, name: str) -> Any:
         return _boxing(kind.__getattr__(self, name))
 
-    names = {"__slots__": (), "__getattr__": looked_up}
+    def refused(*_: Any) -> NoReturn:
+        raise written_since()
+
+    # NumPy copies its number into the array; here the array has the handle itself.
+    names = {"__slots__": (), "__getattr__": looked_up, "assign": refused, "_refresh": refused}
     found = type(kind)(f"Boxed{kind.__name__}", (_BoxedArray, kind), names)
     _box_operators(found)
     return found
