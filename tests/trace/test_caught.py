@@ -6,6 +6,7 @@ import contextlib
 import gc
 import importlib.util
 import math
+import struct
 import sysconfig
 import traceback
 import weakref
@@ -105,10 +106,27 @@ def in_a_thread(x):
             return x
 
 
+def by_a_scalar_of_numpys(x):
+    try:
+        return x * np.float64(x)  # C code, which raises another error instead.
+    except (TypeError, ValueError):
+        return x
+
+
+def packed(x):
+    try:
+        return x * len(struct.pack("d", x))
+    except struct.error:
+        return x
+
+
 CAUGHT = {
     f.__name__: f
     for f in (named, bare, any_exception, one_of_several, suppressed, assigned, in_a_helper)
-} | {f.__name__: f for f in (finally_and_raised_from, without_a_rule, in_a_thread)}
+} | {
+    f.__name__: f
+    for f in (finally_and_raised_from, without_a_rule, in_a_thread, by_a_scalar_of_numpys, packed)
+}
 
 
 @pytest.mark.parametrize("f", CAUGHT.values(), ids=CAUGHT)

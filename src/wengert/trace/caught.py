@@ -31,12 +31,11 @@ class Refusal(NamedTuple):
 
     def catcher(self, home: str) -> str | None:
         """The line of the user's code that caught the error; None where others did."""
+        code, line = self.asking, self.line
         reached = self.error.__traceback__
-        if reached is None:
-            return None
-        code, line = reached.tb_frame.f_code, reached.tb_lineno
-        if code is self.entry:
-            code, line = self.asking, self.line
+        # C code that raises another error instead, as np.float64 does, may leave no traceback.
+        if reached is not None and reached.tb_frame.f_code is not self.entry:
+            code, line = reached.tb_frame.f_code, reached.tb_lineno
         return place(code, line) if is_users(code.co_filename, home) else None
 
 
