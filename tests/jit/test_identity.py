@@ -102,6 +102,13 @@ def asks_a_comparison(x: Any) -> Any:
     return x if (x > 1) is True else x * 3
 
 
+def matches_a_comparison(x: Any) -> Any:
+    match x > 2.0:
+        case True:
+            return x * x
+    return x * 3
+
+
 def matches(x: Any) -> Any:
     match x:
         case True:
@@ -146,6 +153,19 @@ NUMBERS = [(0.5,), (2.0,), (3,), (True,), (False,), (np.float64(2),), (-1.0,), (
 def test_what_a_value_is_itself_is_answered_as_without_jit(f: Callable[..., Any]) -> None:
     jitted = agree(f, *NUMBERS)
     assert bool(jitted.paths()) == (f in TRACED)
+
+
+@pytest.mark.parametrize("f", [asks_a_comparison, matches_a_comparison])
+def test_a_comparison_is_true_in_a_derivative_that_is_compiled(f: Callable[..., Any]) -> None:
+    for verb in (
+        wg.value_and_grad(f),
+        lambda x: wg.jvp(f, (x,), (1.0,)),
+        wg.grad(wg.grad(lambda x: f(x) * x)),
+    ):
+        jitted = wg.jit(verb, wait=True)
+        for x in (2.0, 0.5, 3.0):
+            assert jitted(x) == verb(x)
+        assert jitted.paths()
 
 
 def test_whether_two_arguments_are_one_is_answered_at_each_call() -> None:

@@ -272,7 +272,6 @@ class JitRecorder(Recorder):
     def __init__(self, bools: bool = False) -> None:
         super().__init__()
         self.bools = bools
-        """Whether truth values of Python's are handed out themselves, for ``x is True``."""
         self.guards: list[tuple[Var, Literal]] = []
         self.cuts = False
         self.refusal = ""

@@ -60,6 +60,9 @@ class Trace:
         self.nested = False
         self.refusals: list[Refusal] = []
 
+    bools: bool = False
+    """Whether comparisons of Python's numbers give Python's truth values, for ``x is True``."""
+
     unanswered: AbstractValueError | None = None
     """The last refusal of an index: NumPy drops it, and raises an IndexError that says nothing."""
 

@@ -151,13 +151,17 @@ def as_python_number(value: Any) -> Any:
 
 # -- operators -------------------------------------------------------------------------------------
 
+_COMPARISONS = frozenset(
+    {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal}
+)
+
 
 def _operator(name: str, ufunc: np.ufunc) -> None:
     """Define a binary operator, and what Python calls for one on the right."""
 
     def define(method: str, reverse: bool) -> None:
         above: Callable[[Any, Any], Any] = getattr(Tracer, method)
-        root = ufunc is np.power
+        root, compares = ufunc is np.power, ufunc in _COMPARISONS
 
         def apply(self: PythonNumber, other: Array) -> Any:
             kind, trace = type(other), self._trace
@@ -171,6 +175,8 @@ def _operator(name: str, ufunc: np.ufunc) -> None:
                 raise
             if type(result) is not Tracer:
                 return _python(result)
+            if compares and result._trace.bools:
+                return bool(result)
             set_class(result, PythonNumber)
             if root and kind is float and other % 1:
                 FUNCTIONS["note root"](UFUNCS[ufunc], result, operands)
@@ -181,12 +187,15 @@ def _operator(name: str, ufunc: np.ufunc) -> None:
             if not is_python_number(other):
                 weak = self._beside((self, other))[0]
                 return above(weak, other) if weak is self else getattr(weak, method)(other)
-            return _python(UFUNCS[ufunc].bind(*((other, self) if reverse else (self, other))))
+            result = UFUNCS[ufunc].bind(*((other, self) if reverse else (self, other)))
+            if compares and isinstance(result, Traced) and result._trace.bools:
+                return bool(result)
+            return _python(result)
 
         setattr(PythonNumber, method, apply)
 
     define(f"__{name}__", False)
-    if name not in ("eq", "ne", "lt", "le", "gt", "ge"):
+    if ufunc not in _COMPARISONS:
         define(f"__r{name}__", True)
 
 
