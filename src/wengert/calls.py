@@ -219,14 +219,12 @@ def handle_for(leaf: Any) -> Callable[[Any], Any]:
 
     An array, read-only if that is; one of Python's numbers; one of NumPy's.
     """
-    if is_python_number(leaf):
-        return as_python_number
-    if isinstance(leaf, Traced):
-        if not type(leaf).assignable:
-            return _itself
-        return as_array if leaf.writeable else _read_only
     if isinstance(leaf, np.ndarray):
         return as_array if leaf.flags.writeable else _read_only
+    if is_python_number(leaf):
+        return as_python_number
+    if isinstance(leaf, Traced) and type(leaf).assignable:
+        return as_array if leaf.writeable else _read_only
     return _itself
 
 
@@ -271,9 +269,14 @@ _PLAIN = frozenset({np.float64, float, int, bool, type(None)})
 
 def without(trace: Any, output: Any) -> Any:
     """A result as the caller is to have it, without the ``trace`` of the verb."""
-    value = alive(trace.primal(output))
-    array = isinstance(output, Traced) and type(output).assignable
-    return as_array(value) if array else value
+    if not isinstance(output, Traced):
+        return output
+    value = output
+    if output._trace is trace:
+        value = output._value
+    if isinstance(value, Traced):
+        value._trace.check_open()
+    return as_array(value) if type(output).assignable else value
 
 
 def aux_leaf(trace: Any, leaf: Any) -> Any:

@@ -73,9 +73,9 @@ def _installed_package(filename: str) -> str:
 
 def home_of(function: Any) -> str:
     """The file in which a function is defined; empty where that is not known."""
-    while isinstance(function, functools.partial):
-        function = function.func
     function = inspect.unwrap(function)
+    while isinstance(function, functools.partial):
+        function = inspect.unwrap(function.func)
     if not hasattr(function, "__code__"):
         function = type(function).__call__
     code = getattr(function, "__code__", None)

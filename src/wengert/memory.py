@@ -25,6 +25,8 @@ def laid(array: np.ndarray[Any, Any], model: np.ndarray[Any, Any]) -> np.ndarray
     """A copy of an array that lies in memory as ``model`` does, which is of its shape and dtype."""
     if model.flags.c_contiguous:
         return array.copy()
+    if model.flags.f_contiguous:
+        return array.copy("F")
     made = _room(model)
     made[...] = array
     return made

@@ -32,10 +32,12 @@ class Derived(functools.partial[Any]):
 
     @staticmethod
     def of(made: Callable[..., Any], verb: Callable[..., Any], args: Any, kwargs: Any) -> Derived:
-        """``made``, which ``verb(*args, **kwargs)`` has returned."""
+        """``made``, which ``verb(*args, **kwargs)`` has returned, named as what it is made of."""
         found = Derived(made)
-        update_wrapper(found, made)
-        found.__wrapped__ = getattr(made, "__wrapped__", made)
+        function = args[0] if args else kwargs["f"]
+        if type(function) not in _NAMED:
+            update_wrapper(found, made)
+        update_wrapper(found, function)
         found._origin = verb, args, kwargs
         return found
 
@@ -53,6 +55,10 @@ class Derived(functools.partial[Any]):
 
     def __repr__(self) -> str:
         return f"<{self._origin[0].__name__} of {getattr(self, '__qualname__', self.__name__)}>"
+
+
+_NAMED = frozenset({types.FunctionType, Derived})
+"""Classes of functions that have all that a function is known by."""
 
 
 def verb(function: Callable[P, F]) -> Callable[P, F]:

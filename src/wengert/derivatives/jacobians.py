@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
@@ -114,7 +113,6 @@ def jacobian(
 
     check_callable(f, "jacobian")
 
-    @wraps(f)
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
         run = linearised(f, args, kwargs, argnums, has_aux=has_aux)
         rows = jacobian_rows(run, mode, holomorphic=holomorphic)

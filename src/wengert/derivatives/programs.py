@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 from .. import tree
@@ -38,7 +37,6 @@ def trace(f: Callable[..., Any]) -> Callable[..., Program]:
     """
     check_callable(f, "trace")
 
-    @wraps(f)
     def traced(*args: Any, **kwargs: Any) -> Program:
         leaves, spec = tree.flatten((args, kwargs))
         values = [result_leaf(leaf) for leaf in leaves]

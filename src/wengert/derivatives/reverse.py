@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 from .. import tree
@@ -80,9 +79,14 @@ def value_and_grad(
 
     Source: A. Griewank, A. Walther, "Evaluating Derivatives", SIAM 2008, section 3.2.
     """
+    return _value_and_grad(f, argnums, has_aux, holomorphic)
+
+
+def _value_and_grad(
+    f: Callable[..., Any], argnums: Argnums, has_aux: bool, holomorphic: bool
+) -> Callable[..., Any]:
     check_callable(f, "grad")
 
-    @wraps(f)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         run = linearised(f, args, kwargs, argnums, has_aux=has_aux)
         check_holomorphic(run.selected.leaves, holomorphic, "grad")
@@ -113,9 +117,8 @@ def grad(
         >>> wg.grad(lambda x, y: x * y + np.sin(x), argnums=(0, 1))(0.0, 2.0)
         (np.float64(3.0), np.float64(0.0))
     """
-    both = value_and_grad(f, argnums, has_aux=has_aux, holomorphic=holomorphic)
+    both = _value_and_grad(f, argnums, has_aux, holomorphic)
 
-    @wraps(f)
     def gradient(*args: Any, **kwargs: Any) -> Any:
         value, found = both(*args, **kwargs)
         return (found, value[1]) if has_aux else found

@@ -22,11 +22,11 @@ from .rules import (
     answer,
     fit,
     floating,
-    pushed,
     settled,
     spread,
     unboxed,
     unless_unknown,
+    unresolved,
 )
 
 __all__ = [
@@ -42,10 +42,10 @@ __all__ = [
     "linear",
     "mul0",
     "nonlinear",
-    "pushed",
     "settled",
     "spread",
     "unboxed",
     "unless_unknown",
+    "unresolved",
     "via",
 ]

@@ -77,6 +77,7 @@ class Elementwise(Primitive):
             partials = [partials] * count
         self.arity = len(partials)
         self.partials = tuple(_partial(p, self.arity, name) for p in partials)
+        self.known = None not in self.partials
         if dtype is None:
             if self.ufunc is None:
                 raise ValueError(f"{name} stands for no ufunc and is declared without a type rule")
@@ -108,15 +109,12 @@ class Elementwise(Primitive):
         The two are told apart by their length.
         """
         partials = self.partials
-        if type(ans) is np.float64:
-            alike = True
+        number = type(ans)
+        if number is np.float64 and self.known:
             for place, node in enumerate(active):
-                if node is not None:
-                    if partials[place] is None:
-                        raise self._unknown(place)
-                    if type(operands[place]) is not np.float64:
-                        alike = False
-            if alike:
+                if node is not None and type(operands[place]) is not number:
+                    break
+            else:
                 return (*operands, ans)
         saved: list[Any] = []
         shape, dtype = ans.shape, ans.dtype

@@ -18,11 +18,11 @@ __all__ = [
     "answer",
     "fit",
     "floating",
-    "pushed",
     "settled",
     "spread",
     "unboxed",
     "unless_unknown",
+    "unresolved",
 ]
 
 
@@ -93,15 +93,14 @@ class Unknown:
     __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = __pow__ = refuse
 
 
-def pushed(primitive: Any, tangents: Sequence[Array | None], saved: Any, params: Any) -> Any:
-    """``primitive.push``; Unknown if it needs a tangent that is not known."""
-    try:
-        return primitive.push(tangents, saved, params)
-    except UnknownDerivativeError:
-        unknown = next((t for t in tangents if isinstance(t, Unknown)), None)
-        if unknown is None:
-            raise
-        return itertools.repeat(unknown) if primitive.multiple else unknown
+def unresolved(
+    primitive: Any, tangents: Sequence[Array | None], error: UnknownDerivativeError
+) -> Any:
+    """What ``primitive.push`` gives, which raised ``error``: Unknown if a tangent is not known."""
+    unknown = next((t for t in tangents if isinstance(t, Unknown)), None)
+    if unknown is None:
+        raise error
+    return itertools.repeat(unknown) if primitive.multiple else unknown
 
 
 def unless_unknown(compute: Callable[[], Any], count: int = 1) -> Any:

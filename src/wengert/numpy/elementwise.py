@@ -20,7 +20,6 @@ from ..primitives.logic import select as select_primitive
 from ..primitives.logic import stop_gradient
 from ..program import Array
 from ..trace import (
-    ArrayTracer,
     ReadOnlyView,
     as_array,
     as_number,
@@ -147,7 +146,7 @@ def nan_to_num(
     x: Array, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Array:
     if not copy:
-        if not isinstance(x, ArrayTracer):
+        if not getattr(type(x), "assignable", False):
             raise ValueError("a copy of a number cannot be avoided")
         store(x, nan_to_num(x, True, nan, posinf, neginf), True)
         return x if x.shape else as_number(x)
@@ -198,7 +197,8 @@ def imag(val: Array) -> Array:
     if val.dtype.kind == "c":
         return _part(val, arithmetic.imag)
     zeros = np.zeros_like(val, order="A")
-    return whole(zeros, ReadOnlyView) if isinstance(val, ArrayTracer) else as_number(zeros)
+    array = getattr(type(val), "assignable", False)
+    return whole(zeros, ReadOnlyView) if array else as_number(zeros)
 
 
 @implements(np.angle)

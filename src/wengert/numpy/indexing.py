@@ -284,7 +284,7 @@ def diagonal_view(
     """The elements at equal places of two axes, behind those of the other axes."""
     a = np.moveaxis(a, (axis1, axis2), (-2, -1))
     made, params, places = _read_diagonal(a, offset)
-    if not isinstance(a, ArrayTracer):
+    if not getattr(type(a), "assignable", False):
         return made
 
     def place(model: Array) -> Array:
@@ -411,11 +411,11 @@ def setitem(x: Array, index: Any, value: Array) -> Array:
     """The array that ``x`` becomes by ``x[index] = value``."""
     if not x.shape:
         return _set_point(x, index, value)
-    basic = _basic(index)
+    basic = (index,) if type(index) is int else _basic(index)
     if basic is not None:
         if type(value) in _SEQUENCES and _names_element(basic, x):
             raise ValueError("setting an array element with a sequence.")
-        if isinstance(value, View) and value.is_part(x, slice_, basic):
+        if isinstance(value, Traced) and type(value).derived and value.is_part(x, slice_, basic):
             return x
         return _update(x, _as_part(value, x.dtype), Parsed(basic, [], [], []))
     part = _as_part(value, x.dtype)
@@ -526,7 +526,7 @@ def _add_at(sign: int) -> Any:
         if _holds_objects(a):
             (np.add if sign > 0 else np.subtract).at(a, indices, _as_objects(b))
             return
-        if not isinstance(a, ArrayTracer):
+        if not getattr(type(a), "assignable", False):
             store(a, b, True)
         part = arraylike(b)
         if a.dtype.kind in "iub" and part.dtype.kind in "fc":

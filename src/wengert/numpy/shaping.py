@@ -14,7 +14,6 @@ from ..primitives.shape import broadcast, concatenate, convert, reshape, transpo
 from ..program import Array
 from ..trace import (
     FUNCTIONS,
-    ArrayTracer,
     Flat,
     ReadOnlyView,
     View,
@@ -50,14 +49,14 @@ def size(a: Array, axis: int | None = None) -> int:
 
 
 def _root(a: Array) -> Array:
-    while isinstance(a, View):
+    while getattr(type(a), "derived", False):
         a = a.base
     return a
 
 
 @implements(np.may_share_memory, np.shares_memory)
 def shares_memory(a: Array, b: Array, max_work: int | None = None) -> bool:
-    if _root(a) is not _root(b) or not isinstance(a, ArrayTracer):
+    if _root(a) is not _root(b) or not getattr(type(a), "assignable", False):
         return False
     if a is b:
         return bool(a.size)
@@ -102,7 +101,7 @@ def reshape_(a: Array, /, shape: Any, order: str = "C", *, copy: bool | None = N
         raise ValueError(f"order must be 'C', 'F' or 'A' for a reshape, not {order!r}")
     shape = _full_shape(a.shape, shape)
     made = reshape.bind(a, shape=shape)
-    if not isinstance(a, ArrayTracer):
+    if not getattr(type(a), "assignable", False):
         return made
     if copy is not True and _reshapes_in_place(layout(a), shape):
         return View(made, a, reshape, {"shape": shape})
@@ -326,7 +325,7 @@ def _astype(x: Array, dtype: Any, order: Any, copy: bool) -> Array:
     dtype = np.dtype(dtype)
     if dtype.kind == "O":
         return _objects(x)
-    if not isinstance(x, ArrayTracer):
+    if not getattr(type(x), "assignable", False):
         return convert.bind(x, dtype=dtype) if x.dtype != dtype else x
     model = layout(x)
     wanted = np.empty_like(model, dtype, order=order)

@@ -123,7 +123,7 @@ class ArrayTracer(Tracer):
         return bool(FUNCTIONS[np.any](self == value))
 
     def __setitem__(self, index: Any, value: Array) -> None:
-        if isinstance(value, View) and value.stale:
+        if isinstance(value, Traced) and type(value).derived and value.stale:
             _check_swap(sys._getframe(1))
         new = FUNCTIONS[operator.setitem](self, index, value)
         if new is not self:
@@ -188,7 +188,7 @@ class ArrayTracer(Tracer):
         self._version += 1
 
     def _update(self, new: Any) -> ArrayTracer:
-        if not isinstance(new, Tracer):
+        if not isinstance(new, Traced):
             new = self._trace.constant(new if new.shape else new[()])
         if new.shape != self.shape:
             raise ShapeError(
@@ -199,7 +199,7 @@ class ArrayTracer(Tracer):
                 raise DtypeError(f"{new.dtype} does not fit in place into {self.dtype}")
             new = new.astype(self.dtype)
         self.assign(new)
-        if getattr(type(new), "rooted", False):
+        if type(new).rooted:
             FUNCTIONS["still a root"](self, new)
         return self
 
@@ -432,7 +432,7 @@ class Flat(View):
 
     def __getitem__(self, index: Any) -> Any:
         part = super().__getitem__(index)
-        return part.copy() if isinstance(part, ArrayTracer) else part
+        return part.copy() if isinstance(part, Traced) and type(part).assignable else part
 
     def __setitem__(self, index: Any, value: Array) -> None:
         if np.ndim(value):  # In NumPy they go on from the start where there are too few.
@@ -461,7 +461,7 @@ def wrap(trace: Trace, value: Array, node: Any) -> Tracer:
 
 def snapshot(tracer: Traced) -> Tracer:
     """A handle of its own on the same value: later assignments to either do not reach the other."""
-    kind = ArrayTracer if isinstance(tracer, ArrayTracer) else Tracer
+    kind = ArrayTracer if type(tracer).assignable else Tracer
     return kind(tracer._trace, tracer._value, tracer._node)
 
 
@@ -492,7 +492,7 @@ def _alike(one: Tracer, other: Tracer) -> bool:
 
 def lay(tracer: Array, model: np.ndarray[Any, Any]) -> Any:
     """An array of its own of the same value, which lies in memory as ``model`` does."""
-    if not isinstance(tracer, Tracer):
+    if not isinstance(tracer, Traced):
         return laid(np.asarray(tracer), model)
     trace, below = tracer._trace, tracer._value
     if not model.shape or layout(tracer).strides == model.strides:
@@ -500,7 +500,7 @@ def lay(tracer: Array, model: np.ndarray[Any, Any]) -> Any:
     if below is None:
         placed = trace.lay(tracer, model)
         return ArrayTracer(placed._trace, None, placed._node)
-    below = lay(below, model) if isinstance(below, Tracer) else laid(below, model)
+    below = lay(below, model) if isinstance(below, Traced) else laid(below, model)
     return ArrayTracer(trace, below, tracer._node)
 
 
@@ -512,9 +512,9 @@ def ordered(value: Array, order: str = "C") -> Any:
 
 def as_array(value: Array) -> Any:
     """The value as an array: of a number one without axes, an array as it is."""
-    if not isinstance(value, Tracer):
+    if not isinstance(value, Traced):
         return np.asarray(value)
-    if isinstance(value, ArrayTracer):
+    if type(value).assignable:
         return value
     value = value.strong()
     return ArrayTracer(value._trace, value._value, value._node)
@@ -522,8 +522,9 @@ def as_array(value: Array) -> Any:
 
 def as_number(value: Array) -> Any:
     """The value as a number if it is an array without axes; any other as it is."""
-    if isinstance(value, ArrayTracer) and not value.shape:
-        return Tracer(value._trace, value._value, value._node)
+    if isinstance(value, Traced):
+        array = type(value).assignable and not value.shape
+        return Tracer(value._trace, value._value, value._node) if array else value
     return value[()] if isinstance(value, np.ndarray) and not value.shape else value
 
 
@@ -536,11 +537,12 @@ def as_view(
     kind: type[View] = View,
 ) -> Any:
     """``made``, the result of ``primitive`` on ``base``: a view of ``base`` if that is an array."""
-    if isinstance(base, ArrayTracer):
+    if isinstance(base, Traced) and type(base).assignable:
         return kind(made, base, primitive, params, operands)
     return made
 
 
 def whole(base: Array, kind: type[View] = View) -> Any:
     """A view of all of an array; a number as it is."""
-    return kind(base, base, None, {}) if isinstance(base, ArrayTracer) else base
+    array = isinstance(base, Traced) and type(base).assignable
+    return kind(base, base, None, {}) if array else base

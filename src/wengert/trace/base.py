@@ -142,7 +142,8 @@ class Trace:
     def close(self) -> None:
         """End the run: a traced value that is used after it is an error."""
         self.open = False
-        self.refusals.clear()
+        if self.refusals:
+            self.refusals.clear()
 
     def check_results(self, results: Sequence[Array]) -> None:
         """Refuse results that hold a value of this trace although no operand brought it in.

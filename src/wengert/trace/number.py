@@ -286,6 +286,9 @@ class Tracer(Traced, metaclass=_Standing):
                 if primitive.radicand is not None:
                     FUNCTIONS["note root"](primitive, result, inputs)
                 return result
+            implementation = FUNCTIONS.get(ufunc)
+            if implementation is not None:
+                return self._trace.apply(implementation, ufunc, inputs, kwargs)
 
         def performed(*inputs: Array, **kwargs: Any) -> Any:
             return call_ufunc(ufunc, method, inputs, kwargs)
@@ -608,7 +611,7 @@ _COUNTS = (
 )
 _WHOLE = f"an integer that is not traced; {GATHERED}, or for np.take(table, i)"
 _SEQUENCES = (list, tuple, str, bytes)
-_USUAL = (Traced, float, np.ndarray)
+_USUAL = (Traced, float, int, np.ndarray)
 
 
 def _repeats(value: Tracer, other: Any) -> bool:

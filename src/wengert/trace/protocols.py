@@ -238,9 +238,9 @@ def strong(result: Any) -> Any:
 def plain(arg: Array) -> Array:
     """An operand as primitives take it: lists, and arrays of traced numbers, become arrays."""
     kind = type(arg)
-    if isinstance(arg, (Traced, np.generic, float, int, complex)):
-        return arg
     if kind is np.ndarray and arg.dtype.kind != "O":
+        return arg
+    if isinstance(arg, (Traced, np.generic, float, int, complex)):
         return arg
     if isinstance(arg, np.ndarray):
         check_kind(arg)

@@ -142,11 +142,18 @@ def is_python_number(value: Any) -> bool:
 
 def as_python_number(value: Any) -> Any:
     """A new traced number, or a plain one of NumPy's, as one of Python's."""
+    if type(value) is Tracer:
+        set_class(value, PythonNumber)
+        return value
     if not isinstance(value, Traced):
         return value.item() if isinstance(value, np.generic) else value
     if class_of(value) is Tracer:
         change_class(value, PythonNumber)
     return value
+
+
+_NUMBERS = frozenset({PythonNumber, Tracer})
+"""Classes of traced numbers that are no roots."""
 
 
 # -- operators -------------------------------------------------------------------------------------
@@ -165,7 +172,7 @@ def _operator(name: str, ufunc: np.ufunc) -> None:
 
         def apply(self: PythonNumber, other: Array) -> Any:
             kind, trace = type(other), self._trace
-            if kind not in _PLAIN and not (kind is PythonNumber and other._trace is trace):
+            if kind not in _PLAIN and not (kind in _NUMBERS and other._trace is trace):
                 return elsewhere(self, other)
             operands = (other, self) if reverse else (self, other)
             try:
@@ -173,6 +180,8 @@ def _operator(name: str, ufunc: np.ufunc) -> None:
             except REFUSALS as error:
                 trace.refused(error)
                 raise
+            if kind is Tracer:
+                return result
             if type(result) is not Tracer:
                 return _python(result)
             if compares and result._trace.bools:

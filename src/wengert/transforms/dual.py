@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..kinds import pushed, settled
+from ..errors import UnknownDerivativeError
+from ..kinds import settled, unresolved
 from ..primitive import Params, Primitive, Traced
 from ..program import Array, Type
 from ..trace import Trace, Tracer, discrete, plain, strong, wrap
@@ -51,25 +52,27 @@ class Dual(Trace):
         return settled(value._node) if own else Type.of(value).zeros()
 
     def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
-        self.check_open()
+        if not self.open:
+            self.check_open()
         values: list[Array] = []
         tangents: list[Array | None] = []
         moving = False
         for arg in args:
-            if isinstance(arg, Traced) and arg._trace is self:
-                tangent = arg._node
-                values.append(arg._value)
-                tangents.append(tangent)
-                if tangent is not None:
-                    moving = True
-            else:
-                value = plain(arg)
-                if isinstance(value, Traced):
-                    if value is not arg:
-                        return primitive.bind(*map(plain, args), **params)
-                    self.nested = True
-                values.append(value)
-                tangents.append(None)
+            if isinstance(arg, Traced):
+                if arg._trace is self:
+                    tangent = arg._node
+                    values.append(arg._value)
+                    tangents.append(tangent)
+                    if tangent is not None:
+                        moving = True
+                    continue
+                self.nested = True
+            elif type(arg) is not float and type(arg) is not int:
+                arg = plain(arg)
+                if isinstance(arg, Traced):
+                    return primitive.bind(*map(plain, args), **params)
+            values.append(arg)
+            tangents.append(None)
         if moving and primitive.joint:
             with np.errstate(all="ignore"):
                 found, changes = primitive.pushed(values, tangents, params)
@@ -84,7 +87,10 @@ class Dual(Trace):
         if moving and not primitive.flat:
             with np.errstate(all="ignore"):
                 saved = primitive.save(values, ans, tangents, params)
-                moved = pushed(primitive, tangents, saved, params)
+                try:
+                    moved = primitive.push(tangents, saved, params)
+                except UnknownDerivativeError as error:
+                    moved = unresolved(primitive, tangents, error)
         if not primitive.multiple:
             return self._result(ans, moved)
         outputs = [None] * len(ans) if moved is None else moved

@@ -200,13 +200,15 @@ def eliminate_dead_code(program: Program) -> Program:
 
     Loops and branches lose the results that nothing reads, and what only those need.
     """
-    needed = {atom for atom in program.outputs if isinstance(atom, Var)}
+    needed: set[Atom] = set(program.outputs)
     kept: list[Equation] = []
     for equation in reversed(program.equations):
-        if equation.guards or needed.intersection(equation.outputs):
-            equation = equation.primitive.shrink(equation, [v in needed for v in equation.outputs])
+        if not needed.isdisjoint(equation.outputs) or equation.guards:
+            if equation.primitive.multiple:
+                used = [v in needed for v in equation.outputs]
+                equation = equation.primitive.shrink(equation, used)
             kept.append(equation)
-            needed.update(atom for atom in equation.inputs if isinstance(atom, Var))
+            needed.update(equation.inputs)
     return Program(program.inputs, tuple(reversed(kept)), program.outputs)
 
 

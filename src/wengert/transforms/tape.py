@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from ..errors import UnknownDerivativeError, UnsupportedError
-from ..kinds import Elementwise, Linear, Nonlinear, pushed, settled
+from ..kinds import Elementwise, Linear, Nonlinear, settled, unresolved
 from ..memory import copied
 from ..primitive import NUMBERED, Params, Primitive, Traced
 from ..program import Array, Type
@@ -231,7 +231,10 @@ class Tape(Trace):
                 if all(operand is None for operand in operands):
                     continue
                 primitive = NUMBERED[number]
-                result = pushed(primitive, operands, saved, params or NONE)
+                try:
+                    result = primitive.push(operands, saved, params or NONE)
+                except UnknownDerivativeError as error:
+                    result = unresolved(primitive, operands, error)
                 if primitive.multiple:
                     moved.update(zip(output, result, strict=False))
                 else:
