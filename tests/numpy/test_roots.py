@@ -212,6 +212,19 @@ def test_compiled_functions_have_them_too() -> None:
         (lambda x: (x**0.5) ** 2, 1, 1.0),
         (lambda x: (x**0.25) ** 4, 1, 1.0),
         (lambda x: np.sqrt(x) ** 2, 1, 1.0),
+        (lambda x: (x ** (1 / 3)) ** 3, 1, 1.0),
+        (lambda x: np.square(abs(x)), 2, 2.0),
+        (lambda x: np.multiply(abs(x), -abs(x)), 2, -2.0),
+        (lambda x: np.abs(x) * abs(x), 2, 2.0),
+        (lambda x: abs(x) * np.abs(x), 2, 2.0),
+        (lambda x: 2 * abs(x) * 3 * abs(x), 2, 12.0),
+        (lambda x: (np.float64(3) * abs(x)) ** 2, 2, 18.0),
+        (lambda x: (abs(x) / np.float64(2)) ** 2, 2, 0.5),
+        (lambda x: abs(x) ** np.int64(2), 2, 2.0),
+        (lambda x: np.sum((abs(x) * np.array([1.0, 2.0])) ** 2), 2, 10.0),
+        (lambda x: np.stack([abs(x), x])[0] ** 2, 2, 2.0),
+        (lambda x: np.where(x < 1, abs(x), 1.0) ** 2, 2, 2.0),
+        (lambda x: np.square((x * x) ** 0.5), 2, 2.0),
     ],
 )
 def test_so_have_numbers_of_pythons_with_and_without_jit(f: Any, order: int, wanted: float) -> None:
@@ -222,6 +235,32 @@ def test_so_have_numbers_of_pythons_with_and_without_jit(f: Any, order: int, wan
         assert wg.jit(g)(0.0) == wanted
     assert wg.jit(f)(2.0) == f(2.0)
     assert wg.jit(lambda x, y: f(x) * y)(2.0, np.float32(1)).dtype == (f(2.0) * np.float32(1)).dtype
+
+
+@pytest.mark.parametrize("order", [2, 3, 4, 5])
+def test_powers_of_norms_are_sums_with_and_without_jit(order: int) -> None:
+    def f(x: Any) -> Any:
+        return np.linalg.norm(x, order) ** order
+
+    for g in (f, wg.jit(f)):
+        np.testing.assert_array_equal(wg.grad(g)(np.array([np.inf, 1.0])), [np.inf, order])
+        np.testing.assert_array_equal(wg.grad(g)(np.zeros(2)), 0.0)
+
+
+@pytest.mark.parametrize("order", [None, 1, 2, 2.5, 3, 4, -1, np.inf, -np.inf])
+def test_a_norm_is_a_number_which_no_other_name_of_it_changes(order: Any) -> None:
+    def f(x: Any) -> Any:
+        norm = kept = np.linalg.norm(x, order)
+        norm += 1
+        return kept * norm, isinstance(kept, np.ndarray)
+
+    x = np.array([1.0, -2.0])
+    wanted, array = f(x)
+    assert not array
+    for value, is_array in (wg.vjp(f, x)[0], wg.jvp(f, (x,), (x,))[0], wg.jit(f)(x)):
+        np.testing.assert_allclose(value, wanted, rtol=1e-15)
+        assert not is_array
+    wg.check_grads(lambda x: f(x)[0], (x,))
 
 
 FIRST: dict[str, tuple[Callable[[Any], Any], list[float], list[float]]] = {

@@ -27,7 +27,7 @@ from ..primitive import Params, Primitive, Traced
 from ..primitives.guard import guard
 from ..program import Array, Atom, Equation, Literal, Type, Var
 from ..recorder import Recorder
-from ..trace import WRITERS, ArrayTracer, Tracer, as_array, perhaps, plain, strong
+from ..trace import WRITERS, ArrayTracer, Tracer, as_array, as_number, perhaps, plain, strong
 from .node import Node
 from .weak import WeakTracer, hardened
 
@@ -485,7 +485,7 @@ class JitRecorder(Recorder):
             return result
         if isinstance(wanted, np.ndarray):
             return as_array(result)
-        return Tracer(self, None, result._node) if isinstance(result, ArrayTracer) else result
+        return as_number(result)
 
     def _agrees(self, found: Any, wanted: Any) -> bool:
         """Whether a result is of NumPy's dtype and shape, and of about the same value."""

@@ -10,14 +10,25 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..frames import asked_by_name, user_asks
 from ..kinds import Elementwise, via
+from ..numpy.roots import (
+    GREATEST,
+    Monomial,
+    function_of_roots,
+    product_of,
+    quotient_of,
+    root_as,
+    ufunc_of_roots,
+)
 from ..primitive import UFUNCS, Params, Primitive, Traced, promotion
 from ..primitives import arithmetic, logic
+from ..primitives.arithmetic import radicand_of_power
 from ..primitives.shape import convert
 from ..program import Array, Atom, Literal, Type
 from ..trace import Slot, Tracer, complex_in_objects
@@ -75,6 +86,22 @@ class WeakTracer(Tracer):
         node = self._node
         return Tracer(self._trace, None, Node(node.atom, node.type, _numpy(node.value)))
 
+    def _remembered(self) -> Monomial | None:
+        """What is remembered of a root."""
+        return _remembered(self)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Array, **kwargs: Any) -> Any:
+        plain = super().__array_ufunc__
+        if any(_remembered(x) is not None for x in inputs):
+            return ufunc_of_roots(plain, ufunc, method, inputs, kwargs)
+        return plain(ufunc, method, *inputs, **kwargs)
+
+    def __array_function__(
+        self, func: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        result = super().__array_function__(func, types, args, kwargs)
+        return function_of_roots(self, result, func, args, kwargs)
+
     @property
     def promotes(self) -> Any:
         """A Python number of its class: weak."""
@@ -101,15 +128,11 @@ class WeakTracer(Tracer):
 
     def __neg__(self) -> Any:
         result = _computed(self._trace, arithmetic.negative, operator.neg, (self,))
-        found = _remembered(self)
-        if found is None:
-            return result
-        square, (kind, origin) = found
-        return _remembering(result, square, ("-" + kind, origin))
+        return _remembering(result, product_of(self, -1.0))
 
     def __abs__(self) -> Any:
         result = _computed(self._trace, arithmetic.absolute, operator.abs, (self,))
-        return _remembering(result, lambda: self * self, ("abs", self._node.atom))
+        return _remembering(result, root_as(arithmetic.LENGTH, self))
 
     def __invert__(self) -> Any:
         return ~self._trace.force(self)
@@ -176,17 +199,8 @@ def _binary(ufunc: np.ufunc, function: Callable[..., Any], left: Array, right: A
 
 # -- even powers of roots, see ``wengert.numpy.roots`` ---------------------------------------------
 
-Square = Callable[[], Any]
 
-
-def _remembering(result: Any, square: Square, origin: tuple[Any, Any]) -> Any:
-    """A number whose square can be computed otherwise. Those of one origin are the same."""
-    if type(result) is WeakTracer:
-        result._radical = square, origin
-    return result
-
-
-def _remembered(x: Any) -> tuple[Square, tuple[Any, Any]] | None:
+def _remembered(x: Any) -> Monomial | None:
     # An attribute of its own: what is not set is not to be asked of the Python number.
     try:
         return _RADICAL(x, type(x)) if type(x) is WeakTracer else None
@@ -197,8 +211,11 @@ def _remembered(x: Any) -> tuple[Square, tuple[Any, Any]] | None:
 _RADICAL: Any = Traced.__dict__["_radical"].__get__
 
 
-def _same(one: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
-    return one[0] == other[0] and one[1] is other[1]
+def _remembering(result: Any, root: Monomial | None) -> Any:
+    """A number that remembers what it is a root of."""
+    if root is not None and type(result) is WeakTracer:
+        result._radical = root
+    return result
 
 
 def _with_roots(ufunc: np.ufunc, left: Any, right: Any, found: Any) -> Any:
@@ -206,22 +223,32 @@ def _with_roots(ufunc: np.ufunc, left: Any, right: Any, found: Any) -> Any:
     if type(found) is not WeakTracer:
         return found
     one, other = _remembered(left), _remembered(right)
+    root = None
     if ufunc is np.power and type(right) is float:
-        if one is not None and right > 0 and right % 2 == 0:
-            smooth = one[0]() if right == 2 else one[0]() ** int(right // 2)
-            return _computed(found._trace, via, lambda x, _: x, (found, smooth))
-        if right % 1 == 0.5 or right in (0.25, 0.75):
-            square = (lambda: left) if right == 0.5 else (lambda: left ** (2 * right))
-            return _remembering(found, square, (f"power {right}", left._node.atom))
-    if ufunc is np.multiply and (one is not None or other is not None):
-        if one is not None and other is not None and _same(one[1], other[1]):
-            return _computed(found._trace, via, lambda x, _: x, (found, one[0]()))
-        root, factor = (one, right) if one is not None else (other, left)
-        assert root is not None
-        return _remembering(found, lambda: root[0]() * factor * factor, ("product", found))
-    if ufunc is np.divide and one is not None:
-        return _remembering(found, lambda: one[0]() / right / right, ("quotient", found))
-    return found
+        if right % 1:
+            radicand = radicand_of_power(left, right)
+            if radicand is not None:
+                root = root_as(replace(radicand, rule=_itself), left)
+        elif one is not None and 0 < right < GREATEST:
+            if one.smooth(int(right)):
+                return _computed(found._trace, via, _first, (found, one.power(int(right))))
+            root = one.to(int(right))
+    elif ufunc is np.multiply and (one is not None or other is not None):
+        root = product_of(left, right)
+        if root is not None and root.smooth(1):
+            return _computed(found._trace, via, _first, (found, root.power(1)))
+    elif ufunc is np.divide:
+        root = quotient_of(left, right)
+    return _remembering(found, root)
+
+
+def _itself(x: Array) -> Array:
+    """A radicand: negative ones have been refused."""
+    return x
+
+
+def _first(x: Array, _: Array) -> Array:
+    return x
 
 
 def _plain_power(base: Array, exponent: Array) -> bool:
@@ -265,6 +292,8 @@ def _operator(name: str, ufunc: np.ufunc, function: Callable[..., Any]) -> None:
                 return ufunc is np.not_equal
             if isinstance(other, (list, tuple, str, bytes)):
                 return function(_plain(left), _plain(right))
+            if ufunc in (np.multiply, np.divide, np.power) and _remembered(self) is not None:
+                return ufunc_of_roots(Tracer.__array_ufunc__, ufunc, "__call__", (left, right), {})
             return above(self, other)
 
         setattr(WeakTracer, method, apply)

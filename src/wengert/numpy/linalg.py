@@ -306,7 +306,7 @@ def _vector_norm(x: Array, order: Any, axes: tuple[int, ...], keepdims: bool) ->
     total = np.sum(size**order, axis=axes, keepdims=keepdims)
     zero = np.equal(total, 0)
     of_zero = 0 if order > 0 else math.inf  # the sum of no elements
-    found = np.where(zero, of_zero, np.where(zero, 1, total) ** (1 / order))
+    found = as_number(np.where(zero, of_zero, np.where(zero, 1, total) ** (1 / order)))
     if order % 1 or order < 2:
         return found
     return noted(found, Radicand(int(order), _total), (total,), (x, order, axes, keepdims))

@@ -30,7 +30,21 @@ from ..primitive import Primitive, Radicand, Traced
 from ..program import Array
 from ..trace import FUNCTIONS, Tracer, class_of, snapshot, store
 
-__all__ = ["applied", "joined", "noted", "smooth_product", "smooth_sum", "still"]
+__all__ = [
+    "GREATEST",
+    "Monomial",
+    "applied",
+    "function_of_roots",
+    "joined",
+    "noted",
+    "product_of",
+    "quotient_of",
+    "root_as",
+    "smooth_product",
+    "smooth_sum",
+    "still",
+    "ufunc_of_roots",
+]
 
 DEEP = 4
 """So many roots within roots are remembered."""
@@ -73,7 +87,7 @@ class _Root:
         operands = self.operands if scale is None else tuple(map(scale.apply, self.operands))
         base = self.radicand.rule(*operands)
         inner = None if self.radicand.homogeneous else root_of(operands[0])
-        if inner is not None and inner.positive:
+        if inner is not None and inner.positive and root_of(base) is None:
             _marked(base, inner)  # The rule has changed nothing.
         whole = k * self.radicand.power // self.radicand.degree
         return base if isinstance(whole, int) and whole == 1 else base**whole
@@ -315,8 +329,10 @@ def still(x: Array) -> Array:
 
 def root_of(x: Array) -> Monomial | None:
     """What is remembered of a root, or of a product of roots; None of all other values."""
-    if not isinstance(x, Traced) or not type(x).rooted:
+    if not isinstance(x, Traced):
         return None
+    if not type(x).rooted:
+        return x._remembered() if type(x).python else None
     version, root = x._radical
     if type(x).assignable and x.version != version:
         return None
@@ -324,6 +340,11 @@ def root_of(x: Array) -> Monomial | None:
         root = Monomial(((_Root(*root), 1),))
         x._radical = version, root
     return root
+
+
+def root_as(radicand: Radicand, *operands: Array) -> Monomial:
+    """The root of operands that nobody assigns to."""
+    return Monomial(((_Root(radicand, operands), 1),))
 
 
 def applied(primitive: Primitive, *args: Array) -> Any:
@@ -358,6 +379,8 @@ def noted(result: Any, radicand: Radicand, args: Sequence[Array], origin: tuple[
 def _become(x: Any, root: tuple[Any, ...] | Monomial) -> None:
     """Let a traced value remember a product, or the parts of a root: most are never asked for."""
     kind = type(x)
+    if kind._remembered is not Tracer._remembered:
+        return  # Its operators remember themselves.
     if not kind.rooted:
         _set_class(x, _CLASSES.get(kind) or rooted(kind))
     x._radical = x.version if kind.assignable else 0, root
@@ -427,12 +450,17 @@ def _factor(x: Array) -> Monomial | None:
     return None
 
 
-def _multiplied(x: Array, y: Array, compute: Callable[[Array, Array], Any]) -> Any:
-    """The product, which ``compute`` computes."""
+def product_of(x: Array, y: Array) -> Monomial | None:
+    """What is to be remembered of the product of two values, if one is a root."""
     one, other = _factor(x), _factor(y)
     if one is None or other is None or not (one.roots or other.roots):
-        return compute(x, y)
-    root = one * other
+        return None
+    return one * other
+
+
+def _multiplied(x: Array, y: Array, compute: Callable[[Array, Array], Any]) -> Any:
+    """The product, which ``compute`` computes."""
+    root = product_of(x, y)
     if root is not None and root.smooth(1):
         return _grafted(compute(still(x), still(y)), root.power(1))
     return _marked(compute(x, y), root)
@@ -440,12 +468,15 @@ def _multiplied(x: Array, y: Array, compute: Callable[[Array, Array], Any]) -> A
 
 def _over(x: Array, y: Array, compute: Callable[[Array, Array], Any]) -> Any:
     """The quotient, which ``compute`` computes."""
-    result = compute(x, y)
+    return _marked(compute(x, y), quotient_of(x, y))
+
+
+def quotient_of(x: Array, y: Array) -> Monomial | None:
+    """What is to be remembered of the quotient of two values, if the first one is a root."""
     one, other = root_of(x), _factor(y)
     if one is None or other is None:
-        return result
-    divisors = (_kept(y),) if other.roots else other.factors
-    return _marked(result, one * Monomial((), (), divisors))
+        return None
+    return one * Monomial((), (), (_kept(y),) if other.roots else other.factors)
 
 
 def smooth_sum(x: Array, y: Array, compute: Callable[[Array, Array], Array]) -> Array | None:
@@ -567,6 +598,37 @@ def _attribute(x: Array, name: str) -> Any:
     return getattr(x, name)
 
 
+# -- NumPy's functions of roots --------------------------------------------------------------------
+
+
+def ufunc_of_roots(
+    plain: Callable[..., Any],
+    ufunc: np.ufunc,
+    method: str,
+    inputs: Sequence[Array],
+    kwargs: dict[str, Any],
+) -> Any:
+    """The result of a ufunc of which an operand is a root; ``plain`` computes all others."""
+    rule = _UFUNCS.get(ufunc)
+    if rule is None or method != "__call__" or kwargs.keys() - {"out"}:
+        return plain(ufunc, method, *inputs, **kwargs)
+    result = rule(ufunc, *inputs)
+    return store(kwargs["out"], result, True) if kwargs else result
+
+
+def function_of_roots(
+    x: Tracer, result: Any, func: Any, args: Sequence[Any], kwargs: dict[str, Any]
+) -> Any:
+    """The result of a function of NumPy's, which remembers the roots that it consists of."""
+    if "out" in kwargs:
+        return result
+    if func in _MOVES and args and args[0] is x:
+        return _moved(x, result, func, args[1:], kwargs)
+    if func in _JOINS:
+        return _joined(func, result, args, kwargs)
+    return result
+
+
 # -- the class of traced roots ---------------------------------------------------------------------
 
 
@@ -598,23 +660,13 @@ class Rooted(Tracer):
         return _raised(self, other, lambda x: plain(other) if x is self else x**other)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Array, **kwargs: Any) -> Any:
-        rule = _UFUNCS.get(ufunc)
-        if rule is None or method != "__call__" or kwargs.keys() - {"out"}:
-            return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
-        result = rule(ufunc, *inputs)
-        return store(kwargs["out"], result, True) if kwargs else result
+        return ufunc_of_roots(super().__array_ufunc__, ufunc, method, inputs, kwargs)
 
     def __array_function__(
         self, func: Any, types: Any, args: Sequence[Any], kwargs: dict[str, Any]
     ) -> Any:
         result = super().__array_function__(func, types, args, kwargs)
-        if "out" in kwargs:
-            return result
-        if func in _MOVES and args and args[0] is self:
-            return _moved(self, result, func, args[1:], kwargs)
-        if func in _JOINS:
-            return _joined(func, result, args, kwargs)
-        return result
+        return function_of_roots(self, result, func, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
         function = _MOVING_METHODS.get(name)

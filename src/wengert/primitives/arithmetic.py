@@ -259,7 +259,7 @@ round_ = nonlinear(
     lower=_rounded,
 )
 
-_LENGTH = Radicand(2, lambda x: x * x, homogeneous=True)
+LENGTH = Radicand(2, lambda x: x * x, homogeneous=True)
 
 absolute = elementwise(
     "absolute",
@@ -267,10 +267,10 @@ absolute = elementwise(
     [lambda x: np.sign(x)],
     dtype=lambda operands: np.abs(np.zeros((), promote(operands))).dtype,
     text="|{0}|",
-    radicand=_LENGTH,
+    radicand=LENGTH,
     doc="Of real numbers. The derivative at 0 is 0.",
 )
-fabs = elementwise("fabs", np.fabs, [lambda x: np.sign(x)], text="|{0}|", radicand=_LENGTH)
+fabs = elementwise("fabs", np.fabs, [lambda x: np.sign(x)], text="|{0}|", radicand=LENGTH)
 copysign = elementwise(
     "copysign",
     np.copysign,

@@ -510,21 +510,29 @@ def ordered(value: Array, order: str = "C") -> Any:
     return lay(value, np.empty(value.shape, value.dtype, cast("Any", order)))
 
 
+def _still_a_root(result: Tracer, value: Tracer) -> Any:
+    """A number or an array made of the other, which remembers what that one is a root of."""
+    if type(value).rooted or type(value).python:
+        FUNCTIONS["still a root"](result, value)
+    return result
+
+
 def as_array(value: Array) -> Any:
     """The value as an array: of a number one without axes, an array as it is."""
     if not isinstance(value, Traced):
         return np.asarray(value)
     if type(value).assignable:
         return value
-    value = value.strong()
-    return ArrayTracer(value._trace, value._value, value._node)
+    strong = value.strong()
+    return _still_a_root(ArrayTracer(strong._trace, strong._value, strong._node), value)
 
 
 def as_number(value: Array) -> Any:
     """The value as a number if it is an array without axes; any other as it is."""
     if isinstance(value, Traced):
-        array = type(value).assignable and not value.shape
-        return Tracer(value._trace, value._value, value._node) if array else value
+        if value.shape or not type(value).assignable:
+            return value
+        return _still_a_root(Tracer(value._trace, value._value, value._node), value)
     return value[()] if isinstance(value, np.ndarray) and not value.shape else value
 
 

@@ -97,6 +97,10 @@ class Tracer(Traced, metaclass=_Standing):
         """To the user's own code the class that the value stands for; to all others its own."""
         return self._plain_class() if user_asks(1) else type(self)
 
+    def _remembered(self) -> Any:
+        """What is remembered of a root that is not of a class of its own."""
+        return None
+
     def _plain_class(self) -> type:
         """The class of the plain value."""
         return self.dtype.type
