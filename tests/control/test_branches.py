@@ -65,6 +65,31 @@ def test_a_choice_that_is_known_calls_one_function():
     assert wg.grad(lambda x: wg.cond(x, lambda: x * x, never))(3.0) == 6.0
 
 
+def test_what_a_branch_assigns_to_its_operands_does_not_reach_the_callers():
+    def doubled(y):
+        y[0] *= 2.0
+        return y[:2]
+
+    def f(x, choose):
+        y = x * 1.0
+        z = choose(y, {"y": y})
+        z[1] = 7.0
+        return np.sum(y**2) + np.sum(z * x[:2])
+
+    def cond(y, _):
+        return wg.cond(y[0] > 0.0, doubled, doubled, y)
+
+    def switch(_, tree):
+        return wg.switch(1, [doubled, lambda tree: doubled(tree["y"])], tree)
+
+    x = np.array([1.0, 2.0, 3.0])
+    for choose in (cond, switch):
+        g = lambda x, choose=choose: f(x, choose)
+        assert g(x) == wg.vmap(g)(x[None])[0] == wg.jit(g, wait=True)(x) == 14.0 + 2.0 + 14.0
+        np.testing.assert_allclose(wg.grad(g)(x), [6.0, 11.0, 6.0])
+        np.testing.assert_allclose(wg.jit(wg.grad(g), wait=True)(x), [6.0, 11.0, 6.0])
+
+
 def test_switch_of_a_batch_and_of_a_program():
     branches = [np.sin, np.cos, lambda x: np.exp(x) * x]
     f = lambda i, x: wg.switch(i, branches, x)

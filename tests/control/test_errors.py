@@ -14,6 +14,7 @@ from wengert.errors import (
     ShapeError,
     TracedArrayError,
     UnknownDerivativeError,
+    UnsupportedError,
     WengertError,
 )
 
@@ -24,6 +25,23 @@ def halved(x):
     while x > 1:
         x = x / 2
     return x
+
+
+def writes_outside(loop):
+    def f(x):
+        y = x * 1.0
+
+        def body(i, c):
+            y[0] += 1.0
+            return c + y[0]
+
+        return loop(body, x[0]) + y[0]
+
+    return f
+
+
+def conditionally(body, x):
+    return wg.cond(x > 0.0, lambda x: body(0, x), np.sin, x)
 
 
 CASES = {
@@ -43,6 +61,21 @@ CASES = {
         lambda: wg.while_loop(lambda c: np.sum(c) < 3, lambda c: c * np.ones(3), 1.0),
         ShapeError,
         r"while_loop was given carry as f64",
+    ),
+    "a body that writes to an array from outside": (
+        lambda: wg.grad(writes_outside(lambda f, c: wg.fori_loop(0, 3, f, c)))(np.ones(2)),
+        UnsupportedError,
+        "assigned to an array from outside of it.*y = y.copy",
+    ),
+    "a body that writes to a plain array from outside": (
+        lambda: writes_outside(lambda f, c: wg.fori_loop(0, 3, f, c))(np.ones(2)),
+        UnsupportedError,
+        "assigned to an array from outside of it.*y = y.copy",
+    ),
+    "a branch that writes to an array from outside": (
+        lambda: wg.vmap(writes_outside(conditionally))(np.ones((2, 2))),
+        UnsupportedError,
+        "assigned to an array from outside of it.*y = y.copy",
     ),
     "a body that is no pair": (
         lambda: wg.scan(lambda c, x: c, 1.0, np.ones(3)),

@@ -30,8 +30,10 @@ def cond(
     traced, and must return results of one structure, with the same shapes and dtypes. ``operands``
     are trees of numbers and arrays; what the functions use from outside is differentiated too.
 
-    Only the branch that is taken is run, and differentiated. Under ``vmap``, when ``pred`` differs
-    within the batch, both are run, and the branch not taken has the derivative zero.
+    Arrays among the operands are the function's own: what it assigns to them does not reach the
+    caller's. Only the branch that is taken is run, and differentiated. Under ``vmap``, when
+    ``pred`` differs within the batch, both are run, and the branch not taken has the derivative
+    zero.
 
     Raises ``ShapeError`` or ``DtypeError`` if ``pred`` is not one truth value, or if the results
     differ in structure, shape or dtype.
@@ -46,7 +48,7 @@ def cond(
     check_function(false_fun, "cond", "the other branch")
     value = _choice(pred, "cond", "fciub")
     if not isinstance(value, Traced) or _is_known(value):
-        return settled(true_fun(*operands) if value else false_fun(*operands))
+        return settled((true_fun if value else false_fun)(*_own(operands)))
     index = convert.bind(value != 0 if value.dtype.kind != "b" else value, dtype=INDEX.dtype)
     return _chosen("cond", index, [false_fun, true_fun], operands)
 
@@ -69,7 +71,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
         check_function(branch, "switch", f"branch {place}")
     value = _choice(index, "switch", "iub")
     if not isinstance(value, Traced) or _is_known(value):
-        return settled(branches[min(max(int(value), 0), len(branches) - 1)](*operands))
+        return settled(branches[min(max(int(value), 0), len(branches) - 1)](*_own(operands)))
     return _chosen("switch", convert.bind(value, dtype=INDEX.dtype), branches, operands)
 
 
@@ -95,6 +97,20 @@ def _is_known(value: Any) -> bool:
             return False
         value = value._value
     return value is not None
+
+
+def _own(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The operands as arrays of the branch's own: what it writes does not reach the caller's."""
+    if all(isinstance(each, _NUMBERS) and not _is_array(each) for each in operands):
+        return operands
+    return tree.map_leaves(lambda leaf: leaf.copy("K") if _is_array(leaf) else leaf, operands)
+
+
+_NUMBERS = (Traced, int, float, complex, np.generic)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) or getattr(type(value), "assignable", False)
 
 
 def _chosen(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any, cast
 
 import numpy as np
 
 from .. import tree
 from ..calls import called, result_leaf
-from ..errors import DtypeError, ShapeError, TracedArrayError, named
+from ..errors import DtypeError, ShapeError, TracedArrayError, UnsupportedError, named
 from ..primitive import Traced
 from ..primitives.shape import convert
 from ..program import Array, Atom, Literal, Program, Type, Var
@@ -115,12 +116,52 @@ def traced(
         specs[:] = [found]
         return list(map(result_leaf, outputs)) if finish is None else finish(result)
 
+    outside = _outside(function)
+    before = list(map(_state, outside))
     recorder = _Recorder()
     program, captures = recorder.run(flat, types)
+    if any(_state(array) != state for array, state in zip(outside, before, strict=True)):
+        raise UnsupportedError(
+            "the body of a loop, or a branch, assigned to an array from outside of it. It is "
+            "traced once, whatever the number of steps, and so the array was written to once",
+            remedy="an array that the body is given and returns (a carry), or one of its own: "
+            "y = y.copy() in the body",
+        )
     if recorder.weak and not all(dtype in _WIDE for dtype in _dtypes(program)):
         program, captures = _Recorder(force=True).run(flat, types)
     program, constants = lifted(program)
     return Body(interned(program), [*constants, *captures], specs[0])
+
+
+_SMALL = 1 << 16
+"""Plain arrays of up to this many bytes are compared before and after a body is traced."""
+
+
+def _outside(function: Any) -> list[Array]:
+    """The arrays that a function has from the functions around it."""
+    arrays: list[Array] = []
+    functions, seen = [function], {id(function)}
+    for each in functions:
+        for cell in getattr(each, "__closure__", None) or ():
+            try:
+                value = cell.cell_contents
+            except ValueError:  # Not assigned yet.
+                continue
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+            kind = type(value)
+            small = kind is np.ndarray and value.nbytes <= _SMALL and not value.dtype.hasobject
+            if kind is FunctionType:
+                functions.append(value)
+            elif small or getattr(kind, "assignable", False):
+                arrays.append(value)
+    return arrays
+
+
+def _state(array: Array) -> Any:
+    """What an assignment to an array changes."""
+    return array.tobytes() if isinstance(array, np.ndarray) else array.version
 
 
 def _identity(value: Array) -> tuple[int, ...]:
