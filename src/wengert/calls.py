@@ -116,17 +116,17 @@ class Selected(NamedTuple):
         """All positional arguments, with these leaves in place of the selected ones."""
         full = list(args)
         start = 0
-        for position, spec in zip(self.positions, self.specs, strict=True):
-            stop = start + spec.num_leaves
+        for i, spec in enumerate(self.specs):
+            position, stop = self.positions[i], start + spec.num_leaves
             full[position] = tree.unflatten(spec, leaves[start:stop])
             start = stop
         return full
 
     def shape_like(self, leaves: Sequence[Any]) -> Any:
         """Leaves, one for each selected leaf, in the structure of ``argnums``."""
-        found = self.put([None] * (max(self.positions) + 1), leaves)
         if self.single:
-            return found[self.positions[0]]
+            return tree.unflatten(self.specs[0], leaves)
+        found = self.put([None] * (max(self.positions) + 1), leaves)
         return tuple(found[position] for position in self.positions)
 
 
@@ -153,8 +153,9 @@ def select(args: Sequence[Any], argnums: Argnums) -> Selected:
     specs: list[tree.Spec] = []
     for position in positions:
         found, spec = tree.flatten(args[position])
-        given.extend(found)
-        leaves.extend(number(leaf, f"argument {position}, or a part of it,") for leaf in found)
+        given += found
+        what = f"argument {position}, or a part of it,"
+        leaves += [number(leaf, what) for leaf in found]
         specs.append(spec)
     return Selected(leaves, specs, tuple(positions), single, given)
 
@@ -219,6 +220,8 @@ def handle_for(leaf: Any) -> Callable[[Any], Any]:
 
     An array, read-only if that is; one of Python's numbers; one of NumPy's.
     """
+    if type(leaf) is float:
+        return as_python_number
     if isinstance(leaf, np.ndarray):
         return as_array if leaf.flags.writeable else _read_only
     if is_python_number(leaf):
@@ -359,9 +362,8 @@ def linearised(
     tape = Tape(hold)
     try:
         # Before arrays are held, which makes large ones read-only.
-        handles = [handle_for(given) for given in selected.given]
-        held = map(tape.input, map(tape.held, selected.leaves))
-        inputs = [made(value) for made, value in zip(handles, held, strict=True)]
+        handles = list(map(handle_for, selected.given))
+        inputs = [handles[i](tape.input(tape.held(leaf))) for i, leaf in enumerate(selected.leaves)]
         result = f(*selected.put(args, inputs), **kwargs)
         result, aux = split_aux(result, has_aux)
         if has_aux:
@@ -426,7 +428,8 @@ def own(
     """
     seen = set(map(id, taken))
     found: list[Array] = []
-    for cotangent, leaf in zip(cotangents, leaves, strict=True):
+    for i, leaf in enumerate(leaves):
+        cotangent = cotangents[i]
         if cotangent is None:
             cotangent = Type.of(leaf).zeros()
         elif type(cotangent) is np.ndarray and not cotangent.shape:

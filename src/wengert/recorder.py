@@ -96,8 +96,9 @@ class Recorder(Trace):
     def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
         self.check_open()
         given, args = args, [plain(arg) for arg in args]
-        if any(a is not b and isinstance(b, Traced) for a, b in zip(given, args, strict=True)):
-            return primitive.bind(*args, **params)
+        for i, arg in enumerate(args):
+            if arg is not given[i] and isinstance(arg, Traced):
+                return primitive.bind(*args, **params)
         atoms = tuple(self.atom(arg) for arg in args)
         values = [
             arg._value if isinstance(arg, Traced) and arg._trace is self else arg for arg in args

@@ -243,7 +243,7 @@ scatter_add = linear(
 
 
 def _update(x: Array, part: Array, *arrays: Array, index: Index) -> Array:
-    result = copied(np.asarray(x))
+    result = copied(x if type(x) is np.ndarray else np.asarray(x))
     result[fill(index, arrays)] = part
     return result
 

@@ -321,7 +321,8 @@ class _Sums:
             self.owned.discard(place)
 
     def add_all(self, places: Sequence[int | None], terms: Sequence[Array | None]) -> None:
-        for place, term in zip(places, terms, strict=True):
+        for i, term in enumerate(terms):
+            place = places[i]
             if place is not None and term is not None:
                 self.add(place, term)
 
