@@ -273,6 +273,83 @@ def test_bad_input_is_explained(case):
     assert Path(__file__).name in message, "the user's own line is shown"
 
 
+def put_slice(y, x):
+    y[:, 0] = x**2
+    return np.sum(y)
+
+
+def add_to(y, x):
+    y += x**2
+    return np.sum(y)
+
+
+@wg.custom_vjp
+def transformed(x):
+    return np.fft.fft(x)
+
+
+transformed.defvjp(lambda x: (transformed(x), None), lambda _, y_bar: (transformed(y_bar),))
+
+REMEDIES = {
+    "a slice of np.zeros": (
+        lambda x: put_slice(np.zeros((3, 2)), x),
+        "np.zeros_like(x, shape=n) for np.zeros(n)",
+        lambda x: put_slice(np.zeros_like(x, shape=(3, 2)), x),
+    ),
+    "an element of np.zeros": (
+        lambda x: put_slice(np.zeros((1, 2)), x[0]),
+        "np.zeros_like(x, shape=n) for np.zeros(n)",
+        lambda x: put_slice(np.zeros_like(x, shape=(1, 2)), x[0]),
+    ),
+    "+=": (
+        lambda x: add_to(np.zeros(3), x),
+        "y = y + x for y += x",
+        lambda x: np.sum(np.zeros(3) + x**2),
+    ),
+    "full_like": (
+        lambda x: np.sum(np.full_like(X, x[0]) ** 2),
+        "np.full for np.full_like(y, x)",
+        lambda x: np.sum(np.full(3, x[0]) ** 2),
+    ),
+    "r_": (
+        lambda x: np.sum(np.r_[x, 1.0, x] ** 2),
+        "np.concatenate for np.r_",
+        lambda x: np.sum(np.concatenate([x, [1.0], x]) ** 2),
+    ),
+    "c_": (
+        lambda x: np.sum(np.c_[x, x] ** 2),
+        "np.column_stack for np.c_",
+        lambda x: np.sum(np.column_stack([x, x]) ** 2),
+    ),
+    "complex": (
+        lambda x: abs(complex(x[0], x[1])),
+        "a + 1j * b for complex(a, b)",
+        lambda x: abs(x[0] + 1j * x[1]),
+    ),
+    "item": (lambda x: x[0].item() ** 2, "x for x.item()", lambda x: x[0] ** 2),
+    "det of a matrix of numbers": (
+        lambda x: np.linalg.det(np.array([[x[0], x[1]], [1.0, x[2]]])),
+        "np.block([[a, b], [c, d]])",
+        lambda x: np.linalg.det(np.block([[x[0], x[1]], [1.0, x[2]]])),
+    ),
+    "a complex cotangent of a real value": (
+        lambda x: np.sum(np.abs(transformed(x)) ** 2),
+        "x + 0j for x",
+        lambda x: np.sum(np.abs(transformed(x + 0j)) ** 2),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REMEDIES)
+def test_the_remedy_works_with_and_without_derivatives(case):
+    refused, remedy, right = REMEDIES[case]
+    with pytest.raises(TypeError) as caught:
+        wg.grad(refused)(X)
+    assert remedy in "\n".join([str(caught.value), *getattr(caught.value, "__notes__", ())])
+    np.testing.assert_allclose(right(X), refused(X))
+    wg.check_grads(right, (X,))
+
+
 def test_the_line_shown_is_the_one_at_fault():
     with pytest.raises(errors.TracedArrayError) as caught:
         wg.grad(assign_into_plain_array)(X)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import linecache
+import statistics
 
 import numpy as np
 import pytest
@@ -71,3 +72,10 @@ def test_a_line_is_shown_with_its_code():
         f"test_frames.py:{code.co_firstlineno}    def test_a_line_is_shown_with_its_code():"
     )
     assert linecache.getline(__file__, code.co_firstlineno)
+
+
+def test_the_users_line_is_not_one_of_the_standard_library():
+    values = (1.0, 2.0)
+    with pytest.raises(wengert.errors.TracedArrayError) as caught:
+        wengert.grad(lambda x: statistics.mean([x, *values]))(3.0)
+    assert "statistics.mean([x, *values])" in str(caught.value)

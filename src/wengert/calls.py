@@ -333,7 +333,8 @@ def annotate(error: Exception, holds: bool = False) -> None:
         note = (
             "If an argument was made by np.array([...]) from traced numbers, it is an array of "
             "Python objects, which np.linalg and some other functions do not take. Write "
-            "np.stack([a, b]) for np.array([a, b]), or wg.numpy.array([...]) of deeper lists."
+            "np.stack([a, b]) for np.array([a, b]), np.block([[a, b], [c, d]]) for two levels, "
+            "or wg.numpy.array([...]) of any lists."
         )
     if note and note not in getattr(error, "__notes__", ()):
         error.add_note(note)
@@ -407,7 +408,11 @@ def fit_tangent(tangent: Any, type: Type, what: str) -> Array:
         return np.zeros(type.shape)[()]
     if tangent.dtype != type.dtype:
         if tangent.dtype.kind == "c" and type.dtype.kind != "c":
-            raise DtypeError(f"a {what} is complex, but the value that it belongs to is real")
+            raise DtypeError(
+                f"a {what} is complex, but the value that it belongs to is real",
+                remedy="np.real(x) of it if only the real part counts, as of a cotangent; or "
+                "x + 0j for x, a value that is complex",
+            )
         tangent = tangent.astype(type.dtype)
     return tangent
 

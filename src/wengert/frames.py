@@ -59,7 +59,12 @@ def is_users(filename: str, home: str = "") -> bool:
     package = _installed_package(filename)
     if package:
         return package == _installed_package(home)
-    return not filename.startswith(_STANDARD)
+    return not _is_standard(filename)
+
+
+def _is_standard(filename: str) -> bool:
+    """Whether a file belongs to the standard library, beside which packages are installed."""
+    return filename.startswith(_STANDARD) and not _installed_package(filename)
 
 
 def _installed_package(filename: str) -> str:
@@ -89,11 +94,17 @@ def place(code: CodeType, line: int, variables: dict[str, Any] | None = None) ->
 
 
 def user_line() -> str | None:
-    """The innermost line outside of wengert and NumPy, as ``file:line    code``, or None."""
+    """The innermost line outside of wengert, NumPy and the standard library, or None.
+
+    Its form is ``file:line    code``. Of installed packages any may be the user's own.
+    """
     frame = sys._getframe(1)
-    while frame is not None and is_ours(frame.f_code.co_filename):
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not is_ours(file) and not _is_standard(file):
+            return place(frame.f_code, frame.f_lineno, frame.f_globals)
         frame = frame.f_back
-    return None if frame is None else place(frame.f_code, frame.f_lineno, frame.f_globals)
+    return None
 
 
 def _asking(depth: int) -> FrameType:

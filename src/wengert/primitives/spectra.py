@@ -55,9 +55,9 @@ def _no_derivative() -> UnknownDerivativeError:
     return UnknownDerivativeError(
         "eigenvectors or singular vectors of equal eigenvalues or singular values (or singular "
         "vectors of a singular value 0) have no derivative, and one is needed",
-        remedy="np.linalg.eigvalsh(a), np.linalg.svdvals(a) or a norm if only the values matter; "
-        "functions of the matrix itself (inv, solve, cholesky, matrix_power); or a matrix moved a "
-        "little off the coincidence",
+        remedy="np.linalg.eigvalsh(a), np.linalg.svdvals(a) or a norm if only the values matter, "
+        "in first derivatives; functions of the matrix itself (inv, solve, cholesky, "
+        "matrix_power); or a matrix moved a little off the coincidence",
     )
 
 

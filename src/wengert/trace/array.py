@@ -97,12 +97,13 @@ class ArrayTracer(Tracer):
         raise self._trace.refused(
             TracedArrayError(
                 f"a traced {Type.of(self)} was converted to a plain array, which would cut the "
-                "derivative. np.asarray, np.array([rows]) and functions that are not written in "
-                "NumPy do this",
+                "derivative. np.asarray, np.array([rows]), assignment of a slice into a plain "
+                "array and functions that are not written in NumPy do this",
                 remedy="x for np.asarray(x), x.copy() for np.array(x); np.stack([a, b]) for "
-                "np.array([a, b]); np.linalg for "
+                "np.array([a, b]); np.zeros_like(x, shape=n) for np.zeros(n), an array to assign "
+                "into; np.concatenate for np.r_, np.column_stack for np.c_; np.linalg for "
                 "scipy.linalg; wg.custom_jvp for the function of another library "
-                "(docs/custom.md)",
+                "(docs/custom.md); wg.stop_gradient(x) where the derivative is meant to be zero",
             )
         )
 

@@ -645,7 +645,8 @@ def _plain_wanted(what: str) -> TracedArrayError:
     return TracedArrayError(
         f"{what} was asked of a traced value, which would cut the derivative. math.sin and its "
         "kin, float(), item assignment into a plain array and compiled functions do this",
-        remedy="np.sin(x) for math.sin(x); no float(); np.zeros_like(x, shape=n) for np.zeros(n), "
-        "an array to assign into; np.stack([a, b]) for np.array([a, b]) where a NumPy function "
+        remedy="np.sin(x) for math.sin(x); x for float(x), x for x.item(), a + 1j * b for "
+        "complex(a, b); np.zeros_like(x, shape=n) for np.zeros(n), an array to assign into; "
+        "np.stack([a, b]) for np.array([a, b]) where a NumPy function "
         "asked for it; wg.stop_gradient(x) where the derivative is meant to be zero",
     )

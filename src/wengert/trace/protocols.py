@@ -206,7 +206,8 @@ def store(target: Any, result: Array, mask: Any) -> Any:
         raise TracedArrayError(
             f"a traced result cannot be written into a plain array of shape {np.shape(target)}: "
             "its derivative would be lost",
-            remedy="y = f(x) without out=, or an out that is np.zeros_like(x) of a traced x",
+            remedy="y = y + x for y += x; y = np.sin(x) for np.sin(x, out=y); np.full for "
+            "np.full_like(y, x); or a y that is np.zeros_like(x, shape=n) of a traced x",
         )
     if mask is not True:
         result = FUNCTIONS[np.where](mask, result, target)
