@@ -100,6 +100,13 @@ SQUARES: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {
     "y * y": (lambda x: twice(norm(x)), ZERO, 2 * np.eye(2)),
     "np.multiply": (lambda x: np.multiply(*[norm(x)] * 2), ZERO, 2 * np.eye(2)),
     "computed twice": (lambda x: norm(x) * norm(x), ZERO, 2 * np.eye(2)),
+    "abs of complex numbers, computed twice": (
+        lambda x: (lambda z: abs(z) * np.abs(z))(x[0] + 1j * x[1]),
+        ZERO,
+        2 * np.eye(2),
+    ),
+    "nanstd, computed twice": (lambda x: np.nanstd(x) * np.nanstd(x), ONES, SPREAD),
+    "np.tensordot": (lambda x: np.tensordot(*[norms(x)] * 2, 1), ZERO, 2 * np.eye(2)),
     "y **= 2": (lambda x: raised(norm(x)), ZERO, 2 * np.eye(2)),
     "y *= y": (lambda x: multiplied(norm(x)), ZERO, 2 * np.eye(2)),
     "y **= 2 of an array": (lambda x: np.sum(raised(norms(x))), ZERO, 2 * np.eye(2)),

@@ -280,3 +280,12 @@ def test_what_is_repeated_once_is_a_copy_in_c_order() -> None:
     x = np.arange(12.0).reshape(2, 1, 6)[..., ::2]
     np.testing.assert_array_equal(wg.jvp(f, (x,), (x,))[0], f(x))
     np.testing.assert_array_equal(wg.jit(f, wait=True)(x), f(x))
+
+
+@pytest.mark.parametrize("x", [2.0, np.float64(2), np.array(2.0)])
+def test_a_number_is_flipped_to_itself(x: Any) -> None:
+    for f in (np.flip, lambda x: np.flip(x, ())):
+        value, derivative = wg.value_and_grad(f)(x)
+        assert (value, derivative) == (f(x), 1.0)
+        assert wg.jit(f)(x) == wg.jvp(f, (x,), (1.0,))[0] == 2.0
+    assert not isinstance(wg.vjp(np.flip, x)[0], np.ndarray)

@@ -205,3 +205,11 @@ def test_the_derivative_of_a_real_power_in_its_exponent() -> None:
     np.testing.assert_allclose(found, 8 * math.log(2))
     y = np.float32([0.5, 1.5])
     assert gradient(lambda y: np.sum(2.0**y).astype(float), y).dtype == np.float32
+
+
+@pytest.mark.parametrize("f", [np.log, np.log2, np.log10])
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
+def test_the_slope_of_a_logarithm_at_minus_zero_is_that_of_an_array(f: Any) -> None:
+    slope = wg.grad(lambda x: np.sum(f(x)))(np.array([-0.0]))[0]
+    assert wg.grad(f)(-0.0) == wg.grad(f)(np.float64(-0.0)) == slope == -np.inf
+    assert wg.jit(wg.grad(f))(-0.0) == slope

@@ -33,7 +33,7 @@ from ..trace import (
     store,
     whole,
 )
-from .roots import applied
+from .roots import applied, noted
 
 __all__ = ["arraylike", "truth"]
 
@@ -169,7 +169,9 @@ def nan_to_num(
 def absolute(x: Array) -> Array:
     x = arraylike(x)
     if x.dtype.kind == "c":
-        return np.hypot(np.real(x), np.imag(x))
+        parts = np.real(x), np.imag(x)
+        size = arithmetic.hypot.bind(*parts)
+        return noted(size, arithmetic.LENGTH_IN_THE_PLANE, parts, (x,))
     return applied(arithmetic.absolute, x)
 
 

@@ -141,12 +141,19 @@ def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
     rows = [i for i in range(a.ndim) if i not in left]
     columns = [i for i in range(b.ndim) if i not in right]
     length = math.prod(a.shape[i] for i in left)
-    one = np.transpose(a, (*rows, *left))
-    one = np.reshape(one, (math.prod(a.shape[i] for i in rows), length))
-    two = np.transpose(b, (*right, *columns))
-    two = np.reshape(two, (length, math.prod(b.shape[i] for i in columns)))
     shape = (*(a.shape[i] for i in rows), *(b.shape[i] for i in columns))
-    return as_array(np.reshape(matmul_primitive.bind(one, two), shape, copy=True))
+
+    def product(a: Array, b: Array) -> Array:
+        one = np.transpose(a, (*rows, *left))
+        one = np.reshape(one, (math.prod(a.shape[i] for i in rows), length))
+        two = np.transpose(b, (*right, *columns))
+        two = np.reshape(two, (length, math.prod(b.shape[i] for i in columns)))
+        return as_array(np.reshape(matmul_primitive.bind(one, two), shape, copy=True))
+
+    smooth = (
+        None if shape or left != right else smooth_sum(a, b, lambda a, b: as_number(product(a, b)))
+    )
+    return product(a, b) if smooth is None else as_array(smooth)
 
 
 # -- einsum ----------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from ..primitives.shape import reshape
 from ..program import Array
 from ..trace import UFUNC_METHODS, as_number, implements, perhaps
 from .elementwise import arraylike
-from .roots import applied, noted
+from .roots import noted
 from .shaping import astype
 
 __all__ = ["listed_axes", "normal_axes"]
@@ -454,7 +454,12 @@ nanvar = implements(np.nanvar)(
         np.where(_present(a, where), a, 0), *args, where=_present(a, where), **kwargs
     )
 )
-nanstd = implements(np.nanstd)(lambda a, *args, **kwargs: applied(root, nanvar(a, *args, **kwargs)))
+
+
+@implements(np.nanstd)
+def nanstd(a: Array, *args: Any, **kwargs: Any) -> Array:
+    total = nanvar(a, *args, **kwargs)
+    return noted(root.bind(total), ROOT, (total,), ("nanstd", a, args, kwargs))
 
 
 def _extreme_without_nan(reduction: Callable[..., Array], worst: float) -> Callable[..., Array]:

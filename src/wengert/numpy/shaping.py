@@ -18,6 +18,7 @@ from ..trace import (
     ReadOnlyView,
     View,
     as_array,
+    as_number,
     as_view,
     implements,
     lay,
@@ -285,6 +286,8 @@ implements(np.atleast_3d)(_at_least(3))
 def flip(m: Array, axis: Any = None) -> Array:
     rank = len(m.shape)
     axes = range(rank) if axis is None else _axes(axis, rank)
+    if not rank:
+        return as_number(as_array(m))  # Python's numbers cannot be indexed.
     return m[tuple(slice(None, None, -1 if i in axes else None) for i in range(rank))]
 
 

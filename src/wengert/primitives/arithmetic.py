@@ -89,7 +89,7 @@ square = elementwise("square", np.square, [lambda x: 2 * x], text="{0}**2")
 
 def _inverse_inside(x: Array) -> Array:
     if isinstance(x, float):
-        return np.float64(math.nan if x < 0 else 1.0 / x if x else math.inf)
+        return np.float64(math.nan if x < 0 else 1.0 / x if x else math.copysign(math.inf, x))
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.divide(1.0, x)
         if found.size and not np.minimum.reduce(x, axis=None) >= 0:
@@ -326,13 +326,13 @@ def _over(x: Array, y: Array) -> Array:
     return np.where(zero, 0, x / np.where(zero, 1, y))
 
 
-_LENGTH_IN_THE_PLANE = Radicand(2, lambda x, y: x * x + y * y, homogeneous=True)
+LENGTH_IN_THE_PLANE = Radicand(2, lambda x, y: x * x + y * y, homogeneous=True)
 
 hypot = elementwise(
     "hypot",
     np.hypot,
     [lambda x, ans: _over(x, ans), lambda y, ans: _over(y, ans)],
-    radicand=_LENGTH_IN_THE_PLANE,
+    radicand=LENGTH_IN_THE_PLANE,
     doc="The derivative at (0, 0) is 0.",
 )
 
