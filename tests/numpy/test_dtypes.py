@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -197,6 +198,22 @@ WEAK = {
     "np.dot(x, s)": lambda s, x: np.dot(x, s),
     "np.multiply([1.0, 2.0], s)": lambda s, x: np.multiply([1.0, 2.0], s) * x[0],
 }
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex64])
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "truediv", "pow"])
+def test_a_number_of_pythons_is_weak_beside_traced_numbers(
+    name: str, swapped: bool, dtype: type
+) -> None:
+    def f(s: float, y: Any) -> Any:
+        return getattr(operator, name)(*((y, s) if swapped else (s, y)))
+
+    given = 2.5, dtype(1.5)
+    value, moved = wg.jvp(f, given, (1.0, dtype(1.0)))
+    assert value.dtype == moved.dtype == f(*given).dtype
+    slopes = wg.grad(lambda s, y: np.real(f(s, y)), argnums=(0, 1))(*given)
+    assert [slope.dtype for slope in slopes] == [np.float64, dtype]
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "c8", "i8"])

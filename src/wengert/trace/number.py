@@ -583,9 +583,10 @@ def _operate(ufunc: np.ufunc, left: Tracer, right: Array) -> Any:
     """A binary operator whose left operand is traced, by the shortest way to its trace."""
     primitive = UFUNCS[ufunc]
     if isinstance(right, Traced):
-        if type(right).rooted and ufunc is np.multiply and not type(left).rooted:
+        kind = type(right)
+        if kind.rooted and ufunc is np.multiply and not type(left).rooted:
             return right * left
-        if right._trace is not left._trace or type(right).python:
+        if kind.python or right._trace is not left._trace:
             return primitive.bind(left, right)
     try:
         return left._trace.process(primitive, (left, right), {})

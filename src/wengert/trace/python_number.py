@@ -152,8 +152,11 @@ def as_python_number(value: Any) -> Any:
     return value
 
 
-_NUMBERS = frozenset({PythonNumber, Tracer})
-"""Classes of traced numbers that are no roots."""
+def _alike(number: PythonNumber, other: Any, kind: type) -> bool:
+    """Whether another operand is a number beside which a Python number stays what it is."""
+    if kind is Tracer:
+        return type(other._value) is np.float64 is type(number._value)
+    return kind is PythonNumber
 
 
 # -- operators -------------------------------------------------------------------------------------
@@ -172,7 +175,7 @@ def _operator(name: str, ufunc: np.ufunc) -> None:
 
         def apply(self: PythonNumber, other: Array) -> Any:
             kind, trace = type(other), self._trace
-            if kind not in _PLAIN and not (kind in _NUMBERS and other._trace is trace):
+            if kind not in _PLAIN and (not _alike(self, other, kind) or other._trace is not trace):
                 return elsewhere(self, other)
             operands = (other, self) if reverse else (self, other)
             try:
