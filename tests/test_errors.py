@@ -1,6 +1,7 @@
 """Bad input: each kind is a wengert exception that shows the user's line and the remedy."""
 
 import ctypes
+import functools
 import math
 import pickle
 from pathlib import Path
@@ -283,6 +284,11 @@ def add_to(y, x):
     return np.sum(y)
 
 
+@functools.lru_cache
+def cached(x):
+    return np.exp(x)
+
+
 @wg.custom_vjp
 def transformed(x):
     return np.fft.fft(x)
@@ -327,6 +333,16 @@ REMEDIES = {
         lambda x: abs(x[0] + 1j * x[1]),
     ),
     "item": (lambda x: x[0].item() ** 2, "x for x.item()", lambda x: x[0] ** 2),
+    "a table": (
+        lambda x: {1.0: 3.0}.get(x[0], 0.0) * x[0],
+        "wg.stop_gradient(x) for the x",
+        lambda x: {1.0: 3.0}.get(wg.stop_gradient(x[0]), 3.0) * x[0],
+    ),
+    "a cached function": (
+        lambda x: cached(x[0]),
+        "f.__wrapped__(x)",
+        lambda x: cached.__wrapped__(x[0]),
+    ),
     "det of a matrix of numbers": (
         lambda x: np.linalg.det(np.array([[x[0], x[1]], [1.0, x[2]]])),
         "np.block([[a, b], [c, d]])",

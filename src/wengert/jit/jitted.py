@@ -29,7 +29,7 @@ from .execute import unbox
 from .exported import exported
 from .fast import shortcut
 from .keys import Same, UnkeyableError
-from .leaks import settle
+from .leaks import clear_caches, settle
 from .node import users_level
 from .outside import Outside, arrays
 from .paths import TRACES, Path, Paths
@@ -280,6 +280,8 @@ class Jitted:
             run = traced_run(self.function, values, asked.rebuilt, self._name, bools)
         except Exception as error:  # whether it is the user's own will be seen
             return None, "" if isinstance(error, InlinedError) else reason(error)
+        finally:
+            clear_caches(self._environment)
         self._traces += 1
         if run.refusal:
             settle(self._environment, [output.constant for output in run.path.outputs])

@@ -1,11 +1,15 @@
 """Traced values that a function has put into variables or objects outside of itself.
 
 A cache, an attribute or a global that keeps what a traced run computed is given the plain value,
-so that the run counts as one of the function itself.
+so that the run counts as one of the function itself. Into the cache of ``functools.lru_cache``
+nothing can be put, so that one is cleared.
 """
 
 from __future__ import annotations
 
+import collections
+import functools
+import gc
 import types
 from collections.abc import Callable
 from typing import Any
@@ -16,8 +20,9 @@ from ..primitive import Traced
 from .environment import Environment
 from .keys import PARTS, attributes
 from .tracing import JitRecorder
+from .weak import WeakTracer
 
-__all__ = ["settle"]
+__all__ = ["clear_caches", "settle"]
 
 
 def settle(environment: Environment, arguments: Any) -> None:
@@ -26,6 +31,42 @@ def settle(environment: Environment, arguments: Any) -> None:
     for write, value in environment.writers():
         found.look(value, write)
     found.look(arguments, _nowhere)
+
+
+def clear_caches(environment: Environment) -> None:
+    """Clear the caches of functions in which ended traces have left values."""
+    for _, value in environment.writers():
+        if isinstance(value, functools._lru_cache_wrapper) and _keeps(value):
+            value.cache_clear()
+
+
+def _keeps(cache: Any) -> bool:
+    """Whether a cache has values of ended traces, among its keys or its results."""
+    seen: set[int] = set()
+    waiting = gc.get_referents(cache)
+    while waiting:
+        part = waiting.pop()
+        if _has_ended(part):
+            return True
+        if isinstance(part, (tuple, list, dict)) and id(part) not in seen:
+            seen.add(id(part))
+            waiting += gc.get_referents(part)
+    return False
+
+
+def _has_ended(value: Any) -> bool:
+    """Whether a value is one of a trace that is over."""
+    return (
+        isinstance(value, Traced)
+        and isinstance(value._trace, JitRecorder)
+        and not value._trace.open
+    )
+
+
+def _plain(value: Any) -> Any:
+    """What an ended trace computed: Python's own number, or NumPy's."""
+    found = value._node.value
+    return found if isinstance(value, WeakTracer) else np.copy(found)[()]
 
 
 _CLOSED = (np.ndarray, types.ModuleType, types.FunctionType, type)
@@ -41,31 +82,42 @@ class _Leaks:
     def look(self, value: Any, write: Callable[[Any], None]) -> None:
         """Look at a part; ``write`` puts another one in its place."""
         if isinstance(value, Traced):
-            if isinstance(value._trace, JitRecorder) and not value._trace.open:
-                write(np.copy(value._node.value)[()])
+            if _has_ended(value):
+                write(_plain(value))
             return
         if isinstance(value, _CLOSED) or id(value) in self.seen:
             return
         if len(self.seen) > PARTS:
             return
         self.seen[id(value)] = value
-        if isinstance(value, tuple) and type(value) is tuple:
+        if type(value) in (tuple, frozenset):
             parts = list(value)
-            self._items(parts)
-            if any(one is not other for one, other in zip(parts, value, strict=True)):
-                write(tuple(parts))
-        elif isinstance(value, list):
+            if self._items(parts):
+                write(type(value)(parts))
+        elif isinstance(value, (list, collections.deque)):
             self._items(value)
+        elif isinstance(value, set):
+            parts = list(value)
+            if self._items(parts):
+                value.clear()
+                value.update(parts)
         elif isinstance(value, dict):
-            for name in list(value):
+            keys, parts = list(value), list(value.values())
+            if self._items(keys):
+                value.clear()
+                value.update(zip(keys, parts, strict=True))
+            for name in keys:
                 self.look(value[name], _item(value, name))
         else:
             for name, part in (attributes(value) or {}).items():
                 self.look(part, _attribute(value, name))
 
-    def _items(self, items: list[Any]) -> None:
-        for i, item in enumerate(list(items)):
+    def _items(self, items: Any) -> bool:
+        """Look at the items of a sequence; whether one was replaced."""
+        before = list(items)
+        for i, item in enumerate(before):
             self.look(item, _item(items, i))
+        return any(one is not other for one, other in zip(items, before, strict=True))
 
 
 def _item(home: Any, name: Any) -> Callable[[Any], None]:

@@ -54,6 +54,7 @@ class ArrayTracer(Tracer):
     """
 
     __slots__ = ("_version",)
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
 
     assignable = True
 

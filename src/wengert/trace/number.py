@@ -90,7 +90,13 @@ class Tracer(Traced, metaclass=_Standing):
         self._value = value
         self._node = node
 
-    __hash__ = None
+    def __hash__(self) -> int:
+        raise TracedArrayError(
+            "the hash of a traced value was asked for, as dicts, sets and functools.lru_cache do. "
+            "What is kept under it would outlive its derivative",
+            remedy="wg.stop_gradient(x) for the x that a table is asked for; f.__wrapped__(x) for "
+            "a function f under functools.lru_cache",
+        )
 
     @property
     def __class__(self) -> Any:
