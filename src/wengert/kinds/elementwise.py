@@ -111,8 +111,9 @@ class Elementwise(Primitive):
         partials = self.partials
         number = type(ans)
         if number is np.float64 and self.known:
-            for place, node in enumerate(active):
-                if node is not None and type(operands[place]) is not number:
+            for operand in operands:
+                kind = type(operand)
+                if kind is not number and kind is not float and kind is not int:
                     break
             else:
                 return (*operands, ans)

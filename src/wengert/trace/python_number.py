@@ -152,13 +152,6 @@ def as_python_number(value: Any) -> Any:
     return value
 
 
-def _alike(number: PythonNumber, other: Any, kind: type) -> bool:
-    """Whether another operand is a number beside which a Python number stays what it is."""
-    if kind is Tracer:
-        return type(other._value) is np.float64 is type(number._value)
-    return kind is PythonNumber
-
-
 # -- operators -------------------------------------------------------------------------------------
 
 _COMPARISONS = frozenset(
@@ -175,7 +168,12 @@ def _operator(name: str, ufunc: np.ufunc) -> None:
 
         def apply(self: PythonNumber, other: Array) -> Any:
             kind, trace = type(other), self._trace
-            if kind not in _PLAIN and (not _alike(self, other, kind) or other._trace is not trace):
+            if kind is Tracer:  # Beside a float64 a float stays what it is.
+                near = other._trace is trace and type(other._value) is np.float64
+                near = near and type(self._value) is np.float64
+            else:
+                near = kind in _PLAIN or (kind is PythonNumber and other._trace is trace)
+            if not near:
                 return elsewhere(self, other)
             operands = (other, self) if reverse else (self, other)
             try:
