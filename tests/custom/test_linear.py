@@ -44,6 +44,8 @@ VERBS = {
         (lambda t: np.where(t > 0, t, 0.0), "select"),
         (lambda t: t / (1 + np.max(np.abs(t))), "absolute"),
         (lambda t: t + 1.0, "zero gives something else"),
+        (np.round, "-2 times of it gives something else"),
+        (lambda t: t if np.sum(t) > 0 else 3 * t, "-2 times of it gives something else"),
     ],
 )
 def test_a_rule_that_is_not_linear_in_the_tangent_is_an_error_that_says_why(verb, rule, operation):
@@ -67,6 +69,8 @@ def test_a_nonlinear_rule_by_a_black_box_is_found_by_values():
     f.defjvp(lambda p, t: (f(*p), np.asarray(t[0], float) ** 3))
     with pytest.raises(errors.UnknownDerivativeError, match="not linear in the tangent"):
         wg.grad(total(f))(X)
+    with pytest.raises(errors.UnknownDerivativeError, match="not linear in the tangent"):
+        wg.jvp(f, (X,), (X,))
     with pytest.raises(errors.UnknownDerivativeError, match="not linear in the tangent"):
         wg.jit(wg.grad(total(f)))(X)
 

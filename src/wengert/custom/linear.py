@@ -205,8 +205,8 @@ def check_rule(
 ) -> None:
     """Raise where a rule shows that it is not linear in its second argument, of these types.
 
-    It is traced, and evaluated at zero; with sample values where its first argument is recorded.
-    What cannot be done with it tells nothing.
+    It is traced, and evaluated at zero and at two multiples of a tangent; with sample values where
+    its first argument is recorded. What cannot be done with it tells nothing.
     """
     unknown = any(map(recorded, primals))
     outer = Recorder(freeze=False)
@@ -229,11 +229,28 @@ def check_rule(
         values = next(
             samples([Type.of(p) if isinstance(p, Traced) else Literal(p) for p in primals])
         )
+    probe = list(map(_probe, types))
     try:
         with np.errstate(all="ignore"):
-            terms = rule(values, [type.zeros() for type in types])
-            moved = any(np.any(np.abs(term) > 0) for term in terms if term is not None)
+            of_zero = rule(values, _times(0, probe))
+            if any(np.any(np.abs(term) > 0) for term in of_zero if term is not None):
+                why = "zero gives something else than zero"
+            elif not all(map(_is_multiple, rule(values, probe), rule(values, _times(-2, probe)))):
+                why = "-2 times of it gives something else than -2 times of what it gives"
+            else:
+                return
     except Exception:
         return
-    if moved:
-        raise not_linear(name, of, "zero gives something else than zero")
+    raise not_linear(name, of, why)
+
+
+def _times(factor: int, arrays: Sequence[Array]) -> list[Array]:
+    return [(factor * x).astype(x.dtype) for x in arrays]
+
+
+def _is_multiple(term: Array | None, other: Array | None) -> bool:
+    """Whether the other term is -2 times the first one, so far as both are finite."""
+    one, two = (0.0 if x is None else np.asarray(concrete(x)) for x in (term, other))
+    scale = float(np.max(np.abs(one), initial=0.0))
+    error = float(np.max(np.abs(two + 2 * one), initial=0.0))
+    return not error > LOOSE * scale or not np.isfinite(error)
