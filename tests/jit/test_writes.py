@@ -6,6 +6,7 @@ At the first call, which compares the rules with NumPy, and at those that follow
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -285,3 +286,53 @@ def test_an_array_that_is_operand_and_result_is_one() -> None:
         return x
 
     check(f, ROW)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30, 300, -1, -2.7, 2.7, True, 2**70])
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64])
+def test_numbers_that_do_not_fit_into_integers_are_refused_as_by_numpy(
+    value: Any, dtype: Any
+) -> None:
+    def constant(x: Any) -> Any:
+        x[1] = value
+        return x
+
+    def part(x: Any) -> Any:
+        x[1:] = [value, 2]
+        return x
+
+    def argument(x: Any, y: Any) -> Any:
+        x[1:] = [y, y]
+        return x
+
+    x = np.arange(3, dtype=dtype)
+    for f, args in ((constant, (x,)), (part, (x,)), (argument, (x, value))):
+        wanted = fitting(f, *args)
+        jitted = wg.jit(f)
+        for _ in range(3):
+            assert fitting(jitted, *args) == wanted
+
+
+def fitting(f: Callable[..., Any], x: Any, *rest: Any) -> str:
+    try:
+        return repr(f(x.copy(), *rest))
+    except (ValueError, OverflowError) as error:
+        return type(error).__name__
+
+
+def test_an_element_takes_an_array_only_where_it_does_in_numpy() -> None:
+    def f(x: Any) -> Any:
+        y = x * 1.0
+        y[1] = x[:1]
+        return np.sum(y)
+
+    def element(g: Callable[..., Any]) -> str:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                return repr(g(ROW))
+            except ValueError as error:
+                return str(error)
+
+    assert element(f) == element(lambda x: wg.value_and_grad(f)(x)[0]) == element(wg.jit(f))
+    assert element(f) == element(lambda x: wg.vmap(f)(x[None])[0])

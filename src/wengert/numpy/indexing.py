@@ -76,6 +76,7 @@ def _basic(index: Any) -> tuple[Any, ...] | None:
 
 _BOUNDS = frozenset({int, NoneType})
 _SEQUENCES = frozenset({list, tuple})
+_ARRAYS = (np.ndarray, ArrayTracer)
 
 
 def _names_element(index: tuple[Any, ...], x: Array) -> bool:
@@ -417,6 +418,8 @@ def setitem(x: Array, index: Any, value: Array) -> Array:
             raise ValueError("setting an array element with a sequence.")
         if isinstance(value, Traced) and type(value).derived and value.is_part(x, slice_, basic):
             return x
+        if isinstance(value, _ARRAYS) and value.shape and _names_element(basic, x):
+            np.empty(1)[0] = np.empty(value.shape)  # An error in newer versions of NumPy.
         return _update(x, _as_part(value, x.dtype), Parsed(basic, [], [], []))
     part = _as_part(value, x.dtype)
     if isinstance(index, (np.ndarray, Traced)) and index.dtype == bool and index.ndim:
@@ -453,6 +456,8 @@ def _set_point(x: Array, index: Any, value: Array) -> Array:
 def _as_part(value: Any, dtype: np.dtype[Any]) -> Array:
     """A value in the dtype of the array that it is assigned into."""
     joint = isinstance(value, (Traced, np.ndarray, list, tuple))
+    if dtype.kind in "iu" and _is_python(value):
+        return np.asarray(value, dtype)  # NumPy raises for numbers that do not fit.
     part = plain(value) if joint else np.asarray(value)
     if part.dtype != dtype:
         if part.dtype.kind == "c" and dtype.kind != "c":
@@ -462,6 +467,14 @@ def _as_part(value: Any, dtype: np.dtype[Any]) -> Array:
             )
         part = convert.bind(part, dtype=dtype)
     return part
+
+
+def _is_python(value: Any) -> bool:
+    """Whether a value is one of Python's numbers, or nested lists of them."""
+    if type(value) in (list, tuple):
+        return all(map(_is_python, value))
+    kind = type(value)
+    return kind in (int, float, bool) or getattr(kind, "python", False)
 
 
 def _fitted(part: Array, shape: tuple[int, ...]) -> Array:
