@@ -71,7 +71,7 @@ def number(value: Any, what: str = "an argument") -> Array:
         return np.float64(value)
     if kind is complex:
         return np.complex128(value)
-    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
+    if not isinstance(value, Traced) and isinstance(value, np.ndarray) and value.dtype.kind == "O":
         value = plain(value)
     if isinstance(value, Traced):
         value = (value * 1.0 if value.__class__ is int else value).strong()
@@ -88,16 +88,16 @@ def number(value: Any, what: str = "an argument") -> Array:
             remedy="x.astype(float); or other arguments, by argnums= where there is one, or by a "
             "function of those alone: lambda x: f(x, n)",
         )
-    if isinstance(value, np.ndarray):
-        if kind is not np.ndarray:
-            check_kind(value)
-        return np.asarray(value)
-    if not isinstance(value, (Traced, np.generic)):
+    if isinstance(value, (Traced, np.generic)):
+        return value
+    if not isinstance(value, np.ndarray):
         raise DtypeError(
             f"{what} that is to be differentiated is {named(kind)}, not a number or an array",
             remedy="a plain NumPy array",
         )
-    return value
+    if kind is not np.ndarray:
+        check_kind(value)
+    return np.asarray(value)
 
 
 class Selected(NamedTuple):
@@ -220,14 +220,16 @@ def handle_for(leaf: Any) -> Callable[[Any], Any]:
 
     An array, read-only if that is; one of Python's numbers; one of NumPy's.
     """
-    if type(leaf) is float:
-        return as_python_number
-    if isinstance(leaf, np.ndarray):
+    if type(leaf) is np.ndarray:
         return as_array if leaf.flags.writeable else _read_only
     if is_python_number(leaf):
         return as_python_number
-    if isinstance(leaf, Traced) and type(leaf).assignable:
+    if isinstance(leaf, Traced):
+        if not type(leaf).assignable:
+            return _itself
         return as_array if leaf.writeable else _read_only
+    if isinstance(leaf, np.ndarray):
+        return as_array if leaf.flags.writeable else _read_only
     return _itself
 
 

@@ -28,6 +28,7 @@ _PASSED = frozenset(
 """Functions of NumPy's that ask a question of Python's on behalf of whoever calls them."""
 
 _LOOKING = frozenset({"__getattribute__", "__getattr__"})
+_FOR_OTHERS = _PASSED | _LOOKING
 
 _ours: dict[str, bool] = {}
 """What is known of files; Python's frozen modules are not among them."""
@@ -128,6 +129,8 @@ def user_asks(depth: int) -> bool:
     """
     code = sys._getframe(depth + 1).f_code
     known, name = _ours.get(code.co_filename), code.co_name
+    if known and name not in _FOR_OTHERS:
+        return False
     if known is None or name in _LOOKING:
         code = _asking(depth + 1).f_code
         known, name = is_ours(code.co_filename), code.co_name

@@ -51,6 +51,14 @@ def _partial(declared: Any, arity: int, name: str) -> _Partial | None:
     return _Partial(rule=declared, needs=tuple(places[w] for w in wanted))
 
 
+_DOUBLE = np.dtype(np.float64)
+
+
+def _nested(value: Array) -> bool:
+    """Whether a value is a float64 of an enclosing trace, of which nothing has to be asked."""
+    return isinstance(value, Traced) and type(value._value) is np.float64
+
+
 class Elementwise(Primitive):
     """A function of numbers, applied to each element of its broadcast operands."""
 
@@ -118,7 +126,8 @@ class Elementwise(Primitive):
             else:
                 return (*operands, ans)
         saved: list[Any] = []
-        shape, dtype = ans.shape, ans.dtype
+        nested = number is not np.ndarray and _nested(ans)
+        shape, dtype = ((), _DOUBLE) if nested else (ans.shape, ans.dtype)
         for place, node in enumerate(active):
             if node is None:
                 saved.append(None)
@@ -128,7 +137,9 @@ class Elementwise(Primitive):
                 raise self._unknown(place)
             operand = operands[place]
             kind = None
-            if operand.shape != shape or (operand.dtype is not dtype and operand.dtype != dtype):
+            if not (nested and _nested(operand)) and (
+                operand.shape != shape or (operand.dtype is not dtype and operand.dtype != dtype)
+            ):
                 kind = (operand.shape, operand.dtype, shape, dtype)
             needs = tuple([ans if i == self.arity else operands[i] for i in partial.needs])
             saved.append((kind, needs))

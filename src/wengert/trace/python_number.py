@@ -42,6 +42,8 @@ class PythonNumber(Tracer):
 
     def _beside(self, operands: Sequence[Array]) -> Sequence[Array]:
         # They are weak: beside an array of float32 a float is a float32.
+        if all(map(_doubles, operands)):
+            return operands
         dtypes = [_dtype(each) for each in operands if not is_python_number(each)]
         if not dtypes or any(dtype.kind not in "iufcb" for dtype in dtypes):
             return operands
@@ -127,6 +129,14 @@ def _python(result: Any) -> Any:
     elif kind is tuple:
         return tuple(map(_python, result))
     return result
+
+
+def _doubles(operand: Any) -> bool:
+    """Whether an operand is a number beside which a float is a float64, in the common cases."""
+    while type(operand) is Tracer:
+        operand = operand._value
+    kind = type(operand)
+    return kind is np.float64 or kind is PythonNumber or kind in _PLAIN
 
 
 def _dtype(operand: Any) -> np.dtype[Any]:
