@@ -97,3 +97,26 @@ def test_traced_values_of_the_caller_are_returned():
 
     assert wg.grad(f)(3.0) == 6.0
     assert wg.grad(lambda x: wg.jit(lambda y: x * y)(x))(3.0) == 6.0
+
+
+def test_an_iterator_that_writes_into_a_traced_array_says_what_to_write_instead():
+    def iterated(x):
+        y = x * 1.0
+        with np.nditer(y, op_flags=["readwrite"]) as it:
+            for v in it:
+                v[...] = v * v
+        return np.sum(y)
+
+    def indexed(x):
+        y = x * 1.0
+        for i, v in enumerate(y.flat):
+            y.flat[i] = v * v
+        for i in np.ndindex(*y.shape):
+            y[i] *= 2.0
+        return np.sum(y)
+
+    x = np.ones((2, 3))
+    with pytest.raises(TypeError) as caught:
+        wg.grad(iterated)(x)
+    assert "np.ndindex" in caught.value.__notes__[0]
+    np.testing.assert_array_equal(wg.grad(indexed)(x), 4 * x)

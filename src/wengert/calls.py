@@ -338,6 +338,11 @@ def annotate(error: Exception, holds: bool = False) -> None:
             "np.stack([a, b]) for np.array([a, b]), np.block([[a, b], [c, d]]) for two levels, "
             "or wg.numpy.array([...]) of any lists."
         )
+    elif "WRITEBACKIFCOPY" in text:
+        note = (
+            "np.nditer writes into memory, and a traced array has none. Write y[i] = v in a loop: "
+            "for i in np.ndindex(*y.shape), or for i, v in enumerate(y.flat) with y.flat[i] = v."
+        )
     if note and note not in getattr(error, "__notes__", ()):
         error.add_note(note)
 
