@@ -546,28 +546,42 @@ _JOINS = {
             np.vstack,
             np.dstack,
             np.column_stack,
+            np.block,
         ),
-        (0,),
+        0,
     ),
+    np.choose: 1,
+    np.select: 1,
     np.append: (0, 1),
+    np.insert: (0, 2),
     np.where: (1, 2),
+    np.compress: (1,),
+    np.extract: (1,),
 }
-"""NumPy's functions that put elements together, and the places of the arguments that hold them."""
+"""NumPy's functions that put elements together, and the places of the arguments that hold them; of
+one argument that is a list of such only its place."""
 
 
 def _joined(function: Any, result: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    places = _JOINS[function]
-    if len(args) <= places[-1]:
+    found: Any = _JOINS[function]
+    nested = type(found) is int
+    places: tuple[int, ...] = (found,) if nested else found
+    others = (*(x for i, x in enumerate(args) if i not in places), *kwargs.values())
+    if len(args) <= places[-1] or any(map(_differentiable, others)):
         return result
     given = list(args)
-    nested = len(places) == 1
 
     def rebuild(powers: list[Array]) -> Array:
         for place, value in zip(places, [powers] if nested else powers, strict=True):
             given[place] = value
         return function(*given, **kwargs)
 
-    return joined(result, list(args[0]) if nested else [args[i] for i in places], rebuild)
+    values = list(args[places[0]]) if nested else [args[i] for i in places]
+    return joined(result, values, rebuild)
+
+
+def _differentiable(x: Any) -> bool:
+    return isinstance(x, Traced) and x.dtype.kind in "fc"
 
 
 def joined(result: Any, values: Sequence[Any], rebuild: Callable[[list[Array]], Array]) -> Any:
@@ -623,6 +637,8 @@ def function_of_roots(
     if "out" in kwargs:
         return result
     if func in _MOVES and args and args[0] is x:
+        return _moved(x, result, func, args[1:], kwargs)
+    if func is np.pad and args[0] is x and type(kwargs.get("constant_values", 0)) in (int, float):
         return _moved(x, result, func, args[1:], kwargs)
     if func in _JOINS:
         return _joined(func, result, args, kwargs)
@@ -691,6 +707,7 @@ class RootedNumeric(Rooted):
     flatten = _mover("flatten")
     astype = _mover("astype")
     copy = _mover("copy")
+    view = _mover("view")
 
     @property
     def T(self) -> Any:
