@@ -61,7 +61,23 @@ def in_memory_order(x: Any) -> Any:
     return np.sum(y) + np.ravel(x, order="K")[1] + np.ravel(x.T, order="A")[1]
 
 
-PROGRAMS = [written_einsum, same_dtype, without_nan, read_flat, watched, in_memory_order]
+def conjugated(x: Any) -> Any:
+    A, B = np.abs(x), np.sqrt(x)
+    a, b = A.conj(), B.conjugate()
+    scaled(A[0], 0.5)
+    scaled(b[1], 3.0)
+    return np.sum(a * X) + np.sum(B * X) + np.sum(A)
+
+
+PROGRAMS = [
+    written_einsum,
+    same_dtype,
+    without_nan,
+    read_flat,
+    watched,
+    in_memory_order,
+    conjugated,
+]
 
 
 @pytest.mark.parametrize("order", ["C", "F", "reversed"])
@@ -94,6 +110,7 @@ def test_programs_that_share_memory(f: Callable[..., Any], order: Any) -> None:
         lambda A: np.diag(A)[1:].fill(0.0),
         lambda A: np.copyto(np.broadcast_to(A, (3, 3)), 0.0),
         lambda A: scaled(A.imag, 2.0),
+        lambda A: np.putmask(np.broadcast_to(A[:0], (2, 0, 3)), np.zeros((2, 0, 3), bool), 1.0),
     ],
 )
 def test_what_numpy_refuses_to_write_is_refused(write: Callable[..., Any]) -> None:
@@ -101,6 +118,18 @@ def test_what_numpy_refuses_to_write_is_refused(write: Callable[..., Any]) -> No
         write(X.copy())
     with pytest.raises(ValueError, match="read-only"):
         wg.grad(lambda x: (write(x * 1.0), np.sum(x))[1])(X)
+
+
+@pytest.mark.parametrize("name", ["flat", "real", "imag"])
+@pytest.mark.parametrize("x", [np.float64(2.0), np.complex64(1 + 2j), 2.0, 2j], ids=repr)
+def test_no_attribute_of_a_number_can_be_assigned_to(x: Any, name: str) -> None:
+    def f(x: Any) -> Any:
+        with pytest.raises(AttributeError):
+            setattr(x, name, 1.0)
+        return np.abs(x)
+
+    f(x)
+    wg.grad(f)(x)
 
 
 def test_a_read_only_argument_is_read_only() -> None:

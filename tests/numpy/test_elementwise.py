@@ -201,3 +201,12 @@ def test_elements_that_where_leaves_out_give_no_warning(f: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert_derivatives(f, X)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float32])
+@pytest.mark.parametrize("f", [np.fmin, np.fmax, np.minimum, np.maximum])
+def test_extremes_beside_numbers_that_have_no_negative(f: Any, dtype: Any) -> None:
+    y = np.array([1, 0, 2, 1, 0], dtype)
+    assert_derivatives(lambda x: f(x, y) ** 2, X)
+    assert_derivatives(lambda x: f(y, x) ** 2, X)
+    assert_derivatives(lambda x: f(x > 0, x) ** 2, X)

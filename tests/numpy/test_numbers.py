@@ -166,3 +166,33 @@ def test_the_sign_of_a_complex_number_is_no_array() -> None:
         return y, float(np.shares_memory(x, x))
 
     assert_numpys(f, np.array([0.5 - 2j, 1j]))
+
+
+@pytest.mark.parametrize("x", [-0.7, 0.5 + 1j, np.float64(0.25), np.array(1.5)], ids=repr)
+@pytest.mark.parametrize(
+    "f",
+    [
+        *(np.squeeze, np.transpose, np.permute_dims, np.ravel, np.copy, np.flip, np.modf),
+        *(np.atleast_1d, np.atleast_2d, np.atleast_3d),
+        lambda x: np.squeeze(x, ()),
+        lambda x: np.squeeze(x, 0),
+        lambda x: np.transpose(x, ()),
+        lambda x: np.moveaxis(x, [], []),
+        lambda x: np.reshape(x, ()),
+        lambda x: np.reshape(x, -1),
+        lambda x: np.expand_dims(x, ()),
+        lambda x: np.expand_dims(x, 0),
+        lambda x: np.flip(x, ()),
+    ],
+)
+def test_a_number_is_moved_as_an_array_or_a_number_as_in_numpy(f: Any, x: Any) -> None:
+    def written(x: Any) -> Any:
+        y = f(np.copy(x) if isinstance(x, np.ndarray) else x)
+        before = y * 1.0
+        if isinstance(y, np.ndarray):
+            y[None][0] *= 0.5
+        return before, y, isinstance(y, np.ndarray)
+
+    assert_numpys(f, x)
+    if f is not np.modf:
+        assert_numpys(written, x)

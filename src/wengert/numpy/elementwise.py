@@ -250,6 +250,8 @@ def divmod(x1: Array, x2: Array) -> tuple[Array, Array]:
 @implements(np.modf)
 def modf(x: Array) -> tuple[Array, Array]:
     x = arraylike(x)
+    if x.dtype.kind == "c":
+        raise TypeError("np.modf takes no complex numbers")
     x = x if x.dtype.kind == "f" else np.astype(x, np.float64)
     zeros = np.copysign(x.dtype.type(0), x)
     return as_number(np.where(np.isinf(x), zeros, np.fmod(x, 1.0))), np.trunc(x)

@@ -637,7 +637,7 @@ def putmask(a: Array, mask: Array, values: Any) -> None:
     mask, values = truth(mask), arraylike(values)
     if np.shape(mask) != a.shape:
         raise ValueError("putmask: mask and data must be the same size")
-    if np.size(values) and a.size:
+    if np.size(values):
         wide = np.reshape(_cycled(values, np.arange(math.prod(a.shape))), a.shape)
         store(a, select.bind(mask, _as_part(wide, a.dtype), a), True)
 

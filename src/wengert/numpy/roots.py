@@ -699,7 +699,7 @@ class RootedNumeric(Rooted):
     __slots__ = ()
 
     def conj(self) -> Any:
-        return _conjugated(np.conjugate, self)
+        return _conjugated(np.conjugate, self) if self.dtype.kind == "c" else self
 
     conjugate = conj
     reshape = _mover("reshape")

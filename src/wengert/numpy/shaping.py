@@ -21,6 +21,7 @@ from ..trace import (
     as_number,
     as_view,
     implements,
+    is_python_number,
     lay,
     layout,
     ordered,
@@ -67,6 +68,11 @@ def shares_memory(a: Array, b: Array, max_work: int | None = None) -> bool:
 # -- views -----------------------------------------------------------------------------------------
 
 
+def _asarray(a: Array) -> Array:
+    """A number of Python's, which has no methods, as the array that NumPy makes of it."""
+    return as_array(a) if is_python_number(a) else a
+
+
 def _view(a: Array, primitive: Any, **params: Any) -> Array:
     return as_view(a, primitive.bind(a, **params), primitive, params)
 
@@ -93,6 +99,7 @@ def _full_shape(old: tuple[int, ...], wanted: Any) -> tuple[int, ...]:
 
 @implements(np.reshape)
 def reshape_(a: Array, /, shape: Any, order: str = "C", *, copy: bool | None = None) -> Array:
+    a = _asarray(a)
     if order == "A":
         order = "F" if layout(a).flags.fnc else "C"
     if order == "F":
@@ -188,7 +195,7 @@ def one_axis(axis: Any, rank: int) -> int:
 
 @implements(np.transpose)
 def transpose_(a: Array, axes: Any = None) -> Array:
-    a = plain(a)
+    a = _asarray(plain(a))
     rank = len(a.shape)
     if axes is None:
         if rank < 2:
@@ -217,7 +224,7 @@ def swapaxes(a: Array, axis1: int, axis2: int) -> Array:
 
 @implements(np.moveaxis)
 def moveaxis(a: Array, source: Any, destination: Any) -> Array:
-    a = plain(a)
+    a = _asarray(plain(a))
     rank = len(a.shape)
     sources, targets = _axes(source, rank), _axes(destination, rank)
     if len(sources) != len(targets):
@@ -237,6 +244,7 @@ def rollaxis(a: Array, axis: int, start: int = 0) -> Array:
 
 @implements(np.squeeze)
 def squeeze(a: Array, axis: Any = None) -> Array:
+    a = _asarray(a)
     shape = a.shape
     if axis is None:
         gone = tuple(i for i, n in enumerate(shape) if n == 1)
@@ -251,7 +259,7 @@ def squeeze(a: Array, axis: Any = None) -> Array:
 
 @implements(np.expand_dims)
 def expand_dims(a: Array, axis: Any) -> Array:
-    a = plain(a)
+    a = as_array(plain(a))
     count = len(a.shape) + (1 if isinstance(axis, (int, np.integer)) else len(axis))
     fresh = _axes(axis, count)
     rest = iter(a.shape)
@@ -284,6 +292,7 @@ implements(np.atleast_3d)(_at_least(3))
 
 @implements(np.flip)
 def flip(m: Array, axis: Any = None) -> Array:
+    m = _asarray(m)
     rank = len(m.shape)
     axes = range(rank) if axis is None else _axes(axis, rank)
     if not rank:

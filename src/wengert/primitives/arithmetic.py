@@ -309,15 +309,25 @@ minimum = elementwise(
 )
 
 
+def _number(y: Array, otherwise: float) -> Array:
+    """y, and ``otherwise`` where it is no number."""
+    if isinstance(y, (int, float)):
+        return otherwise if y != y else y
+    return np.where(np.isnan(y), otherwise, y) if y.dtype.kind in "fc" else y
+
+
 def _wins(x: Array, y: Array) -> Array:
     """The share of x in fmax(x, y), which ignores NaN."""
-    if isinstance(y, (int, float)):
-        return step.bind(x, -math.inf if y != y else y)
-    return step.bind(x, np.where(np.isnan(y), -math.inf, y))
+    return step.bind(x, _number(y, -math.inf))
 
 
-fmax = elementwise("fmax", np.fmax, [lambda x, y: _wins(x, y), lambda x, y: _wins(y, x)])
-fmin = elementwise("fmin", np.fmin, [lambda x, y: _wins(-x, -y), lambda x, y: _wins(-y, -x)])
+def _is_less(x: Array, y: Array) -> Array:
+    """The share of x in fmin(x, y), which ignores NaN."""
+    return step.bind(_number(y, math.inf), x)
+
+
+fmax = elementwise("fmax", np.fmax, [_wins, lambda x, y: _wins(y, x)])
+fmin = elementwise("fmin", np.fmin, [_is_less, lambda x, y: _is_less(y, x)])
 
 
 def _over(x: Array, y: Array) -> Array:

@@ -459,6 +459,7 @@ class Tracer(Traced, metaclass=_Standing):
 
     @real.setter
     def real(self, value: Array) -> None:
+        self._check_assignable("real")
         self.real[...] = value
 
     @property
@@ -468,6 +469,7 @@ class Tracer(Traced, metaclass=_Standing):
 
     @imag.setter
     def imag(self, value: Array) -> None:
+        self._check_assignable("imag")
         if self.dtype.kind != "c":
             raise TypeError("a real array has no imaginary part to assign to")
         self.imag[...] = value
@@ -479,7 +481,13 @@ class Tracer(Traced, metaclass=_Standing):
 
     @flat.setter
     def flat(self, value: Array) -> None:
+        self._check_assignable("flat")
         self.flat[...] = value
+
+    def _check_assignable(self, name: str) -> None:
+        """Raise for an attribute of a number that is assigned to: only those of arrays can be."""
+        if not type(self).assignable:
+            raise AttributeError(f"attribute {name!r} of a number is not writable")
 
     def flatten(self, order: str = "C") -> Any:
         """The elements in one row, as a copy."""
