@@ -79,7 +79,8 @@ def number(value: Any, what: str = "an argument") -> Array:
     if dtype is None or kind is bool:
         raise DtypeError(
             f"{what} that is to be differentiated is {named(kind)}, not a number or an array",
-            remedy="argnums= to choose the arguments to differentiate, or a float",
+            remedy="argnums= to choose the arguments to differentiate, or a float; of a part of a "
+            "dict, list or dataclass, a function of its other parts alone: lambda w: f(P(w, name))",
         )
     if dtype.kind not in "fc":
         raise DtypeError(

@@ -14,6 +14,9 @@ import wengert as wg
 pytestmark = pytest.mark.filterwarnings("ignore::wengert.errors.JitWarning")
 
 
+jit: Any = wg.jit
+
+
 def in_a_dict() -> Any:
     known: dict[Any, Any] = {}
 
@@ -74,7 +77,7 @@ def in_a_deque() -> Any:
 def test_what_a_container_keeps_is_plain(make: Any, number: type) -> None:
     f, kept = make()
     g, wanted = make()
-    jitted = wg.jit(f, wait=True)
+    jitted = jit(f, wait=True)
     for x in (2, 2, 3, 2, 4, 5, 3):
         assert jitted(number(x)) == g(number(x))
         assert repr(kept) == repr(wanted)
@@ -109,11 +112,26 @@ class Model:
     ],
 )
 def test_a_cache_of_functools_keeps_nothing_traced(f: Any) -> None:
-    jitted = wg.jit(f, wait=True)
+    jitted = jit(f, wait=True)
     for x in (2.0, 2.0, 3.0):
         assert jitted(x) == pytest.approx(np.exp(x))
         assert f(x) == pytest.approx(np.exp(x))
         assert type(bounded(x)) is type(unbounded(x, "a")[0]) is np.float64
+
+
+@pytest.mark.parametrize(
+    "looked_at",
+    [
+        lambda f: wg.explain(f, 2.0, compiled=True),
+        lambda f: jit(f).lower(2.0),
+        lambda f: jit(f).export(2.0),
+    ],
+)
+def test_looking_at_what_is_compiled_leaves_nothing_traced(looked_at: Any) -> None:
+    f, kept = in_a_dict()
+    looked_at(lambda x: f(x) + bounded(x))
+    assert repr(kept) == repr({2.0: np.cos(2.0)})
+    assert type(bounded(2.0)) is np.float64
 
 
 def test_a_cache_without_traced_values_is_kept() -> None:
@@ -124,7 +142,7 @@ def test_a_cache_without_traced_values_is_kept() -> None:
         made.append(n)
         return np.arange(float(n))
 
-    jitted = wg.jit(lambda x: np.sum(nodes(3) * x), wait=True)
+    jitted = jit(lambda x: np.sum(nodes(3) * x), wait=True)
     assert jitted(2.0) == jitted(2.0) == 6.0
     assert nodes(3) is nodes(3)
     assert made == [3]

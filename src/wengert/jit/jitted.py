@@ -276,12 +276,9 @@ class Jitted:
     ) -> tuple[Run | None, str]:
         """Trace the function; without a run, why it cannot be traced (nothing if for once)."""
         try:
-            bools = self._environment.compares_bools
-            run = traced_run(self.function, values, asked.rebuilt, self._name, bools)
+            run = self._traced_run(asked, values)
         except Exception as error:  # whether it is the user's own will be seen
             return None, "" if isinstance(error, InlinedError) else reason(error)
-        finally:
-            clear_caches(self._environment)
         self._traces += 1
         if run.refusal:
             settle(self._environment, [output.constant for output in run.path.outputs])
@@ -298,6 +295,21 @@ class Jitted:
         else:
             self._keep(paths, run)
         return run, ""
+
+    def _traced_run(self, asked: Asked, values: Sequence[Array]) -> Run:
+        """A traced run of the function, which leaves nothing in caches that cannot be looked at."""
+        bools = self._environment.compares_bools
+        try:
+            return traced_run(self.function, values, asked.rebuilt, self._name, bools)
+        finally:
+            clear_caches(self._environment)
+
+    def _trial(self, asked: Asked) -> Run:
+        """A traced run for its Program alone, which leaves nothing traced behind."""
+        try:
+            return self._traced_run(asked, [_native(value) for value in asked.inputs])
+        finally:
+            settle(self._environment, (asked.args, asked.kwargs))
 
     def _key_after(self, asked: Asked) -> Any:
         """The key that the same call has after a run; None if that cannot be said."""
@@ -439,10 +451,7 @@ class Jitted:
 
     def traced(self, *args: Any, **kwargs: Any) -> Path:
         """The path that the function takes at these arguments: that which is kept, or a new one."""
-        asked = self._ask(args, kwargs)
-        values = [_native(value) for value in asked.inputs]
-        bools = self._environment.compares_bools
-        found = traced_run(self.function, values, asked.rebuilt, self._name, bools).path
+        found = self._trial(self._ask(args, kwargs)).path
         return next((path for path in self.paths() if path.program == found.program), found)
 
     def export(self, *args: Any, signature: str | None = None, **kwargs: Any) -> Export:
@@ -474,10 +483,7 @@ class Jitted:
             0.367879
         """
         asked = self._ask(args, kwargs)
-        values = [_native(value) for value in asked.inputs]
-        bools = self._environment.compares_bools
-        run = traced_run(self.function, values, asked.rebuilt, self._name, bools)
-        return exported(self, run, asked, signature)
+        return exported(self, self._trial(asked), asked, signature)
 
     def paths(self) -> list[Path]:
         """All paths that are kept at present, those of one signature together."""
