@@ -302,3 +302,19 @@ def test_values_and_thin_vectors_of_a_whole_svd_are_differentiated(
     undetermined = 0 if shape == (3, 2) else 2
     with pytest.raises(wg.errors.UnknownDerivativeError, match="nothing determines"):
         wg.grad(lambda x: np.sum(np.abs(L.svd(x)[undetermined]) ** 4))(a)
+
+
+def test_a_level_that_a_tangent_parts_has_no_derivative_of_its_vectors() -> None:
+    ring = -np.roll(np.eye(4), 1, axis=0) - np.roll(np.eye(4), -1, axis=0)
+
+    def bond(h: Any) -> Any:
+        v = L.eigh(h)[1]
+        return (v[:, :2] @ v[:, :2].T)[0, 1]
+
+    for derivative in (wg.grad(bond), wg.jacfwd(bond)):
+        with pytest.raises(wg.errors.UnknownDerivativeError, match="equal eigenvalues"):
+            derivative(ring)
+    with pytest.raises(wg.errors.UnknownDerivativeError, match="equal eigenvalues"):
+        wg.jvp(lambda a: L.eigh(a)[1], (np.eye(2),), (np.diag([1.0, 2.0]),))
+    vectors = wg.jvp(lambda a: L.eigh(a)[1], (np.eye(2),), (np.eye(2),))[1]
+    np.testing.assert_array_equal(vectors, np.zeros((2, 2)))

@@ -121,14 +121,24 @@ settled = linear(
 )
 
 
-def _divided(x: Array, by: Array, scale: Array, *, hollow: bool = True) -> Array:
-    """x / by, an error where ``by`` vanishes and x does not; 0 on the diagonal if ``hollow``."""
+def _divided(
+    x: Array, by: Array, scale: Array, *, hollow: bool = True, split: bool = False
+) -> Array:
+    """x / by, an error where ``by`` vanishes and x does not; 0 on the diagonal if ``hollow``.
+
+    With ``split``, an error too where the diagonal of x tells apart what is equal: then the values
+    of a level part, in an order that the sign of the tangent decides.
+    """
     n = by.shape[-1]
     zero = np.less_equal(np.absolute(by), _tiny(by) * scale)
     equal = zero
     if hollow:
+        diagonal = diagonals(x)
         x = x * constant(x, 1 - np.eye(n))
         equal = np.logical_and(zero, ~np.eye(n, dtype=bool))
+        if split:
+            spread = diagonal[..., None, :] - diagonal[..., :, None]
+            x = x + apart.bind(np.where(equal, spread, 0), equal)
     found = apart.bind(x, equal) / np.where(zero, 1, by)
     return settled.bind(found, equal)
 
@@ -153,7 +163,7 @@ def _eigh_jvp(a_dot: Array, ans: Any, a: Array, uplo: str) -> tuple[Array, Array
     change = product(adjoint(v), mirrored(a_dot, uplo == "L"), v)
 
     def vectors() -> Array:
-        rotation = _divided(change, *_differences(w))
+        rotation = _divided(change, *_differences(w), split=True)
         if a.dtype.kind == "c":
             rotation = rotation + phase_free.bind(change)
         return matmul.bind(v, rotation)
