@@ -111,6 +111,7 @@ def test_programs_that_share_memory(f: Callable[..., Any], order: Any) -> None:
         lambda A: np.copyto(np.broadcast_to(A, (3, 3)), 0.0),
         lambda A: scaled(A.imag, 2.0),
         lambda A: np.putmask(np.broadcast_to(A[:0], (2, 0, 3)), np.zeros((2, 0, 3), bool), 1.0),
+        lambda A: np.putmask(np.broadcast_to(A, (1, 3, 3)), np.ones((1, 3, 3), bool), []),
     ],
 )
 def test_what_numpy_refuses_to_write_is_refused(write: Callable[..., Any]) -> None:

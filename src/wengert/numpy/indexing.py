@@ -640,6 +640,8 @@ def putmask(a: Array, mask: Array, values: Any) -> None:
     if np.size(values):
         wide = np.reshape(_cycled(values, np.arange(math.prod(a.shape))), a.shape)
         store(a, select.bind(mask, _as_part(wide, a.dtype), a), True)
+    elif isinstance(a, Traced):
+        store(a, a, True)  # Nothing is written, but what is read-only refuses it.
 
 
 @_writes(np.place)
