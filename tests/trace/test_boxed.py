@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -146,6 +147,8 @@ def test_objects_that_are_no_numbers_are_refused(call: Any, other: Any) -> None:
 
 
 def test_wg_numpy_array_refuses_objects_that_are_no_numbers() -> None:
+    with pytest.raises(DtypeError, match="Decimal"):  # NumPy refuses its product with a float, too
+        wg.grad(lambda x: np.sum(x * np.array([Decimal("0.1"), 3], dtype=object)))(np.ones(2))
     with pytest.raises(DtypeError, match="NoneType"):
         wg.grad(lambda x: np.sum(wg.numpy.array([np.array([None, 1]), x])))(X)
 

@@ -264,7 +264,7 @@ def numeric(array: Array) -> Array:
         return array
     elements = array.ravel().tolist()
     for element in elements:
-        if not isinstance(element, (numbers.Number, np.bool_)):
+        if not isinstance(element, (numbers.Complex, np.bool_)):
             raise DtypeError(
                 f"an array of objects that meets a traced value has {named(type(element))} in it: "
                 f"{reprlib.repr(element)}",
