@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from .errors import UnknownDerivativeError
 from .kinds import Elementwise
 from .program import Array, Atom, Equation, Literal, Type, Var
 
@@ -73,6 +74,9 @@ def _ones(type: Type) -> Array:
     return np.full(type.shape, fill, type.dtype)
 
 
+_OUTSIDE = (ArithmeticError, IndexError, TypeError, ValueError, UnknownDerivativeError)
+
+
 def _results(equation: Equation, operands: Sequence[Array]) -> Sequence[Array]:
     """Arrays that lie as the results of an equation do; in C order where NumPy is not asked."""
     primitive = equation.primitive
@@ -87,6 +91,6 @@ def _results(equation: Equation, operands: Sequence[Array]) -> Sequence[Array]:
     try:
         with np.errstate(all="ignore"):
             made = np.asarray(primitive.evaluate(*operands, **equation.params))
-    except (ArithmeticError, IndexError, TypeError, ValueError):  # Ones are not in its domain.
+    except _OUTSIDE:  # Ones are not in its domain.
         return list(map(_ones, types))
     return [made]

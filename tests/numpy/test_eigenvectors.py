@@ -112,12 +112,36 @@ def test_orbitals_that_were_assigned_to_are_no_eigenvectors() -> None:
         wg.grad(f)(EQUAL)
 
 
-def test_second_derivatives_are_known_where_all_levels_are_apart() -> None:
+@pytest.mark.parametrize("name", ["bond order", "a diagonal matrix", "charges", "rows"])
+@pytest.mark.parametrize("distance", [0.0, 0.1])
+def test_second_derivatives_are_those_of_the_differences_of_gradients(
+    name: str, distance: float
+) -> None:
     def f(strengths: Any) -> Any:
-        return density(levels(strengths)[1][:, :3])[0, 1]
+        return SMOOTH[name](*levels(strengths))
 
-    x = EQUAL + 0.1 * DIRECTION
-    (wanted,) = slope(lambda t: [wg.jit(wg.grad(f))(x + t * DIRECTION)])
-    np.testing.assert_allclose(wg.hessian(f)(x) @ DIRECTION, wanted, rtol=1e-7, atol=1e-8)
-    with pytest.raises(UnknownDerivativeError, match="equal"):
-        wg.hessian(f)(EQUAL)
+    x = EQUAL + distance * DIRECTION
+    gradient = wg.grad(f)
+    (wanted,) = slope(lambda t: [gradient(x + t * DIRECTION)])
+    for second in (
+        wg.hessian(f)(x),
+        wg.jit(wg.hessian(f))(x),
+        wg.jacrev(gradient)(x),
+        wg.vmap(wg.hessian(f))(np.stack([x, x + 0.1]))[0],
+    ):
+        np.testing.assert_allclose(second @ DIRECTION, wanted, rtol=1e-7, atol=1e-8)
+    along = wg.jvp(gradient, (x,), (DIRECTION,))[1]
+    np.testing.assert_allclose(along, wanted, rtol=1e-7, atol=1e-8)
+
+
+def test_derivatives_of_a_density_are_known_up_to_the_fourth_order() -> None:
+    def order(t: Any) -> Any:
+        return density(levels(EQUAL + t * DIRECTION)[1][:, :3])[0, 1]
+
+    derivative: Callable[[Any], Any] = order
+    for _ in range(4):
+        lower, derivative = derivative, wg.grad(derivative)
+        (wanted,) = slope(lambda t, lower=lower: [lower(t)])
+        np.testing.assert_allclose(derivative(0.0), wanted, rtol=1e-5)
+    with pytest.raises(UnknownDerivativeError, match="order above 4"):
+        wg.grad(derivative)(0.0)

@@ -19,7 +19,7 @@ class Nonlinear(Primitive):
     ``jvps[i](x_dot, ans, *operands, **params)`` is the tangent that operand i contributes, and
     must be linear in ``x_dot``. Reverse mode transposes it. Where that is slow and the transpose
     is short, ``transposes[i](cotangent, ans, *operands, **params)`` may spell it out; the
-    registry's test holds the two together.
+    registry's test holds the two together. Operands may be fewer than rules.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Nonlinear(Primitive):
         operands, ans = saved
         return [
             None if place is None else rule(cotangents[0], ans, *operands, **params)
-            for place, rule in zip(active, self.transposes, strict=True)
+            for place, rule in zip(active, self.transposes, strict=False)
         ]
 
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from ..kinds import via
 from ..primitive import Traced
+from ..primitives.linalg import mirrored
 from ..primitives.spectra import are_apart, spectral
 from ..program import Array
 from ..trace import Slot, Tracer, concrete, snapshot
@@ -43,8 +44,8 @@ class _Source:
 
     def sum(self, weights: np.ndarray[Any, Any]) -> Array:
         """The sum over all eigenvectors of ``weights[k] v_k v_k^T``."""
-        c = weights.astype(self.a.dtype)
-        return spectral.bind(self.a, still(self.w), still(self.v), c, uplo=self.uplo)
+        matrix = mirrored(self.a, self.uplo == "L")
+        return spectral.bind(matrix, still(self.w), still(self.v), weights.astype(self.a.dtype))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,6 +14,7 @@ cotangent the cases cannot be told apart, and a tangent is known for all vectors
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from ..errors import UnknownDerivativeError
 from ..kinds import fit, linear, nonlinear, unless_unknown
 from ..primitive import REGISTRY, Example, Operand, Rule, operand_type
 from ..program import Array, Type
+from .arithmetic import conjugate
 from .contract import matmul
 from .linalg import (
     HERMITIAN,
@@ -40,7 +42,7 @@ from .linalg import (
     stack_batch,
     turned,
 )
-from .shape import aligned
+from .shape import aligned, reshape
 
 __all__ = ["are_apart", "eig", "eigh", "eigvalsh", "spectral", "svd", "svd_complement", "svdvals"]
 
@@ -228,34 +230,135 @@ def are_apart(w: Array) -> bool:
     return bool(np.all(np.diff(w) > _tiny(w) * scale))
 
 
-def _spectral_jvp(
-    a_dot: Array, ans: Array, a: Array, w: Array, v: Array, c: Array, uplo: str
-) -> Array:
-    """V (G * V^T dA V) V^T, where G_ij = (c_i - c_j) / (w_i - w_j), 0 for equal weights.
+def _divided_differences(w: Array, c: Array, order: int) -> Array:
+    """Those of the function that is c at w and constant nearby, of so many + 1 indices each."""
+    n = len(w)
+    scale = np.max(np.abs(w), initial=0)
+    apart_ = np.diff(w) > _tiny(w) * scale
+    if np.any(~apart_ & (np.diff(c) != 0)):
+        raise _no_derivative()
+    level = np.concatenate([[0], np.cumsum(apart_)])
+    table = c
+    for k in range(1, order + 1):
+        # The greatest w and the least differ most; eigenvalues are sorted, so indices tell them.
+        places = np.sort(np.indices((n,) * (k + 1)), axis=0)
+        equal = level[places[0]] == level[places[-1]]
+        gaps = np.where(equal, 1, w[places[-1]] - w[places[0]])
+        change = table[tuple(places[1:])] - table[tuple(places[:-1])]
+        table = np.where(equal, 0, change / gaps)
+    return table
 
-    J. R. Magnus, "On differentiating eigenvalues and eigenvectors", Econometric Theory 1(2), 1985:
-    the parts of a projection turn into those of other eigenvalues only.
+
+def _spectral(s: Array, w: Array, v: Array, c: Array, *directions: Array) -> Array:
+    """V (sum over all orders of the directions of c[w_i, ..., w_k] P_ij ... Q_lk) V^H.
+
+    N. J. Higham, "Functions of Matrices", SIAM 2008, section 3.2: the Daleckii-Krein theorem, here
+    for derivatives of any order. P, ..., Q are the directions in the basis of the eigenvectors.
     """
-    gaps, size = _differences(w)
-    change = product(turned(v), mirrored(a_dot, uplo == "L"), v)
-    unequal = c[..., None, :] - c[..., :, None]
-    quotient = _divided(change * unequal, np.where(unequal == 0, size + 1, gaps), size)
-    return product(v, quotient, turned(v))
+    operands = (s, w, v, c, *directions)
+    stacks = [x.shape[: x.ndim - rank] for x, rank in zip(operands, _ranks(operands), strict=True)]
+    stack = np.broadcast_shapes(*stacks)
+    if stack:
+        full = [
+            np.broadcast_to(x, stack + x.shape[len(own) :])
+            for x, own in zip(operands, stacks, strict=True)
+        ]
+        out = np.empty(stack + v.shape[-2:], v.dtype)
+        for i in np.ndindex(*stack):
+            out[i] = _spectral(*(x[i] for x in full))
+        return out
+    order = len(directions)
+    if not order:
+        return np.matmul(v * c, np.conjugate(v.T))
+    table = _divided_differences(w, c, order)
+    changes = [v.conj().T @ d @ v for d in directions]
+    letters = "ijklmn"[: order + 1]
+    pairs = ",".join(letters[k : k + 2] for k in range(order))
+    total = [
+        np.einsum(f"{letters},{pairs}->{letters[0]}{letters[-1]}", table, *permuted)
+        for permuted in permutations(changes)
+    ]
+    inside = sum(total[1:], total[0])
+    return (v @ inside @ v.conj().T).astype(v.dtype, copy=False)
 
 
+def _ranks(operands: Sequence[Array]) -> list[int]:
+    """How many axes the operands of ``spectral`` have outside of stacks: w and c are vectors."""
+    return [1 if k in (1, 3) else 2 for k in range(len(operands))]
+
+
+def _spectral_batch(size: int, operands: Sequence[Array], batched: Sequence[bool]) -> Array:
+    depths = [
+        len(np.shape(x)) - b - rank
+        for x, b, rank in zip(operands, batched, _ranks(operands), strict=True)
+    ]
+    full = [
+        reshape.bind(x, shape=(size, *(1,) * (max(depths) - depth), *x.shape[1:])) if b else x
+        for x, b, depth in zip(operands, batched, depths, strict=True)
+    ]
+    return spectral.bind(*full)
+
+
+HIGHEST = 4
+"""Sums over eigenvectors have derivatives up to this order."""
+
+
+def _spectral_type(*operands: Operand) -> Type:
+    shapes = [operand_type(x).shape for x in operands]
+    stacks = [
+        shape[: len(shape) - rank] for shape, rank in zip(shapes, _ranks(shapes), strict=True)
+    ]
+    return Type((*np.broadcast_shapes(*stacks), *shapes[2][-2:]), operand_type(operands[2]).dtype)
+
+
+def _along(direction: Array, operands: Sequence[Array]) -> Array:
+    if len(operands) == 4 + HIGHEST:
+        raise UnknownDerivativeError(
+            f"derivatives of an order above {HIGHEST} of sums over eigenvectors are not known"
+        )
+    return spectral.bind(*operands, direction)
+
+
+def _replaced(k: int, direction: Array, operands: Sequence[Array]) -> Array:
+    return spectral.bind(*operands[:k], direction, *operands[k + 1 :])
+
+
+def _paired(ct: Array) -> Array:
+    """The Hermitian direction that stands for a cotangent of a Hermitian matrix."""
+    return (turned(ct) + (conjugate.bind(ct) if ct.dtype.kind == "c" else ct)) / 2
+
+
+def _no_tangent(x_dot: Array, ans: Array, *operands: Array) -> Array:
+    return Type.of(ans).zeros()
+
+
+_DIRECTIONS = range(4, 4 + HIGHEST)
+
+# The derivatives of a matrix function are symmetric: in their directions, and in one of these and
+# what the result is paired with.
 spectral = nonlinear(
     "spectral",
-    lambda a, w, v, c, uplo: np.matmul(v * c[..., None, :], np.swapaxes(v, -1, -2)),
-    types=lambda a, w, v, c, uplo: operand_type(v),
+    _spectral,
+    types=_spectral_type,
     jvps=[
-        _spectral_jvp,
-        lambda w_dot, ans, a, w, v, c, uplo: Type.of(ans).zeros(),
-        lambda v_dot, ans, a, w, v, c, uplo: Type.of(ans).zeros(),
+        lambda s_dot, ans, *operands: _along(s_dot, operands),
+        _no_tangent,
+        _no_tangent,
         None,
+        *(lambda d_dot, ans, *operands, k=k: _replaced(k, d_dot, operands) for k in _DIRECTIONS),
     ],
-    batch=lambda size, operands, batched, uplo: spectral.bind(*operands, uplo=uplo),
-    doc="The sum of c_k v_k v_k^T over the eigenvectors of a real symmetric matrix a, given with "
-    "its eigenvalues w; as a function of the matrix, for constant weights c.",
+    transposes=[
+        lambda ct, ans, *operands: turned(_along(_paired(ct), operands)),
+        *[lambda ct, ans, *operands: None] * 3,
+        *(
+            lambda ct, ans, *operands, k=k: turned(_replaced(k, _paired(ct), operands))
+            for k in _DIRECTIONS
+        ),
+    ],
+    batch=_spectral_batch,
+    doc="The sum of c_k v_k v_k^H over the eigenvectors of a Hermitian matrix s, given with its "
+    "eigenvalues w; as a function of the matrix, for constant weights c. After them come the "
+    "directions in which it is differentiated.",
 )
 
 
