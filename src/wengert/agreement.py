@@ -146,7 +146,7 @@ class _Call:
         try:
             return self._run(leaves, lines, finish)
         finally:
-            tape.release()
+            tape.close()
 
     def _run(
         self, leaves: list[Any], lines: _Lines | None, finish: Callable[[Any], Any]

@@ -17,6 +17,8 @@ from .errors import DtypeError, ShapeError, TracedArrayError, WengertError, name
 from .primitive import Traced
 from .program import Array, Type
 from .trace import (
+    HELD,
+    Hold,
     ReadOnlyView,
     as_array,
     as_python_number,
@@ -27,7 +29,7 @@ from .trace import (
     snapshot,
     whole,
 )
-from .transforms.tape import Hold, Tape
+from .transforms.tape import Tape
 
 __all__ = [
     "Argnums",
@@ -326,10 +328,7 @@ def annotate(error: Exception, holds: bool = False) -> None:
     text = str(error)
     note = ""
     if holds and "read-only" in text:
-        note = (
-            "While a gradient is computed, wengert keeps arrays that its result depends on from "
-            "being overwritten. Write into a new array, or into a copy of this one."
-        )
+        note = HELD
     elif any(sign in text for sign in _OBJECT_ARRAY) or (
         isinstance(error, AttributeError) and isinstance(error.obj, (int, float, complex))
     ):
@@ -385,7 +384,7 @@ def linearised(
         annotate(error, tape.holds)
         raise
     finally:
-        tape.release()
+        tape.close()
     if has_aux:
         settled(aux)
     return Linearised(tape, selected, outputs, spec, aux)

@@ -11,9 +11,11 @@ from .layouts import Layouts
 from .primitive import UFUNCS, Params, Primitive, Traced
 from .program import Array, Atom, Equation, Literal, Program, Type, Var
 from .trace import (
+    HELD,
     ArrayTracer,
     ForeignValueError,
-    Trace,
+    Hold,
+    Holding,
     Tracer,
     layout,
     plain,
@@ -24,16 +26,15 @@ from .trace import (
 __all__ = ["Recorder", "record"]
 
 
-class Recorder(Trace):
+class Recorder(Holding):
     """Writes the equations of one run of a function into a Program.
 
     With values (``input(type, value)``) Python's control flow works, and the path that was
     taken is what is recorded. Without, only types are known.
     """
 
-    def __init__(self, *, freeze: bool = True) -> None:
-        super().__init__()
-        self.freeze = freeze
+    def __init__(self, hold: Hold = "copy") -> None:
+        super().__init__(hold)
         self.inputs: list[Var] = []
         self.equations: list[Equation] = []
         self.captures: list[Tracer] = []
@@ -51,24 +52,35 @@ class Recorder(Trace):
             self._layouts.set(var, model)
         return self._tracer(type, value, var)
 
-    def explain(self, error: IndexError) -> None:
-        """Raise what an IndexError of NumPy's stands for: an index whose value is not known."""
+    def explain(self, error: IndexError | ValueError) -> None:
+        """Raise what an IndexError of NumPy's stands for: an index whose value is not known.
+
+        To one that an array is read-only the reason is added.
+        """
+        if self.holds and "read-only" in str(error):
+            error.add_note(HELD)
         refusal, self.unanswered = self.unanswered, None
         if refusal is not None and "only integers" in str(error):
             raise refusal from error
 
     def constant(self, value: Array) -> Tracer:
-        literal = Literal(value, copy=self.freeze)
+        literal = self.literal(value)
         return self._tracer(literal.type, value, literal)
 
     def _tracer(self, type: Type, value: Array, node: Atom) -> Tracer:
         kind = ArrayTracer if type.shape else Tracer
         return kind(self, value, node)
 
+    def literal(self, value: Array) -> Literal:
+        """A constant operand, which the user's code cannot change any more."""
+        if self.hold == "copy":
+            return Literal(value)
+        return Literal(self.held(value), copy=False)
+
     def atom(self, arg: Array) -> Atom:
         """The Var or Literal for a value: own, of an enclosing trace (captured), or constant."""
         if not isinstance(arg, Traced):
-            return Literal(arg, copy=self.freeze)
+            return self.literal(arg)
         if arg._trace is self:
             return arg._node
         key = (id(arg._trace), id(arg._value), id(arg._node))
@@ -129,6 +141,7 @@ class Recorder(Trace):
     def program(self, outputs: Sequence[Array]) -> tuple[Program, list[Tracer]]:
         """The Program with these outputs, its captures as first inputs, and their values."""
         atoms = tuple(self.atom(output) for output in outputs)
+        self.check_held()
         self.check_caught()
         self.close()
         inputs = (*self._captured.values(), *self.inputs)
@@ -140,21 +153,21 @@ def record(
     types: Sequence[Type],
     values: Sequence[Array] | None = None,
     *,
-    freeze: bool = True,
+    hold: Hold = "copy",
     models: Sequence[Array] | None = None,
 ) -> tuple[Program, list[Tracer]]:
     """Run ``function`` on traced inputs and return its Program and the values it captured.
 
     ``function`` takes one positional argument for each type and returns a sequence of values.
-    Without ``freeze`` constant arrays are not copied: for a Program that is used at once. For
-    ``models`` see ``Recorder.input``.
+    ``hold`` says what becomes of constant arrays: for a Program that is used at once they need not
+    all be copied. For ``models`` see ``Recorder.input``.
     """
-    recorder = Recorder(freeze=freeze)
+    recorder = Recorder(hold)
     unknown: Sequence[Array] = [None] * len(types)
     try:
         inputs = list(map(recorder.input, types, values or unknown, models or unknown))
         return recorder.program(function(*inputs))
-    except IndexError as error:
+    except (IndexError, ValueError) as error:
         recorder.explain(error)
         raise
     finally:

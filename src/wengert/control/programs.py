@@ -71,7 +71,7 @@ def fitted(value: Array, type: Type) -> Array:
 
 def recorded(function: Callable[..., Sequence[Array]], types: Sequence[Type]) -> Program:
     """The simplified Program of a function of our own, which uses its arguments only."""
-    return interned(compact(simplify(record(function, types, freeze=False)[0])))
+    return interned(compact(simplify(record(function, types, hold="trust")[0])))
 
 
 def compact(program: Program) -> Program:
@@ -205,7 +205,7 @@ def pullback(program: Program, active: Flags, wanted: Flags) -> Program:
         ]
         outputs = evaluate(program, inputs)
         tape.check_caught()
-        tape.release()
+        tape.close()
         places = [tape.place(output) for output in take(outputs, wanted)]
         pairs = zip(places, values[count:], strict=True)
         found = tape.pull(pairs, sum(active), keep=False)

@@ -67,7 +67,7 @@ class _Recorder(Recorder):
     """
 
     def __init__(self, *, force: bool = False) -> None:
-        super().__init__(freeze=False)
+        super().__init__("protect")
         self.force_weak = force
         self.weak = False
 
@@ -84,7 +84,7 @@ class _Recorder(Recorder):
         """The Program of a function, and the values it captured."""
         try:
             return self.program(function(*map(self.input, types)))
-        except IndexError as error:
+        except (IndexError, ValueError) as error:
             self.explain(error)
             raise
         finally:

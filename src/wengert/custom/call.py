@@ -86,7 +86,7 @@ def traced(run: Callable[..., Sequence[Array]], operands: Sequence[Operand | Arr
         for i, operand in enumerate(operands)
         if i not in numbers
     ]
-    program, captures = record(filled, types, freeze=False)
+    program, captures = record(filled, types, hold="protect")
     if captures:
         raise ForeignValueError()
     return program
@@ -327,7 +327,7 @@ class RuleCall(Call):
         places = [i for i, moves in enumerate(moving) if moves]
 
         def pulled(*both: Array) -> Terms:
-            tape = Tape("trust")
+            tape = Tape()
             inputs = list(both[:count])
             for i in places:
                 inputs[i] = tape.input(both[i])
@@ -336,7 +336,7 @@ class RuleCall(Call):
                     found = self.run(*inputs)[0]
                     tape.check_caught()
             finally:
-                tape.release()
+                tape.close()
             pairs = [(tape.place(f), ct) for f, ct in zip(found, both[count:], strict=True)]
             return tape.pull(pairs, len(places), keep=False)
 

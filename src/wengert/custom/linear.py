@@ -93,7 +93,7 @@ class Transposing:
             raise UnfitError(f"the rule calls {self.name} on the {self.of}")
         token = _active.set((*_active.get(), id(self.function)))
         try:
-            return transpose_linear(self.rule, self.types, given)
+            return transpose_linear(self.rule, self.types, given, "protect")
         finally:
             _active.reset(token)
 
@@ -209,8 +209,8 @@ def check_rule(
     its first argument is recorded. What cannot be done with it tells nothing.
     """
     unknown = any(map(recorded, primals))
-    outer = Recorder(freeze=False)
-    inner, tape = Recorder(freeze=False), Tape("trust")
+    outer = Recorder("trust")
+    inner, tape = Recorder("trust"), Tape("trust")
     values = [
         outer.input(Type.of(p)) if unknown and isinstance(p, Traced) else concrete(p)
         for p in primals

@@ -64,7 +64,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
 
         types = [Type(value.shape[1:], value.dtype) for value in values]
         models = [_slice(layout(value)) for value in values]
-        program, captures = record(one, types, freeze=False, models=models)
+        program, captures = record(one, types, hold="protect", models=models)
         program = eliminate_dead_code(program)
         flags = [False] * len(captures) + [True] * len(values)
         with np.errstate(all="ignore"):

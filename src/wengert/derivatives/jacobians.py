@@ -41,7 +41,7 @@ def _basis_sweeps(
 
     ``result[i][o]`` holds output ``o`` for each basis vector of argument ``i``, in front.
     """
-    program, captures = record(sweep, types, freeze=False)
+    program, captures = record(sweep, types, hold="trust")
     program = eliminate_dead_code(program)  # What is not used may have no derivative.
     widest = max((var.type.size for e in program.equations for var in e.outputs), default=1)
     blocks: list[list[Array]] = []

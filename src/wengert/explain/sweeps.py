@@ -371,7 +371,7 @@ class _Run:
                 moving.append(atom)
             args.append(operand)
         found = _several(equation, equation.primitive.bind(*args, **equation.params))
-        tape.release()
+        tape.close()
         step.name_results([tape.primal(value) for value in found])
         pairs = [
             (tape.place(value), step.seed(var, "_bar", seed))
@@ -443,7 +443,7 @@ class _Step:
     def __init__(self, run: _Run, equation: Equation) -> None:
         self.run = run
         self.equation = equation
-        self.recorder = Recorder(freeze=False)
+        self.recorder = Recorder("trust")
         self.text_names: dict[Var, str] = {}
         inputs: dict[Var, Tracer] = {}
         self.operands: list[Array] = []

@@ -26,6 +26,7 @@ from .array import (
 )
 from .base import ForeignValueError, Trace, concrete, known, layout, perhaps
 from .boxed import complex_in_objects
+from .held import HELD, Hold, Holding
 from .number import Slot, Tracer, class_of
 from .protocols import (
     CREATION,
@@ -46,11 +47,14 @@ from .python_number import PythonNumber, as_python_number, is_python_number
 __all__ = [
     "CREATION",
     "FUNCTIONS",
+    "HELD",
     "UFUNC_METHODS",
     "WRITERS",
     "ArrayTracer",
     "Flat",
     "ForeignValueError",
+    "Hold",
+    "Holding",
     "PlacedView",
     "PythonNumber",
     "ReadOnlyView",

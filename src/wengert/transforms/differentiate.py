@@ -54,7 +54,7 @@ def _pulled(program: Program, values: Sequence[Array], moving: Sequence[int]) ->
         inputs[i] = tape.input(values[i])
     outputs = evaluate(program, inputs)
     tape.check_caught()
-    tape.release()
+    tape.close()
     return tape, outputs
 
 

@@ -13,20 +13,18 @@ residuals. Cotangents are summed in place where the sweep owns the buffer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..errors import UnknownDerivativeError, UnsupportedError
+from ..errors import UnknownDerivativeError
 from ..kinds import Elementwise, Linear, Nonlinear, settled, unresolved
-from ..memory import copied
 from ..primitive import NUMBERED, Params, Primitive, Traced
 from ..program import Array, Type
 from ..recorder import Recorder
-from ..trace import ArrayTracer, Trace, Tracer, discrete, plain, snapshot, strong, wrap
+from ..trace import ArrayTracer, Hold, Holding, Tracer, discrete, plain, snapshot, strong, wrap
 
 __all__ = [
-    "Hold",
     "NotLinearError",
     "Row",
     "Tape",
@@ -35,15 +33,8 @@ __all__ = [
     "transpose_linear",
 ]
 
-SMALL = 1 << 16
-"""Constant arrays of up to this many bytes are copied when they become residuals."""
-
-
 NONE: Params = {}
 """The parameters of most equations."""
-
-Hold: TypeAlias = Literal["protect", "copy", "trust"]
-
 
 Row: TypeAlias = tuple[Any, ...]
 """One linearised equation: the number of the primitive, the place of its result (a tuple of places
@@ -52,22 +43,16 @@ operands (None for constants). There is one for each operation, so it is a plain
 that Python's garbage collector need not visit again: long tapes cost little more than short."""
 
 
-class Tape(Trace):
+class Tape(Holding):
     """Records one run for reverse mode; ``_node`` is a place on the tape, None for a constant.
 
-    A constant array that user code changes under the tape would make a wrong derivative. With
-    ``hold="protect"`` small ones are copied and large ones cannot be written to until ``release``;
-    with ``"copy"``, for a tape that outlives the call (``vjp``, ``linearize``), all are copied;
-    ``"trust"`` is for functions of our own.
+    A constant array that user code changes under the tape would make a wrong derivative.
     """
 
     def __init__(self, hold: Hold = "protect") -> None:
-        super().__init__()
+        super().__init__(hold)
         self.rows: list[Row] = []
         self.count = 0
-        self.hold = hold
-        self._held: list[np.ndarray[Any, Any]] = []
-        self._samples: dict[int, tuple[np.ndarray[Any, Any], bytes]] = {}
 
     # -- recording -------------------------------------------------------------------------------
 
@@ -172,52 +157,6 @@ class Tape(Trace):
             for a, o in zip(ans, outputs, strict=True)
         )
 
-    def held(self, array: Array) -> Array:
-        """The value, or a copy, in a state that user code cannot change under the tape."""
-        if type(array) is not np.ndarray:
-            return snapshot(array) if getattr(type(array), "assignable", False) else array
-        if self.hold == "trust":
-            return array
-        if self.hold == "copy" or array.nbytes <= SMALL:
-            return copied(array) if array.shape else array[()]
-        if id(array) in self._samples:
-            return array
-        self._samples[id(array)] = array, _sample(array)
-        owner: Any = array
-        while isinstance(owner, np.ndarray):
-            if owner.flags.writeable:
-                owner.flags.writeable = False
-                self._held.append(owner)
-            owner = owner.base
-        return array
-
-    @property
-    def holds(self) -> bool:
-        """Whether some array of the user's cannot be written to at the moment."""
-        return bool(self._held)
-
-    def check_held(self) -> None:
-        """Raise if an array that was only protected has changed all the same.
-
-        A view that was made before is not protected with the array. A change through one is
-        noticed if it meets one of the elements that are compared.
-        """
-        for array, sample in self._samples.values():
-            if _sample(array) != sample:
-                raise UnsupportedError(
-                    f"an array of shape {array.shape} on which the derivative depends was changed, "
-                    "through another view of it, after it had been used",
-                    remedy="x * c.copy() for x * c, or a new array in place of the changed one",
-                )
-
-    def release(self) -> None:
-        """End the recording: later use of a traced value is an error, and arrays are writable."""
-        self.close()
-        self._samples.clear()
-        for array in sorted(self._held, key=_depth):
-            array.flags.writeable = True
-        self._held.clear()
-
     # -- sweeps ----------------------------------------------------------------------------------
 
     def push(self, tangents: Sequence[Array | None], places: Sequence[int | None]) -> list[Any]:
@@ -278,22 +217,6 @@ class Tape(Trace):
                     terms = primitive.pull(cotangent, saved, places, params or NONE)
                     sums.add_all(places, terms)
         return [sums.pop(place) for place in range(inputs)]
-
-
-def _depth(array: np.ndarray[Any, Any]) -> int:
-    """How many arrays this one is a view of: an owner has to be writable before its views."""
-    depth = 0
-    while isinstance(array.base, np.ndarray):
-        array, depth = array.base, depth + 1
-    return depth
-
-
-def _sample(array: np.ndarray[Any, Any]) -> bytes:
-    """Some hundred elements of a large array, spread over all of it."""
-    steps = tuple(slice(None, None, max(1, n // 16)) for n in array.shape)
-    if array.ndim == 1:
-        steps = (slice(None, None, max(1, array.size // 256)),)
-    return array[steps].tobytes()
 
 
 class _Sums:
@@ -394,6 +317,7 @@ def transpose_linear(
     function: Callable[..., Sequence[Array | None]],
     types: Sequence[Type],
     cotangents: Sequence[Array | None],
+    hold: Hold = "trust",
 ) -> list[Array | None]:
     """Cotangents of the arguments of a linear function from those of its results.
 
@@ -401,8 +325,8 @@ def transpose_linear(
     them, the residuals on its tape are known values, and the tape can be pulled through at once.
     Raises ``NotLinearError`` if it is not.
     """
-    recorder = Recorder(freeze=False)
-    tape = Tape("trust")
+    recorder = Recorder("trust")
+    tape = Tape(hold)
     try:
         results = function(*(tape.input(recorder.input(type)) for type in types))
         tape.check_caught()
