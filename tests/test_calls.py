@@ -120,3 +120,15 @@ def test_an_iterator_that_writes_into_a_traced_array_says_what_to_write_instead(
         wg.grad(iterated)(x)
     assert "np.ndindex" in caught.value.__notes__[0]
     np.testing.assert_array_equal(wg.grad(indexed)(x), 4 * x)
+
+
+def test_annotations_are_not_evaluated() -> None:
+    names: dict[str, Any] = {"Later": float, "np": np}
+    exec("def f(x: Later, n: Later) -> Later:\n    return x**n\n", names)
+    del names["Later"]  # as after `if TYPE_CHECKING:`; from Python 3.14 on nobody has read it yet
+    f = names["f"]
+    assert wg.jit(wg.grad(f), static_argnames="n")(2.0, 3) == wg.grad(f)(2.0, 3) == 12.0
+    assert wg.explain(f, 2.0, 3.0).title == "f(x, n)"
+    rule = wg.custom_jvp(f, nondiff_argnums=1)
+    rule.defjvp(lambda n, xs, ts: (xs[0] ** n, n * xs[0] ** (n - 1) * ts[0]))
+    assert wg.grad(rule)(2.0, n=3) == 12.0

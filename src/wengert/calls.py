@@ -7,6 +7,8 @@ and take the traced result apart again. That is here.
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -49,6 +51,7 @@ __all__ = [
     "result_leaf",
     "select",
     "settled",
+    "signature_of",
     "split_aux",
     "without",
     "writable",
@@ -64,6 +67,22 @@ def check_callable(f: Any, verb: str) -> None:
             f"{verb} takes a function, and was given {named(type(f))}",
             remedy=f"wg.{verb}(f)(x) for wg.{verb}(f(x))",
         )
+
+
+def signature_of(f: Callable[..., Any], follow_wrapped: bool = True) -> inspect.Signature | None:
+    """The signature of a function; None where Python knows none.
+
+    Annotations are not evaluated: they may name what is imported for type checkers only.
+    """
+    options: dict[str, Any] = {"follow_wrapped": follow_wrapped}
+    if sys.version_info >= (3, 14):
+        from annotationlib import Format
+
+        options["annotation_format"] = Format.STRING
+    try:
+        return inspect.signature(f, **options)
+    except (TypeError, ValueError):
+        return None
 
 
 def number(value: Any, what: str = "an argument") -> Array:

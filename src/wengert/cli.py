@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from .calls import signature_of
 from .derivatives import grad
 from .errors import ExpressionError, WengertError
 from .explain import Compilation, Explanation, explain
@@ -424,7 +425,8 @@ def _arguments(
 ) -> dict[str, Any]:
     """The arguments by parameter, from the values given and the arrays of the file."""
     arrays = {} if npz is None else _arrays(Path(npz))
-    parameters = inspect.signature(function).parameters
+    known = signature_of(function)
+    parameters = {} if known is None else known.parameters
     positional = [
         p for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
     ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 import collections
 import dataclasses
 import decimal
 import enum
 import fractions
+import operator
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -172,6 +174,106 @@ def test_whether_two_arguments_are_one_is_answered_at_each_call() -> None:
     jitted = wg.jit(lambda x, y: x is y, wait=True)
     one, other = np.ones(3), np.ones(3)
     assert [jitted(one, one), jitted(one, other), jitted(other, other)] == [True, False, True]
+
+
+# What is asked of two arguments, in the middle of other code: each version of Python loads, joins
+# and branches in another way. None of it has the same answer for traced values.
+KIND_OF, SAME = type, operator.is_
+
+
+def asks_in_a_tuple_behind_none(x: Any, y: Any) -> Any:
+    return (None, x is y)[1]
+
+
+def asks_in_a_list_behind_dots(x: Any, y: Any) -> Any:
+    return [..., x is not y][1]
+
+
+def asks_by_keyword_behind_none(x: Any, y: Any) -> Any:
+    return {"a": None, "b": x is y}["b"]
+
+
+def asks_for_one_of_two(x: Any, y: Any) -> Any:
+    return x is (y if len(y) else None)
+
+
+def asks_whether_one_of_two(x: Any, y: Any) -> Any:
+    return (y if len(y) else None) is x
+
+
+def asks_for_one_or_a_global(x: Any, y: Any) -> Any:
+    return x is (y if y.size else MISSING)
+
+
+def asks_an_element_of_a_loop(x: Any, y: Any) -> Any:
+    return [z is None or z is x for z in (None, y)][1]
+
+
+def asks_by_operator(x: Any, y: Any) -> Any:
+    return operator.is_(x, y)
+
+
+def asks_by_another_name(x: Any, y: Any) -> Any:
+    return SAME(x, y)
+
+
+def asks_for_ids(x: Any, y: Any) -> Any:
+    return len({*map(id, (x, y))}) == 1
+
+
+def asks_for_ids_of_builtins(x: Any, y: Any) -> Any:
+    return builtins.id(x) == builtins.id(y)
+
+
+def asks_the_type_by_another_name(x: Any, y: Any) -> Any:
+    return [KIND_OF(z) for z in (x, y)].count(np.ndarray) == 2
+
+
+def asks_the_type_of_builtins(x: Any, y: Any) -> Any:
+    return builtins.type(x) is np.ndarray
+
+
+OF_TWO = [
+    *(asks_in_a_tuple_behind_none, asks_in_a_list_behind_dots, asks_by_keyword_behind_none),
+    *(asks_for_one_of_two, asks_whether_one_of_two, asks_for_one_or_a_global),
+    *(asks_an_element_of_a_loop, asks_by_operator, asks_by_another_name, asks_for_ids),
+    *(asks_for_ids_of_builtins, asks_the_type_by_another_name, asks_the_type_of_builtins),
+]
+
+
+@pytest.mark.parametrize("asks", OF_TWO, ids=lambda f: f.__name__)
+def test_the_identity_of_arguments_is_asked_of_the_arguments(asks: Any) -> None:
+    def f(x: Any, y: Any) -> Any:
+        return np.sum(x) * (2.0 if asks(x, y) else 3.0)
+
+    one, other = np.ones(3), np.ones(3)
+    jitted = wg.jit(f, wait=True)
+    for args in ((one, one), (one, other), (other, other)):
+        assert jitted(*args) == f(*args)
+    assert not jitted.paths()
+
+
+@pytest.mark.parametrize("name", ["type", "id", "is_"])
+def test_a_question_in_a_closure_is_found(name: str) -> None:
+    asks = getattr(operator, name, None) or getattr(builtins, name)
+
+    def f(x: Any, y: Any) -> Any:
+        return x * (2.0 if (asks(x, y) if name == "is_" else asks(x) == asks(y)) else 3.0)
+
+    jitted = wg.jit(f, wait=True)
+    one = np.ones(3)
+    for y in (one, np.float64(1.0), np.ones(3)):
+        np.testing.assert_array_equal(jitted(one, y), f(one, y))
+    assert not jitted.paths()
+
+
+def test_a_settled_question_behind_other_values_is_no_hindrance() -> None:
+    def f(x: Any, y: Any = None) -> Any:
+        inside = (x, None is y, y is MISSING, ... is y, y is not np.newaxis, x is None)
+        return inside[0] * sum(inside[1:])
+
+    jitted = agree(f, (0.5,), (2.0,))
+    assert jitted.paths()
 
 
 # -- keys ------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Hashable, Sequence
 from functools import update_wrapper
 from types import MethodType
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
+from ..calls import signature_of
 from ..errors import ShapeError
 from ..primitive import Traced
 from ..verbs import place_of
@@ -21,15 +21,6 @@ __all__ = ["custom_jvp", "custom_vjp"]
 
 MANY = 1024
 """So many facts about its rules and results are remembered for a function."""
-
-
-def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
-    if isinstance(function, np.ufunc):  # Its further arguments are options.
-        return None
-    try:
-        return inspect.signature(function)
-    except (TypeError, ValueError):
-        return None
 
 
 def _positional(function: CustomFunction, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -99,7 +90,8 @@ class CustomFunction:
         self.bwd: Callable[..., Any] | None = None
         self.batch_rule: Callable[..., Any] | None = None
         self.memory = Memory()
-        self.signature = _signature(function)
+        # Of a ufunc the further arguments are options.
+        self.signature = None if isinstance(function, np.ufunc) else signature_of(function)
         parameters = {} if self.signature is None else self.signature.parameters
         self.parameters = tuple(parameters)
         self.positional = {n for n, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,16 +9,15 @@ from typing import Any
 import optree
 
 from .. import tree
+from ..calls import signature_of
 
 __all__ = ["free_letter", "parameters_of", "paths_of", "title_of"]
 
 
 def parameters_of(f: Callable[..., Any], count: int) -> list[str]:
     """A name for each of the positional arguments: that of the parameter, if it can be found."""
-    try:
-        parameters = list(inspect.signature(f).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
+    known = signature_of(f)
+    parameters = [] if known is None else list(known.parameters.values())
     names: list[str] = []
     for parameter in parameters:
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from .. import tree
-from ..calls import handle
+from ..calls import handle, signature_of
 from ..errors import DtypeError, ShapeError, named
 from ..primitive import Traced
 from ..program import Array
@@ -35,12 +35,13 @@ class Static:
         if not argnums and not argnames:
             return
         _check(function, argnums, argnames)
-        try:
-            parameters = list(inspect.signature(function).parameters.values())
-        except (TypeError, ValueError):
+        known = signature_of(function)
+        if known is None:
             return
         positional = [
-            p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+            p.name
+            for p in known.parameters.values()
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
         ]
         for place in argnums:
             if -len(positional) <= place < len(positional):
@@ -78,10 +79,10 @@ def _check(
     function: Callable[..., Any], argnums: tuple[int, ...], argnames: tuple[str, ...]
 ) -> None:
     """Raise for what is no parameter. Of a wrapper its own signature counts, if it is known."""
-    try:
-        parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
-    except (TypeError, ValueError):
+    known = signature_of(function, follow_wrapped=False)
+    if known is None:
         return
+    parameters = known.parameters.values()
     kinds = {p.kind for p in parameters}
     positional = [
         p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)

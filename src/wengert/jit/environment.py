@@ -21,7 +21,7 @@ import numpy as np
 
 from ..frames import is_ours
 from ..verbs import Derived
-from .identity import compares_bools, question
+from .identity import GLOBALS, asker, compares_bools, question
 from .keys import GENERATORS, PARTS, attributes, contents, outer
 from .world import reached
 
@@ -111,7 +111,9 @@ class Environment:
         if len(self._visited) > PARTS:
             return
         self._visited[id(value)] = value
-        if isinstance(value, types.FunctionType):
+        if asked := asker(value):
+            self.question = self.question or f"{getattr(self.function, '__name__', 'it')} {asked}"
+        elif isinstance(value, types.FunctionType):
             self._function(value)
         elif isinstance(value, Derived):
             self._visit(value.func, outside)
@@ -251,11 +253,7 @@ def _writer(keep: Any, read: Any) -> Callable[[Any], None]:
 @functools.cache
 def _globals(code: types.CodeType) -> tuple[str, ...]:
     """The global variables that code, and functions defined inside of it, read."""
-    found = {
-        step.argval
-        for step in dis.get_instructions(code)
-        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")
-    }
+    found = {step.argval for step in dis.get_instructions(code) if step.opname in GLOBALS}
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             found.update(_globals(constant))

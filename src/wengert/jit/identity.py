@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import builtins
 import dis
+import operator
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["compares_bools", "question"]
+__all__ = ["GLOBALS", "asker", "compares_bools", "question"]
+
+GLOBALS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
+"""The instructions that read a global variable."""
 
 _REMEDIES = {
     "type": "asks for type(x), which is another while tracing; isinstance(x, ...) is the same",
@@ -23,6 +27,7 @@ _REMEDIES = {
     "is": "asks whether x is y, which traced values are not; x is None can be asked",
 }
 _ASKED = ("type", "id")
+_ASKING = {"type": (type,), "id": (id,), "is": (operator.is_, operator.is_not)}
 _FIRST = ("self", "cls")
 _VALUES = (int, float, complex, np.generic, np.ndarray)
 _MISSING = object()
@@ -33,15 +38,28 @@ def question(code: types.CodeType, space: Mapping[str, Any]) -> str:
 
     ``space`` holds the global variables of the code.
     """
+    names = set(code.co_names)
+    if names & {"is_", "is_not"}:  # of the module operator
+        return _REMEDIES["is"]
+    if "builtins" in names and (asked := names & set(_ASKED)):
+        return _REMEDIES[asked.pop()]
     steps = _steps(code)
     for i, step in enumerate(steps):
-        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME") and step.argval in _ASKED:
+        if step.opname in GLOBALS and step.argval in _ASKED:
             if step.argval not in space and _is_asked(steps, i, code):
                 return _REMEDIES[step.argval]
         elif step.opname == "IS_OP" and not _is_settled(steps, i, space):
             return _REMEDIES["is"]
     inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
     return next((found for each in inner if (found := question(each, space))), "")
+
+
+def asker(value: Any) -> str:
+    """What is asked by calling a function that goes by another name, '' if it asks nothing."""
+    for kind, functions in _ASKING.items():
+        if any(value is function for function in functions):
+            return _REMEDIES[kind]
+    return ""
 
 
 def compares_bools(code: types.CodeType) -> bool:
@@ -63,9 +81,9 @@ def _steps(code: types.CodeType) -> list[dis.Instruction]:
 
 def _is_asked(steps: Sequence[dis.Instruction], i: int, code: types.CodeType) -> bool:
     """Whether ``type`` or ``id``, loaded by step i, is asked of what may be a traced value."""
-    called = steps[i].opname == "LOAD_NAME" or bool((steps[i].arg or 0) & 1)
+    called = steps[i].opname != "LOAD_GLOBAL" or bool((steps[i].arg or 0) & 1)
     if not called:  # An argument: of isinstance it is no question.
-        before = {step.argval for step in steps[max(i - 8, 0) : i] if step.opname == "LOAD_GLOBAL"}
+        before = {step.argval for step in steps[max(i - 8, 0) : i] if step.opname in GLOBALS}
         return not before & {"isinstance", "issubclass"}
     argument = steps[i + 1] if i + 1 < len(steps) else None
     own = argument is not None and argument.argval in _FIRST and argument.argval in code.co_varnames
@@ -80,14 +98,21 @@ def _is_asked(steps: Sequence[dis.Instruction], i: int, code: types.CodeType) ->
 
 
 def _is_settled(steps: Sequence[dis.Instruction], i: int, space: Mapping[str, Any]) -> bool:
-    """Whether one side of ``is`` can be no traced value and no argument: then the answer holds."""
+    """Whether one side of ``is`` can be no traced value and no argument: then the answer holds.
+
+    Where a jump arrives, a side has been computed by a branch, of which the last steps are one.
+    """
     right = steps[i - 1]
+    if steps[i].is_jump_target:
+        return False
     constant = _constant(right)
     if constant is not _MISSING:
         return not isinstance(constant, _VALUES) or type(constant) is bool
-    left = _constant(steps[i - 2]) if i > 1 and right.opname.startswith("LOAD_FAST") else _MISSING
-    if left is None or left is Ellipsis:
-        return True
+    alone = right.opname.startswith("LOAD_FAST") and isinstance(right.argval, str)
+    if alone and i > 1 and not right.is_jump_target:  # Not two variables that are loaded at once.
+        left = _constant(steps[i - 2])
+        if left is None or left is Ellipsis:
+            return True
     value = _variable(steps[:i], space)
     return value is not _MISSING and not isinstance(value, (*_VALUES, list, tuple, dict))
 
@@ -103,9 +128,9 @@ def _variable(steps: Sequence[dis.Instruction], space: Mapping[str, Any]) -> Any
     """What the last steps load: a global variable, or an attribute of a module or a class."""
     names: list[str] = []
     for step in reversed(steps):
-        if step.opname == "LOAD_ATTR":
+        if step.opname == "LOAD_ATTR" and not step.is_jump_target:
             names.append(step.argval)
-        elif step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+        elif step.opname in GLOBALS:
             value = space.get(step.argval, vars(builtins).get(step.argval, _MISSING))
             for name in reversed(names):
                 if not isinstance(value, (types.ModuleType, type)):

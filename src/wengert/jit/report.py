@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..calls import signature_of
 from ..primitives import index, shape
 from ..primitives.guard import guard
 from ..program import Atom, Equation, Literal, Program, Type, Var
@@ -100,12 +101,9 @@ def _arguments(jitted: Jitted, key: Any) -> list[tuple[str, str, bool]]:
 
 
 def _parameters(function: Any) -> list[str]:
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return []
+    known = signature_of(function)
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [parameter.name for parameter in parameters if parameter.kind in kinds]
+    return [p.name for p in known.parameters.values() if p.kind in kinds] if known else []
 
 
 def _kind(key: Any) -> str | None:

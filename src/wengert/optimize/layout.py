@@ -6,7 +6,6 @@ comes back in its own shape and dtype.
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numpy as np
 from scipy.optimize import Bounds, OptimizeResult
 
 from .. import tree
-from ..calls import number, result_leaf
+from ..calls import number, result_leaf, signature_of
 from ..errors import DtypeError, ShapeError, TracedArrayError
 from ..primitive import Traced
 from ..program import Array, Type
@@ -181,7 +180,7 @@ class Layout:
         """The user's callback on trees. SciPy reads from the signature what it has to be given."""
         if callback is None or self.trivial:
             return callback
-        if set(inspect.signature(callback).parameters) == {"intermediate_result"}:
+        if (known := signature_of(callback)) and set(known.parameters) == {"intermediate_result"}:
 
             def on_result(intermediate_result: Any) -> Any:
                 return callback(intermediate_result=self.restore(intermediate_result, names))
