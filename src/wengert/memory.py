@@ -17,7 +17,11 @@ def _room(model: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     steps = [(n - 1) * step for n, step in pairs]
     before = -sum(step for step in steps if step < 0)
     after = sum(step for step in steps if step > 0)
-    buffer = np.empty(before + after + model.itemsize, np.uint8)
+    room = before + after + model.itemsize
+    if model.dtype.hasobject:  # Memory that is not initialised has no references in it.
+        buffer = np.empty(-(-room // model.itemsize), model.dtype)
+    else:
+        buffer = np.empty(room, np.uint8)
     return np.ndarray(model.shape, model.dtype, buffer, before, model.strides)
 
 
