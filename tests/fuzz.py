@@ -64,6 +64,10 @@ class Wrong(Exception):  # noqa: N818 - what a route finds
     """A route and NumPy disagree."""
 
 
+class Undecided(Exception):  # noqa: N818 - no error either
+    """Rounding decides about the shapes of a program's results: a mask of what would be zeros."""
+
+
 # -- the same numbers ------------------------------------------------------------------------------
 
 
@@ -90,9 +94,15 @@ class Reference:
         self.results = [np.array(y) for y in self.f(*sources.arguments(source))]
 
     def spread(self) -> list[Any]:
-        """How far each result is moved by noise in every statement."""
+        """How far each result is moved by noise in every statement.
+
+        Raises ``Undecided`` where noise gives results of other shapes.
+        """
         if self.spreads is None:
             runs = [self.noisy(seed) for seed in range(RUNS)]
+            shapes = [y.shape for y in self.results]
+            if any([y.shape for y in run] != shapes for run in runs):
+                raise Undecided
             with np.errstate(all="ignore"):
                 self.spreads = [
                     np.max([np.abs(np.subtract(run[i], y, dtype=_wide(y))) for run in runs], axis=0)
@@ -106,6 +116,8 @@ class Reference:
 
     def compare(self, found: Sequence[Any], exact: bool) -> None:
         """Raise ``Wrong`` unless results are NumPy's."""
+        if not exact and [np.shape(y) for y in found] != [y.shape for y in self.results]:
+            self.spread()
         _kinds(found, self.results, self.source)
         for i, (y, z) in enumerate(zip(found, self.results, strict=True)):
             if _same(y, z):
@@ -406,6 +418,8 @@ def failures(source: Source, routes: Sequence[str], refusals: Counter[str]) -> I
                 case.run(route)
             except Wrong as wrong:
                 yield Failure(source, route, str(wrong))
+            except Undecided:
+                refusals[f"{route}: rounding decides about the program"] += 1
             except wg.errors.WengertError as error:
                 refusals[f"{route}: {type(error).__name__}: {str(error).splitlines()[0]}"] += 1
             except AttributeError as error:

@@ -442,6 +442,8 @@ class Writer:
         rough = kind == "rough" or bool(_ROUGH.search(text))
         touched = [n for n in dict.fromkeys(_NAME.findall(text)) if n in self.values or n == name]
         before = dict(self.values)
+        if self.outside_memory(text):
+            return True
         try:
             with np.errstate(all="ignore"):
                 exec(text, self.values)
@@ -462,6 +464,15 @@ class Writer:
             self.moving.append(name)
             self.complex |= np.asarray(self.values[name]).dtype.kind not in "fiub"
         return True
+
+    def outside_memory(self, text: str) -> bool:
+        """Whether NumPy would read and write where no array is.
+
+        Of the diagonal of an array of shape (0, 3) its einsum makes a view of three elements.
+        """
+        name = re.search(r"einsum\('ii->i', (\w+)", text)
+        shape = np.shape(self.values[name[1]]) if name else ()
+        return len(shape) == 2 and 0 in shape and shape[0] != shape[1]
 
     def again(self) -> None:
         """Compute the values anew, without what the last statement has written."""

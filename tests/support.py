@@ -71,7 +71,7 @@ def reverse(f: Function, points: Arrays, cotangents: Arrays) -> list[Any]:
     try:
         results = [result_leaf(y) for y in f(*inputs)]
     finally:
-        tape.release()
+        tape.close()
     pairs = [
         (result._node, cotangent)
         for result, cotangent in zip(results, cotangents, strict=True)

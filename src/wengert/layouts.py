@@ -83,6 +83,8 @@ def _results(equation: Equation, operands: Sequence[Array]) -> Sequence[Array]:
     types = [output.type for output in equation.outputs]
     if primitive.name == "update":
         return operands[:1]
+    if primitive.opaque:
+        return _of_black_box(equation, operands, types)
     plain = isinstance(primitive, Elementwise) and all(
         np.asarray(operand).flags.c_contiguous for operand in operands
     )
@@ -94,3 +96,15 @@ def _results(equation: Equation, operands: Sequence[Array]) -> Sequence[Array]:
     except _OUTSIDE:  # Ones are not in its domain.
         return list(map(_ones, types))
     return [made]
+
+
+def _of_black_box(
+    equation: Equation, operands: Sequence[Array], types: Sequence[Type]
+) -> Sequence[Array]:
+    """What a function that cannot be looked into gives for the stand-ins; C order if it cannot."""
+    try:
+        with np.errstate(all="ignore"):
+            found = equation.primitive.evaluate(*operands, **equation.params)
+    except Exception:  # of whatever kind it raises where ones are not in its domain
+        return list(map(_ones, types))
+    return [np.asarray(each) for each in found]

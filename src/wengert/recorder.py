@@ -101,7 +101,10 @@ class Recorder(Holding):
         return self._layouts.of(value._node)
 
     def lay(self, value: Tracer, model: Array) -> Tracer:
-        made = UFUNCS[np.positive].bind(value)
+        if value.dtype.kind == "b":
+            made = UFUNCS[np.logical_or].bind(value, value)
+        else:
+            made = UFUNCS[np.positive].bind(value)
         self._layouts.set(made._node, model)
         return made
 

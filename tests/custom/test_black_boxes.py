@@ -6,6 +6,7 @@ import math
 import pickle
 import sys
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -386,3 +387,23 @@ def test_a_black_box_without_a_rule_has_values_but_no_derivative():
     np.testing.assert_array_equal(wg.vmap(count)(np.array([[1.0, -1.0], [1.0, 2.0]])), [1, 2])
     with pytest.raises(errors.UnknownDerivativeError, match="without a rule"):
         wg.grad(count)(np.ones(2))
+
+
+def test_a_black_box_that_keeps_the_order_of_memory_is_seen_to() -> None:
+    @wg.custom_jvp
+    def twice(x: Any) -> Any:
+        return 2.0 * np.asarray(x, dtype=float)
+
+    @twice.defjvp
+    def _(primals: Any, tangents: Any) -> Any:
+        return twice(primals[0]), 2.0 * tangents[0]
+
+    def f(x: Any) -> Any:
+        y = twice(x)
+        y.reshape(-1)[0] = 7.0  # a copy, if y is in Fortran order
+        return y.reshape(-1, order="A"), y
+
+    for x in (np.arange(6.0).reshape(2, 3), np.asfortranarray(np.arange(6.0).reshape(2, 3))):
+        batch = np.stack([x.T, x.T]).transpose(0, 2, 1) if x.flags.fnc else np.stack([x, x])
+        for result, wanted in zip(wg.vmap(f)(batch), f(x), strict=True):
+            assert np.array_equal(result[1], wanted)

@@ -236,3 +236,30 @@ def test_a_number_of_pythons_is_weak_beside_numpys(formula: str, dtype: str) -> 
     assert slope == pytest.approx((high - low) / (2 * step), rel=4e-3 if dtype == "f2" else 1e-5)
     for other in (wg.jvp(f, (2.5,), (1.0,))[0], wg.value_and_grad(wg.jit(f))(2.5)[0]):
         assert (other, other.dtype) == (value, value.dtype)
+
+
+def truths(x: Any) -> tuple[Any, ...]:
+    """What NumPy makes of truth values and small integers: one of them, and arrays."""
+    one, all_, small = np.any(x > 0), x > 0, (x[0, 0] > 0).astype(np.int8)
+    several = one**2, one + 1, np.sum(one), np.sum(one, axis=0), np.prod(one), np.vdot(one, one)
+    several += np.vdot(all_, all_), np.dot(one, one), np.cumsum(one), all_**2, np.repeat(all_, 2)
+    several += all_.diagonal(), np.linalg.diagonal(all_), np.mean(one), small.sum(), np.prod(small)
+    several += np.sum(one, dtype=np.int8), all_.copy("F"), np.cumprod(one), np.inner(one, one)
+    return *several, np.vdot(all_.astype(np.int8), all_.astype(np.int8)), one.max(), np.trace(all_)
+
+
+@pytest.mark.parametrize("route", ["vmap", "scan"])
+def test_arithmetic_of_truth_values_has_numpys_dtypes(route: str) -> None:
+    x = np.array([[1.0, -1.0, 2.0], [2.0, 1.0, 3.0]])
+    if route == "vmap":
+        results = wg.vmap(truths)(x[None])
+    else:
+        results = wg.scan(lambda c, _: (c, truths(c)), x, None, length=1)[1]
+    for result, wanted in zip(results, truths(x), strict=True):
+        assert result.dtype == wanted.dtype
+        assert np.array_equal(result[0], wanted)
+
+
+def test_an_array_of_truth_values_has_no_sign_to_keep() -> None:
+    with pytest.raises(TypeError, match="positive"):
+        wg.vmap(lambda x: +(x > 0))(np.ones((2, 3)))

@@ -215,3 +215,21 @@ def test_an_out_by_its_place_is_no_other_option(f: Callable[[Any], Any]) -> None
         h = 1e-7
         np.testing.assert_allclose(tangent, (f(M + h) - f(M - h)) / (2 * h), atol=1e-6)
     np.testing.assert_allclose(wg.jit(f)(M.copy()), want, rtol=1e-14)
+
+
+@pytest.mark.parametrize("index", [(), ..., (...,)])
+def test_a_sequence_is_no_element_of_an_array_without_axes(index: Any) -> None:
+    def f(x: Any) -> Any:
+        y = np.copy(x)
+        y[index] = [0.25]
+        return y
+
+    for call in (f, lambda x: wg.jvp(f, (x,), (x,)), lambda x: wg.grad(f)(x)):
+        with pytest.raises(ValueError, match="sequence"):
+            call(np.float64(1.0))
+
+
+def test_complex_numbers_among_objects_are_refused() -> None:
+    c = np.array([2, 0.5, 1j], dtype=object)
+    with pytest.raises(wg.errors.DtypeError, match="astype"):
+        wg.jvp(lambda x: np.linalg.norm(x + c), (np.ones(3),), (np.ones(3),))

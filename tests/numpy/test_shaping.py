@@ -289,3 +289,33 @@ def test_a_number_is_flipped_to_itself(x: Any) -> None:
         assert (value, derivative) == (f(x), 1.0)
         assert wg.jit(f)(x) == wg.jvp(f, (x,), (1.0,))[0] == 2.0
     assert not isinstance(wg.vjp(np.flip, x)[0], np.ndarray)
+
+
+def pairs_that_share(x: Any) -> list[float]:
+    """Which of an array, its views and copies share memory with which."""
+    y = x * 1.0
+    first, second = y[0, ..., 0], y[0, ..., 1]
+    views = [y, y[0], y[..., 0], first, first.reshape(()), second, y.T, y.T[0], y.reshape(-1)]
+    views += [y.ravel()[3:], y.diagonal(), np.broadcast_to(y, (2, 2, 3)), y[:, [0]], y[::-1][0]]
+    views += [y[None], y.view(), np.einsum("ii->i", y[:, :2]), y[1:, 1:], y.copy()]
+    return [float(np.shares_memory(a, b)) for a in views for b in views]
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_views_of_one_element_share_memory_as_in_numpy(order: Any) -> None:
+    x = np.ones((2, 3), order=order)
+    assert wg.jvp(pairs_that_share, (x,), (x,))[0] == pairs_that_share(x)
+    if order == "C":
+        assert [each.item() for each in wg.vmap(pairs_that_share)(x[None])] == pairs_that_share(x)
+
+
+def test_the_diagonal_of_a_root_is_that_of_the_first_axes() -> None:
+    x = np.arange(6.0).reshape(2, 1, 3)
+    for f in (lambda x: np.abs(x).diagonal(), lambda x: np.diagonal(np.abs(x))):
+        assert np.array_equal(wg.jvp(f, (x,), (x,))[0], f(x))
+
+
+def test_a_number_has_a_view_which_is_itself() -> None:
+    z = np.array([3.0, 4.0j])
+    assert wg.jvp(lambda z: np.linalg.norm(z).view() * 2.0, (z,), (z,)) == (10.0, 10.0)
+    assert wg.grad(lambda x: x[0].view() * x[1])(np.array([3.0, 4.0])).tolist() == [4.0, 3.0]

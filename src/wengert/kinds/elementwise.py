@@ -107,6 +107,9 @@ class Elementwise(Primitive):
             np.reshape(o, (size, *(1,) * (rank - r), *o.shape[1:])) if b and r < rank else o
             for o, b, r in zip(operands, batched, ranks, strict=True)
         ]
+        power = self.ufunc is np.power and not rank
+        if power and type(aligned[1]) is int and aligned[0].dtype.kind == "b":
+            aligned[0] = aligned[0].astype(np.int64)  # as of one truth value; int8 of arrays
         return self.bind(*aligned)
 
     def save(

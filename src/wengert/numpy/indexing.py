@@ -444,6 +444,11 @@ def setitem(x: Array, index: Any, value: Array) -> Array:
 def _set_point(x: Array, index: Any, value: Array) -> Array:
     """The array without axes that ``x`` becomes by ``x[index] = value``."""
     parsed = parse(index, ())
+    if not parsed.fresh and not _part_shape((), parsed.template):
+        if type(value) in _SEQUENCES:
+            raise ValueError("setting an array element with a sequence.")
+        if index == () and isinstance(value, _ARRAYS) and value.shape:
+            np.empty(())[()] = np.empty(value.shape)  # An error in newer versions of NumPy.
     part = _as_part(value, x.dtype)
     if parsed.fresh:
         made = _update(_with_fresh(x, parsed.fresh), part, parsed)

@@ -80,7 +80,12 @@ def outer_of_vectors(x1: Array, x2: Array, /) -> Array:
 
 @implements(np.vdot)
 def vdot(a: Array, b: Array) -> Array:
-    return _matmul(np.conjugate(np.ravel(arraylike(a))), np.ravel(arraylike(b)))
+    return _matmul(_conjugate(np.ravel(arraylike(a))), np.ravel(arraylike(b)))
+
+
+def _conjugate(x: Array) -> Array:
+    """The complex conjugate, of real numbers the array itself: of truth values NumPy's are int8."""
+    return np.conjugate(x) if x.dtype.kind == "c" else x
 
 
 @implements(np.vecdot, np.linalg.vecdot)

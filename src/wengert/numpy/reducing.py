@@ -116,6 +116,14 @@ def _floating(a: Array) -> Array:
     return a if a.dtype.kind in "fc" else a.astype(np.float64)
 
 
+def _of_number(x: Array, function: Any, dtype: Any) -> Array:
+    """The sum or product of a number, in the dtype that NumPy gives it."""
+    x = as_number(x)
+    if dtype is None and x.dtype.kind in "biu":
+        return astype(x, function(np.zeros((), x.dtype)).dtype)
+    return x
+
+
 # -- sum and prod ----------------------------------------------------------------------------------
 
 
@@ -135,7 +143,7 @@ def sum(
         x = arraylike(x)
     shape = x.shape
     axes = normal_axes(axis, len(shape)) if shape else _reduced(axis, shape)
-    total = sum_.bind(x, axes=axes) if shape else as_number(x)
+    total = sum_.bind(x, axes=axes) if shape else _of_number(x, np.sum, dtype)
     if initial is not ABSENT:
         total = _started(total, initial, np.add, where, x, axes)
     return total if keepdims is ABSENT else _finish(total, shape, axes, keepdims)
@@ -152,7 +160,7 @@ def prod(
 ) -> Array:
     x = arraylike(_masked(a if dtype is None else np.astype(a, dtype), where, 1))
     axes = _reduced(axis, x.shape)
-    product = reduce.prod.bind(x, axes=axes) if x.shape else as_number(x)
+    product = reduce.prod.bind(x, axes=axes) if x.shape else _of_number(x, np.prod, dtype)
     product = _started(product, initial, np.multiply, where, x, axes)
     return _finish(product, x.shape, axes, keepdims)
 

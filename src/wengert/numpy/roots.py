@@ -534,7 +534,11 @@ _MOVES = frozenset(
 ) | {np.linalg.matrix_transpose, np.linalg.diagonal}
 """NumPy's functions whose result consists of elements of their first argument, and zeros."""
 
-_MOVING_METHODS = {f.__name__: f for f in _MOVES if hasattr(np.ndarray, f.__name__)}
+_MOVING_METHODS = {
+    name: f
+    for f in _MOVES
+    if hasattr(np.ndarray, name := f.__name__) and getattr(np, name, None) is f
+}
 """Those of them that are methods of arrays."""
 
 _JOINS = {

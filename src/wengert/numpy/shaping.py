@@ -58,11 +58,16 @@ def _root(a: Array) -> Array:
 
 @implements(np.may_share_memory, np.shares_memory)
 def shares_memory(a: Array, b: Array, max_work: int | None = None) -> bool:
-    if _root(a) is not _root(b) or not getattr(type(a), "assignable", False):
+    root = _root(a)
+    if root is not _root(b) or not getattr(type(a), "assignable", False):
         return False
-    if a is b:
-        return bool(a.size)
-    return bool(np.shares_memory(layout(a), layout(b)))
+    model = layout(root)
+    return bool(np.shares_memory(_placed(a, model), _placed(b, model)))
+
+
+def _placed(a: Array, model: Array) -> Array:
+    """A view of ``model`` that lies in it as ``a`` does in what it is a view of."""
+    return a.placed(model) if type(a).derived else model
 
 
 # -- views -----------------------------------------------------------------------------------------

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from ..errors import UnknownDerivativeError
 from ..kinds import answer, elementwise, floating, linear, mul0, nonlinear, unboxed
 from ..primitive import Example, Operand, Radicand, operand_type, promote
-from ..program import Array, Type
+from ..program import Array, Literal, Type
 
 __all__ = [
     "SQUARE_ROOT",
@@ -175,11 +177,22 @@ def _power_in_exponent(x: Array, ans: Array) -> Array:
     return mul0.bind(ans, np.log(np.where(x == 0, 1, x)))
 
 
+def _power_dtype(operands: Sequence[Operand]) -> np.dtype[Any]:
+    base, exponent = operands
+    type = operand_type(base)
+    if type.dtype.kind == "b" and type.shape and isinstance(exponent, Literal) and exponent.weak:
+        return (np.ones(1, bool) ** exponent.value).dtype  # int8 of a square
+    return _promoted_power(operands)
+
+
+_promoted_power = answer(np.power)
+
 power = elementwise(
     "power",
     operator.pow,
     [_power_in_base, _power_in_exponent],
     ufunc=np.power,
+    dtype=_power_dtype,
     text="{0}**{1}",
     domain=(0.5, 2.0),
     radicand=radicand_of_power,

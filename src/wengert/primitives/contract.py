@@ -67,7 +67,7 @@ def _matmul_batch(size: int, operands: Sequence[Array], batched: Sequence[bool])
     x_batched, y_batched = batched
     x_vector = np.ndim(x) - x_batched == 1
     y_vector = np.ndim(y) - y_batched == 1
-    if x_vector and y_vector:
+    if x_vector and y_vector and np.result_type(x.dtype, y.dtype).kind in "fc":
         return np.sum(x * y, axis=-1)
     if not x_batched and not x_vector and y_vector:
         return np.moveaxis(np.matmul(x, y.T), -1, 0)

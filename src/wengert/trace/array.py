@@ -9,7 +9,6 @@ numbers elsewhere (``x[0]``, the result of a ufunc). Below the handle both are n
 
 from __future__ import annotations
 
-import builtins
 import opcode
 import operator
 import sys
@@ -132,6 +131,8 @@ class ArrayTracer(Tracer):
             self.assign(new)
 
     def __pos__(self) -> Any:
+        if self.dtype.kind == "b":
+            return np.positive(np.zeros(self.shape, bool))  # NumPy's error
         return self.copy("K") if self.shape else as_number(self)
 
     def copy(self, order: str = "C") -> Any:
@@ -169,15 +170,7 @@ class ArrayTracer(Tracer):
 
     def view(self, dtype: Any = None, type: Any = None) -> Any:
         """Another array in the same memory, of the same dtype."""
-        if isinstance(dtype, builtins.type) and issubclass(dtype, np.ndarray):
-            dtype, type = None, dtype
-        if dtype not in (None, self.dtype) or type not in (None, np.ndarray):
-            raise UnsupportedError(
-                "the view of a traced array as another dtype or class cannot be differentiated",
-                remedy="x.astype(dtype) for the same numbers, x.real and x.imag for the parts of "
-                "complex ones",
-            )
-        return whole(self)
+        return whole(super().view(dtype, type))
 
     def assign(self, new: Tracer) -> None:
         """Give this handle, and what it is a view of, another value of the same shape."""
@@ -328,6 +321,20 @@ class View(ArrayTracer):
         """Whether the base has been assigned to since this was read."""
         return self._seen != self._base.version
 
+    def placed(self, model: Array) -> Array:
+        """NumPy's view of an array that lies in memory as the root does."""
+        base = self._base
+        if type(base).derived:
+            model = cast("View", base).placed(model)
+        if self._primitive is None:
+            return model
+        params = self._params
+        if params.get("shape") == ():  # Of which a primitive makes a number.
+            return model.reshape(())
+        if "index" in params and not self._operands:
+            return model[(*params["index"], ...)]  # the same of an element
+        return self._primitive.evaluate(model, *self._operands, **params)
+
     def is_part(self, base: Array, primitive: Linear, index: Any) -> bool:
         """Whether this is what ``base[index]`` gives: then ``base[index] = self`` does nothing."""
         same = self._base is base and self._primitive is primitive
@@ -388,6 +395,10 @@ class PlacedView(View):
     def _refresh(self) -> None:
         super()._refresh()
         self._put_in_place()
+
+    def placed(self, model: Array) -> Array:
+        base = self._base
+        return self._place(cast("View", base).placed(model) if type(base).derived else model)
 
     @property
     def writeable(self) -> bool:

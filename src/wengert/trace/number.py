@@ -6,6 +6,7 @@ can only be answered with an error.
 
 from __future__ import annotations
 
+import builtins
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import REFUSALS, AbstractValueError, TracedArrayError
+from ..errors import REFUSALS, AbstractValueError, TracedArrayError, UnsupportedError
 from ..frames import asked_by_name, user_asks
 from ..primitive import UFUNCS, Traced
 from ..program import Array, Type
@@ -509,6 +510,18 @@ class Tracer(Traced, metaclass=_Standing):
         if not np.can_cast(self.dtype, dtype, casting):
             raise TypeError(f"cannot cast {self.dtype} to {np.dtype(dtype)} by the rule {casting}")
         return FUNCTIONS["astype"](self, dtype, order, copy)
+
+    def view(self, dtype: Any = None, type: Any = None) -> Any:
+        """The same number."""
+        if isinstance(dtype, builtins.type) and issubclass(dtype, np.ndarray):
+            dtype, type = None, dtype
+        if dtype not in (None, self.dtype) or type not in (None, np.ndarray):
+            raise UnsupportedError(
+                "the view of a traced array as another dtype or class cannot be differentiated",
+                remedy="x.astype(dtype) for the same numbers, x.real and x.imag for the parts of "
+                "complex ones",
+            )
+        return self
 
     def conj(self) -> Any:
         """Complex conjugate; of a real array the array itself."""

@@ -272,7 +272,13 @@ def numeric(array: Array) -> Array:
                 "c.astype(float), with np.nan for what is missing",
             )
     found = np.array(elements)
-    if found.dtype.kind not in "fc":  # Integers among objects take on any number.
+    if found.dtype.kind == "c":
+        raise DtypeError(
+            "an array of objects that meets a traced value has complex numbers in it, whose norms, "
+            "parts and order NumPy computes in another way among objects",
+            remedy="c.astype(complex)",
+        )
+    if found.dtype.kind != "f":  # Integers among objects take on any number.
         found = found.astype(float)
     return found.reshape(array.shape)
 
