@@ -86,7 +86,12 @@ def agree(want: str, got: str) -> bool:
 
 
 def close(shown: str, number: str) -> bool:
-    """Equal, or as far apart as two platforms may be, or as the rounding of a long decimal."""
+    """Equal, or as far apart as two platforms may be, or as the rounding of a long decimal.
+
+    Two zeros have the same sign: a page shows -0.0 where it is printed.
+    """
+    if float(shown) == float(number) == 0.0:
+        return shown.startswith("-") == number.startswith("-")
     mantissa, _, exponent = shown.lower().partition("e")
     digits = len(mantissa.partition(".")[2])
     rounding = 10.0 ** (int(exponent or 0) - digits) if digits >= 4 else 0.0
@@ -273,6 +278,7 @@ TRUE = {
     "names are shared by the blocks": python("x = 2") + "then\n" + python("print(x + 1)", "3"),
     "the last bits of a number": python("print(2 / 3)", "0.666666666666667"),
     "white space, and a number that is almost zero": python("print([1e-17, 1.5])", "[0.0,\n 1.5]"),
+    "the sign of a zero": python("print([-0.0, 1.5])", "[-0.0, 1.5]"),
     "anything": python("print('took', 1.5, 'ms')", "took ... ms"),
     "an error": python("1 / 0", "ZeroDivisionError: division by zero"),
     "examples": python(">>> y = 4\n>>> y\n4") + python("assert y == 4"),
@@ -286,6 +292,7 @@ TRUE = {
 
 FALSE = {
     "another number": python("print(3)", "4"),
+    "a zero without its sign": python("print([-0.0, 1.5])", "[0.0, 1.5]"),
     "another rounding": python("print(2 / 3)", "0.6669"),
     "a number too many": python("print(1.0)", "1.0 2.0"),
     "a number that is not whole": python("print(1.4)", "1."),
