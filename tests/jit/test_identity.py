@@ -342,3 +342,54 @@ def test_a_captured_number_counts_to_the_bit() -> None:
         for number in (0.0, -0.0, np.nan, -np.nan):
             assert jitted(2.0) == np.copysign(2.0, number)
         jitted.wait()
+
+
+NAN = float("nan")
+CONTAINERS: dict[str, Callable[[Any, Any], Any]] = {
+    "list": lambda x, y: [x, y] == [y, x],
+    "tuple": lambda x, y: (x,) == (y,),
+    "itself": lambda x, y: (x, y) == (x, y),
+    "in": lambda x, y: x in [y],
+    "not in": lambda x, y: x not in (1.5, y),
+    "in a constant": lambda x, y: x in [NAN],
+    "of float": lambda x, y: x in [float(x)],
+    "index": lambda x, y: [1.5, y, x].index(x),
+    "count": lambda x, y: [x, y, 1.5].count(x),
+    "dict": lambda x, y: {"a": x} == {"a": y},
+    "set": lambda x, y: len({x, y}),
+    "deque": lambda x, y: x in collections.deque([y]),
+    "nested": lambda x, y: [[x], 1] == [[y], 1],
+    "order": lambda x, y: (x, 1) < (y, 2),
+    "branch": lambda x, y: 1 if x == y else 2,
+    "NaN": lambda x, y: 1 if x != x else 2,
+}
+
+
+@pytest.mark.parametrize("kind", [float, np.float64, np.array])
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_containers_take_one_nan_for_equal_to_itself(name, kind):
+    f = CONTAINERS[name]
+    one, other, nan, more = kind(1.0), kind(2.0), kind(NAN), kind(float("nan"))
+    if name == "set" and kind is np.array:
+        pytest.skip("arrays have no hash")
+    for calls in ([(one, other), (nan, nan), (nan, more)], [(nan, nan), (one, one), (nan, one)]):
+        jitted = wg.jit(f)
+        for args in calls:
+            found, wanted = _answer(jitted, args), _answer(f, args)
+            assert found == wanted, args
+
+
+def _answer(f: Callable[..., Any], args: Any) -> Any:
+    try:
+        return f(*args)
+    except ValueError:
+        return ValueError
+
+
+def test_a_branch_on_nan_stays_native():
+    jitted = wg.jit(lambda x, y: 1.0 * x if x == y else 2.0 * x, wait=True)
+    nan = np.float64(np.nan)
+    for _ in range(3):
+        assert np.isnan(jitted(nan, nan))
+        assert jitted(np.float64(1.0), np.float64(1.0)) == 1.0
+    assert "runs as it is" not in jitted.report()

@@ -108,6 +108,28 @@ def entry_or_zero(d: Any, name: str) -> Any:
         return 0.0
 
 
+def mean_of_nothing(x: Any) -> Any:
+    try:
+        with np.errstate(invalid="raise"):
+            return np.mean(x[x > 5])
+    except FloatingPointError:
+        return -1.0
+
+
+def chosen(x: Any, i: Any) -> Any:
+    try:
+        return np.choose(i, [x, 2 * x])
+    except ValueError:
+        return -x
+
+
+def shifted(n: Any, by: Any) -> Any:
+    try:
+        return (n << by) + (n >> 1) + (2 << by)
+    except (TypeError, ValueError):
+        return -1
+
+
 def suppressed(x: Any) -> Any:
     class Quiet:
         def __enter__(self) -> float:
@@ -126,6 +148,9 @@ CONDITIONS: list[tuple[Callable[..., Any], list[tuple[Any, ...]]]] = [
     (cholesky_or_more, [(S,), (-S,), (S,), (-S,)]),
     (cholesky_or_more, [(-S,), (S,), (-S,)]),
     (solve_or_not, [(np.zeros((3, 3)),), (S,), (np.zeros((3, 3)),)]),
+    (mean_of_nothing, [(X,), (X + 5,), (X,)]),
+    (chosen, [(X, np.int64(0)), (X, np.int64(1)), (X, np.int64(2)), (X, np.int64(-1))]),
+    (shifted, [(3, 1), (3, 2), (3, -1), (1, 70), (np.int64(3), 2), (np.arange(4), 1), (3.0, 1)]),
     (quotient, [(1.0, 0.0), (1.0, 2.0), (1, 0), (3, 2)]),
     (quotient, [(1.0, 2.0), (1.0, 0.0), (np.float64(1), 0.0)]),
     (power, [(1e200,), (1.0,), (math.inf,), (1e200,), (3,)]),

@@ -336,3 +336,54 @@ def test_an_element_takes_an_array_only_where_it_does_in_numpy() -> None:
 
     assert element(f) == element(lambda x: wg.value_and_grad(f)(x)[0]) == element(wg.jit(f))
     assert element(f) == element(lambda x: wg.vmap(f)(x[None])[0])
+
+
+CAUGHT = """
+np.asarray(y)[0] = 5.0
+np.asarray(x)[0] = 5.0
+np.asarray(y[1:])[0] = 5.0
+np.asarray(y.reshape(2, 3).T)[0, 1] = 5.0
+np.ascontiguousarray(y)[0] = 5.0
+np.require(y, requirements="W")[0] = 5.0
+np.copyto(np.asarray(y), 0.0)
+np.sin(y, out=np.asarray(y))
+np.asarray(y).sort()
+np.asarray(y).fill(1.0)
+memoryview(np.asarray(y))[0] = 3.0
+np.asarray(np.broadcast_to(y, (2, 6)))[0, 0] = 1.0
+np.asarray(y.astype(int))[0] = 5
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("line", CAUGHT)
+def test_a_write_into_a_plain_array_of_a_traced_one_is_what_it_is_without_jit(line):
+    lines = [
+        *("def f(x):", "  y = x * 2.0", "  try:", f"    {line}"),
+        *("  except (ValueError, TypeError):", "    return y * 7.0, x", "  return y * 1.0, x"),
+    ]
+    space: dict[str, Any] = {"np": np}
+    exec("\n".join(lines), space)
+    jitted = wg.jit(space["f"])
+    for _ in range(2):
+        ours, theirs = ROW.copy(), ROW.copy()
+        same(jitted(ours), space["f"](theirs))
+        same(ours, theirs)
+
+
+def test_a_loop_that_waits_for_such_a_write_ends():
+    def f(x: Any) -> Any:
+        y = x * 1.0
+        while y[0] > 0:
+            np.asarray(y)[0] -= 1.0
+        return y
+
+    same(wg.jit(f)(np.array([2.5, 1.0])), np.array([-0.5, 1.0]))
+
+
+def test_plain_arrays_that_are_not_written_to_leave_a_path():
+    def f(x: Any) -> Any:
+        return x * float(np.asarray(x).astype(int).max())
+
+    jitted = wg.jit(f, wait=True)
+    same(jitted(ROW), ROW * 5.0)
+    assert "runs as it is" not in jitted.report()

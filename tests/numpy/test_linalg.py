@@ -318,3 +318,11 @@ def test_a_level_that_a_tangent_parts_has_no_derivative_of_its_vectors() -> None
         wg.jvp(lambda a: L.eigh(a)[1], (np.eye(2),), (np.diag([1.0, 2.0]),))
     vectors = wg.jvp(lambda a: L.eigh(a)[1], (np.eye(2),), (np.eye(2),))[1]
     np.testing.assert_array_equal(vectors, np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("p", [None, -2])
+def test_the_condition_of_zeros_is_numpys(p):
+    zeros = np.zeros((2, 2))
+    value, gradient = wg.value_and_grad(lambda a: np.linalg.cond(a, p))(zeros)
+    assert value == np.linalg.cond(zeros, p) == np.inf
+    assert np.all(np.isnan(gradient))

@@ -209,3 +209,18 @@ def test_a_number_is_no_sequence() -> None:
     for verb in (wg.jit, wg.grad):
         with pytest.raises(TypeError, match="subscriptable"):
             verb(lambda x: x[None])(2.0)
+
+
+@pytest.mark.parametrize("value", [[0.25], np.array([0.25]), [[1.0]]])
+def test_a_sequence_is_assigned_by_empty_brackets_in_no_array_without_axes(value):
+    def f(x):
+        point = (x * 1.0)[..., 0]
+        point[()] = value
+        return point * x[1]
+
+    with pytest.raises((TypeError, ValueError)) as wanted:
+        f(np.ones(2))
+    calls = (wg.grad(f), wg.jit(f), wg.vmap(f))
+    for call in calls:
+        with pytest.raises(wanted.type):
+            call(np.ones((2, 2)) if call is calls[-1] else np.ones(2))

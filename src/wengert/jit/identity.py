@@ -10,13 +10,16 @@ from __future__ import annotations
 import builtins
 import dis
 import operator
+import sys
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["GLOBALS", "asker", "compares_bools", "question"]
+from ..frames import is_ours
+
+__all__ = ["GLOBALS", "answers_container", "asker", "compares_bools", "question"]
 
 GLOBALS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
 """The instructions that read a global variable."""
@@ -72,6 +75,19 @@ def compares_bools(code: types.CodeType) -> bool:
         return True
     inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
     return any(map(compares_bools, inner))
+
+
+def answers_container() -> bool:
+    """Whether the truth of a comparison may be asked for by a list, a tuple or a dict.
+
+    These take two operands that are the same object for equal, without comparing. A branch on the
+    comparison itself is no such question.
+    """
+    frame = sys._getframe(1)
+    while frame.f_back is not None and is_ours(frame.f_code.co_filename):
+        frame = frame.f_back
+    asking = dis.opname[frame.f_code.co_code[frame.f_lasti]]
+    return not asking.startswith(("TO_BOOL", "POP_JUMP", "JUMP_IF", "UNARY_NOT"))
 
 
 def _steps(code: types.CodeType) -> list[dis.Instruction]:

@@ -22,22 +22,23 @@ import numpy as np
 from .. import tree
 from ..errors import TracedArrayError, UnsupportedError, WengertError
 from ..kinds import unboxed
-from ..memory import laid
+from ..memory import copied, laid
 from ..primitive import Params, Primitive, Traced
 from ..primitives.guard import guard
+from ..primitives.logic import equal
 from ..program import Array, Atom, Equation, Literal, Type, Var
 from ..recorder import Recorder
-from ..trace import WRITERS, ArrayTracer, Tracer, as_array, as_number, perhaps, plain, strong
+from ..trace import ArrayTracer, Tracer, as_array, as_number, perhaps, plain, strong
+from .assignment import NumpysAssignment
+from .identity import answers_container
 from .node import Node
+from .operands import Operands, frozen, writes
 from .weak import WeakTracer, hardened
 
 __all__ = ["InlinedError", "JitRecorder", "close", "reason"]
 
 COMPARED = 10_000
 """So many calls of NumPy are remembered to have given what NumPy gives."""
-
-CHECKED = 1 << 20
-"""Results for operands of up to so many elements are compared with NumPy's while tracing."""
 
 LARGE = 1 << 16
 """Constant arrays of more bytes than this are kept once, however often they are used."""
@@ -98,20 +99,6 @@ def _signature(call: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Hashab
     return tuple(found)
 
 
-def _frozen(value: Array) -> Array:
-    """A value that cannot be written to."""
-    if isinstance(value, np.ndarray):
-        value = value.view()
-        value.flags.writeable = False
-    return value
-
-
-def _as_seen(leaf: Tracer) -> Array:
-    """The value of a traced one: a scalar or an array without axes, whichever it stands for."""
-    value = leaf._node.value
-    return np.asarray(value) if isinstance(leaf, ArrayTracer) else value
-
-
 def close(found: Any, wanted: Any) -> bool:
     """Whether two numbers or arrays are of one dtype and shape, and of about the same value."""
     one, other = np.asarray(found), np.asarray(wanted)
@@ -140,107 +127,6 @@ def _raising(error: Exception) -> Callable[..., Any]:
         raise error
 
     return implementation
-
-
-_WRITING = frozenset({"at", "byteswap", "fill", "partition", "put", "resize", "setfield", "sort"})
-"""Methods of ufuncs and arrays that write into an operand."""
-
-
-def _writes(call: Any, kwargs: dict[str, Any]) -> bool:
-    """Whether a call of NumPy can write into its operands, though NumPy says that it may not."""
-    if "out" in kwargs or call in WRITERS or call is np.nan_to_num:
-        return True
-    home = getattr(call, "__self__", None) or getattr(call, "__objclass__", None)
-    writes = isinstance(home, np.ufunc) or home is np.ndarray
-    return writes and call.__name__ in _WRITING
-
-
-class Operands:
-    """The arguments of a call of NumPy with plain values in the place of tracers.
-
-    The values cannot be written to, or are copies if the call is to write to them.
-    """
-
-    def __init__(self, spec: Any, leaves: Sequence[Any], writes: bool) -> None:
-        self.tracers: list[Any] = []
-        self.values: list[Array] = []
-        self._before: list[Any] = []
-        self._spec = spec
-        self._plain = list(leaves)
-        copies: dict[int, Array] = {}  # One for each handle, as it counts whether two are the same.
-        for i, leaf in enumerate(leaves):
-            if isinstance(leaf, Traced):
-                value = _as_seen(leaf)
-                if id(leaf) in copies:
-                    self._plain[i] = copies[id(leaf)]
-                    continue
-                if writes and isinstance(value, np.ndarray):
-                    value = np.array(value, order="K")
-                    value.flags.writeable = getattr(leaf, "writeable", True)
-                    self._before.append(value.copy())
-                else:
-                    value = _frozen(value)
-                    self._before.append(value)
-                self._plain[i] = copies[id(leaf)] = value
-                self.values.append(value)
-                self.tracers.append(leaf)
-
-    @classmethod
-    def of(cls, recorder: JitRecorder, args: Any, kwargs: Any, writes: bool) -> Operands | None:
-        """The operands of a call; None if some belong to another trace."""
-        leaves, spec = tree.flatten((tuple(args), kwargs))
-        if any(isinstance(leaf, Traced) and leaf._trace is not recorder for leaf in leaves):
-            return None
-        return cls(spec, leaves, writes)
-
-    @property
-    def harmless(self) -> bool:
-        """Whether a call is cheap, and runs nothing of the user's.
-
-        Arrays of objects may hold tracers, and rules write into them.
-        """
-        if any(callable(leaf) and not isinstance(leaf, type) for leaf in self._plain):
-            return False
-        arrays = [leaf for leaf in self._plain if isinstance(leaf, (np.ndarray, np.generic))]
-        return all(leaf.size <= CHECKED and leaf.dtype.kind != "O" for leaf in arrays)
-
-    def call(self, function: Callable[..., Any]) -> Any:
-        """What the function gives for the values; where it returns an operand, that."""
-        args, kwargs = tree.unflatten(self._spec, self._plain)
-        result = function(*args, **kwargs)
-        for tracer, value in zip(self.tracers, self.values, strict=True):
-            if result is value and isinstance(value, np.ndarray) and value.flags.writeable:
-                return tracer
-        return result
-
-    def _changed(self) -> list[tuple[Any, Array]]:
-        """The operands that NumPy has written to, with what they hold since.
-
-        If it has written nothing, all operands are to hold what they held.
-        """
-        copied = [
-            (tracer, value, before)
-            for tracer, value, before in zip(self.tracers, self.values, self._before, strict=True)
-            if value is not before
-        ]
-        changed = [
-            (tracer, value)
-            for tracer, value, before in copied
-            if value.shape != before.shape or value.tobytes() != before.tobytes()
-        ]
-        return changed or [(tracer, before) for tracer, _, before in copied]
-
-    def written(self, agrees: Callable[[Any, Any], bool]) -> bool:
-        """Whether the tracers hold what NumPy has written."""
-        return all(agrees(tracer, value) for tracer, value in self._changed())
-
-    def write_back(self) -> None:
-        """Give the tracers what NumPy has written."""
-        for tracer, value in self._changed():
-            if value.shape != tracer.shape or value.dtype != tracer.dtype:
-                raise UnsupportedError("the shape or the dtype of an array is changed in place")
-            if value.tobytes() != tracer._node.value.tobytes():
-                tracer.assign(tracer._trace.constant(unboxed(value.copy())))
 
 
 class Conditions:
@@ -281,6 +167,8 @@ class JitRecorder(Recorder):
         self._lent_arrays: list[tuple[Array, bytes]] = []
         self._conditions = Conditions()
         self._forced: set[Var] = set()
+        self._given: dict[Atom, Tracer] = {}
+        self._equalities: dict[Var, tuple[Atom, Atom]] = {}
         self._large: dict[int, tuple[Array, Literal]] = {}
 
     # -- values ----------------------------------------------------------------------------------
@@ -291,6 +179,8 @@ class JitRecorder(Recorder):
         var = Var(type_)
         self.inputs.append(var)
         node = Node(var, type_, value)
+        if not isinstance(value, np.ndarray) or value.size == 1:
+            self._given[var] = Tracer(self, None, Node(var, type_, unboxed(np.asarray(value))))
         if isinstance(value, np.ndarray):
             return ArrayTracer(self, None, Node(var, type_, unboxed(value)))
         if isinstance(value, np.generic):
@@ -336,14 +226,28 @@ class JitRecorder(Recorder):
 
     def force(self, value: Tracer) -> Array:
         self.check_open()
+        self.check_lent()  # A loop that waits for the change would not end.
         node = value._node
         found = node.value
         if isinstance(node.atom, Var) and node.atom not in self._forced:
             self._forced.add(node.atom)
+            if node.atom in self._equalities and not np.any(found):
+                self._not_the_same(*self._equalities[node.atom])
             expected = Literal(np.asarray(found, node.type.dtype)[()])
             self.guards.append((node.atom, expected))
             self.equations.append(Equation(guard, (node.atom, expected), {}, ()))
-        return _frozen(found)
+        return frozen(found)
+
+    def _not_the_same(self, left: Atom, right: Atom) -> None:
+        """Guard that two unequal operands are not one NaN, which a list takes for equal."""
+        if answers_container():
+            given = [self._given[atom] for atom in (left, right) if isinstance(atom, Var)]
+            if bool(np.all([np.isnan(value) for value in given])):
+                self.failure = UnsupportedError(
+                    "lists, tuples and dicts take NaN for equal to itself if it is the same object",
+                    remedy="np.isnan(x) for x in [np.nan]",
+                )
+                raise self.failure
 
     def reveal(self, value: Tracer) -> Array:
         if value.dtype.kind in "fc":
@@ -391,7 +295,7 @@ class JitRecorder(Recorder):
         signature = _signature(call, args, kwargs)
         if signature in _agreed or call in (np.empty, np.empty_like):
             return implementation(*args, **kwargs)
-        operands = Operands.of(self, args, kwargs, _writes(call, kwargs))
+        operands = Operands.of(self, args, kwargs, writes(call, kwargs))
         if operands is None:
             return implementation(*args, **kwargs)
         if not operands.harmless:
@@ -428,6 +332,38 @@ class JitRecorder(Recorder):
         self.refuse(f"the rule for np.{name} gives another dtype or value than NumPy here")
         return self._numpys(operands, wanted)
 
+    def assignment(self, x: Any, changed: Callable[[Any, Any], Any], index: Any, value: Any) -> Any:
+        """NumPy is asked where a value is converted, and where the rule raises an error."""
+        numpys = NumpysAssignment(self, x, index, value)
+        wanted = None
+        if numpys.converts and numpys.can_be_asked:
+            wanted = self._wanted(numpys)
+        try:
+            result = changed(index, value)
+        except InlinedError:
+            raise
+        except Exception as error:
+            if wanted is None:
+                if not numpys.can_be_asked:
+                    raise
+                wanted = self._wanted(numpys)
+            self.forget(error)
+            self.refuse(reason(error))
+            return self.constant(wanted)
+        if wanted is not None:
+            if not self._agrees(result, wanted):
+                self.refuse("an assignment gives another value than NumPy's here")
+                return self.constant(wanted)
+            numpys.guard()
+        return result
+
+    def _wanted(self, numpys: NumpysAssignment) -> Array:
+        try:
+            return numpys.result()
+        except Exception:
+            self.exceptional = True
+            raise
+
     def _numpys(self, operands: Operands, result: Any) -> Any:
         """What NumPy gave and wrote, in a run that is no path."""
         operands.write_back()
@@ -436,7 +372,14 @@ class JitRecorder(Recorder):
     # -- memory that is shared with plain arrays --------------------------------------------------
 
     def lend(self, value: Tracer, array: Array) -> Array:
-        return self._lent(array, [value], [value._node.value])
+        node = value._node
+        if not np.may_share_memory(array, node.value):
+            return array
+        # Its own memory, which can be written to as in NumPy. ``check_lent`` finds out.
+        node.value = copied(node.value)
+        lent = node.value.view()
+        lent.flags.writeable = getattr(value, "writeable", True)
+        return self._lent(lent, [value], [node.value])
 
     def _lent(self, result: Any, tracers: Sequence[Any], values: Sequence[Array]) -> Any:
         """A plain result; the arrays of which it may share the memory must stay as they are."""
@@ -450,19 +393,17 @@ class JitRecorder(Recorder):
                 ):
                     root = tracer.root()
                     self._lendings[id(root)] = root
-                    if plain and leaf.nbytes <= LARGE and not leaf.dtype.hasobject:
+                    if plain and not leaf.dtype.hasobject:
                         self._lent_arrays.append((leaf, leaf.tobytes()))
         return result
 
     def check_lent(self) -> None:
-        """Refuse a run that has written to plain arrays of traced values.
-
-        They are read-only, but ``ufunc.at`` does not mind, nor does code in C.
-        """
+        """Refuse a run that has written to plain arrays of traced values."""
         if any(array.tobytes() != content for array, content in self._lent_arrays):
-            raise UnsupportedError(
+            self.failure = UnsupportedError(
                 "a plain array that shares the memory of a traced one is changed"
             )
+            raise self.failure
 
     def assigned(self, value: Tracer) -> None:
         if id(value) in self._lendings:
@@ -516,7 +457,10 @@ class JitRecorder(Recorder):
 
     def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
         self.check_open()
-        self.refuse(self._conditions.handled())
+        handled = self._conditions.handled()
+        if handled:
+            self.failure = UnsupportedError(handled)
+            raise self.failure
         given, args = args, [plain(arg) for arg in args]
         if any(a is not b and isinstance(b, Traced) for a, b in zip(given, args, strict=True)):
             return primitive.bind(*args, **params)
@@ -544,9 +488,17 @@ class JitRecorder(Recorder):
                 self.refuse(f"a value is of dtype {type_.dtype}")
             var = Var(type_)
             self.equations.append(Equation(primitive, atoms, params, (var,)))
+            if primitive is equal and all(map(self._may_be_nan, atoms)):
+                self._equalities[var] = atoms[0], atoms[1]
             return self._tracer(type_, found, var)
         outputs = tuple(Var(Type.of(value)) for value in found)
         self.equations.append(Equation(primitive, atoms, params, outputs))
         return tuple(
             self._tracer(var.type, value, var) for var, value in zip(outputs, found, strict=True)
         )
+
+    def _may_be_nan(self, atom: Atom) -> bool:
+        """Whether an operand is an argument, or the constant NaN, as the user's code has it."""
+        if isinstance(atom, Literal):
+            return bool(np.all(atom.value != atom.value))
+        return atom in self._given and atom.type.dtype.kind in "fc"

@@ -314,6 +314,8 @@ for _name, _ufunc, _function in (
     ("and", np.bitwise_and, operator.and_),
     ("or", np.bitwise_or, operator.or_),
     ("xor", np.bitwise_xor, operator.xor),
+    ("lshift", np.left_shift, operator.lshift),
+    ("rshift", np.right_shift, operator.rshift),
     ("divmod", np.divmod, divmod),
     ("eq", np.equal, operator.eq),
     ("ne", np.not_equal, operator.ne),

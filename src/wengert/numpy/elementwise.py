@@ -11,7 +11,6 @@ import numpy as np
 
 from ..errors import UnsupportedError
 from ..kinds import Linear
-from ..primitive import Traced
 from ..primitives import arithmetic
 from ..primitives.elementary import bessel_i
 from ..primitives.elementary import sinc as sinc_primitive
@@ -29,6 +28,7 @@ from ..trace import (
     lay,
     layout,
     ordered,
+    perhaps,
     plain,
     store,
     whole,
@@ -87,7 +87,7 @@ def choose(a: Array, choices: Any, mode: str = "raise") -> Array:
         a = np.remainder(a, count)
     elif mode == "clip":
         a = np.minimum(np.maximum(a, 0), count - 1)
-    elif not isinstance(a, Traced) and np.size(a) and (np.min(a) < 0 or np.max(a) >= count):
+    elif perhaps(np.any(np.logical_or(np.less(a, 0), np.greater_equal(a, count)))):
         raise ValueError("invalid entry in choice array")
     found = choices[0]
     for number in range(1, count):

@@ -368,7 +368,8 @@ def _own_order(a: Array) -> str:
 
 @implements(np.insert)
 def insert(arr: Array, obj: Any, values: Any, axis: int | None = None) -> Array:
-    arr, values = plain(arr), as_array(arraylike(values))
+    arr = plain(arr)
+    values = as_array(_as_part(values, arr.dtype))
     arr, axis = _in_a_row(arr, axis)
     length = arr.shape[axis]
     values = np.reshape(values, (1,) * (arr.ndim - values.ndim) + values.shape)
@@ -379,8 +380,7 @@ def insert(arr: Array, obj: Any, values: Any, axis: int | None = None) -> Array:
         count = np.insert(np.arange(length), obj, -1).size - length
     places = np.insert(np.arange(length), obj, np.arange(length, length + count))
     wide = (*arr.shape[:axis], count, *arr.shape[axis + 1 :])
-    values = np.broadcast_to(values, wide).astype(arr.dtype)
-    joined = np.concatenate([arr, values], axis=axis)
+    joined = np.concatenate([arr, np.broadcast_to(values, wide)], axis=axis)
     return ordered(take(joined, places, axis), _own_order(arr))
 
 
@@ -450,6 +450,9 @@ def _set_point(x: Array, index: Any, value: Array) -> Array:
         if index == () and isinstance(value, _ARRAYS) and value.shape:
             np.empty(())[()] = np.empty(value.shape)  # An error in newer versions of NumPy.
     part = _as_part(value, x.dtype)
+    if type(index) is tuple and not index and part.ndim:  # NumPy's errors
+        like = np.zeros(part.shape)
+        np.zeros((), x.dtype)[()] = like.tolist() if type(value) in _SEQUENCES else like
     if parsed.fresh:
         made = _update(_with_fresh(x, parsed.fresh), part, parsed)
         return reshape.bind(made, shape=())
@@ -458,6 +461,7 @@ def _set_point(x: Array, index: Any, value: Array) -> Array:
     return part if isinstance(part, Traced) else x._trace.constant(part)
 
 
+@implements("part")
 def _as_part(value: Any, dtype: np.dtype[Any]) -> Array:
     """A value in the dtype of the array that it is assigned into."""
     joint = isinstance(value, (Traced, np.ndarray, list, tuple))
@@ -620,7 +624,7 @@ def put(a: Array, ind: Any, v: Any, mode: str = "raise") -> None:
     size = math.prod(a.shape)
     if mode != "raise":
         places = places % size if mode == "wrap" else np.clip(places, 0, size - 1)
-    values = arraylike(v)
+    values = _as_part(v, a.dtype)
     if not size and places.size:
         raise IndexError("cannot replace elements of an empty array")
     if not np.size(values):
@@ -639,12 +643,12 @@ def _check_safe(values: Any, dtype: np.dtype[Any]) -> None:
 @_writes(np.putmask)
 def putmask(a: Array, mask: Array, values: Any) -> None:
     _check_safe(values, a.dtype)
-    mask, values = truth(mask), arraylike(values)
+    mask, values = truth(mask), _as_part(values, a.dtype)
     if np.shape(mask) != a.shape:
         raise ValueError("putmask: mask and data must be the same size")
     if np.size(values):
         wide = np.reshape(_cycled(values, np.arange(math.prod(a.shape))), a.shape)
-        store(a, select.bind(mask, _as_part(wide, a.dtype), a), True)
+        store(a, select.bind(mask, wide, a), True)
     elif isinstance(a, Traced):
         store(a, a, True)  # Nothing is written, but what is read-only refuses it.
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnsupportedError
+from ..kinds import via
 from ..primitive import Radicand
 from ..primitives import determinants, linalg, spectra
 from ..primitives.elementary import ROOT, root
@@ -371,8 +372,11 @@ def matrix_norm(x: Array, /, *, keepdims: bool = False, ord: Any = "fro") -> Arr
 def cond(x: Array, p: Any = None) -> Array:
     if p in (None, 2, -2):
         values = spectra.svdvals.bind(x)
-        found = np.max(values, axis=-1) / np.min(values, axis=-1)
-        return 1 / found if p == -2 else found
+        ends = np.max(values, axis=-1), np.min(values, axis=-1)
+        with np.errstate(all="ignore"):
+            found = ends[p == -2] / ends[p != -2]
+        zero = np.logical_and(np.isnan(found), ~np.any(np.isnan(x), axis=(-2, -1)))
+        return via.bind(np.where(zero, np.inf, found), found)  # NumPy's value, no derivative
     return norm(x, p, (-2, -1)) * norm(inv(x), p, (-2, -1))
 
 

@@ -25,7 +25,7 @@ from ..primitive import Params, Traced
 from ..program import Array, Type
 from .base import GATHERED, Trace, known, layout
 from .number import Tracer
-from .protocols import FUNCTIONS, call_into, plain
+from .protocols import FUNCTIONS, call_into
 
 __all__ = [
     "ArrayTracer",
@@ -126,9 +126,13 @@ class ArrayTracer(Tracer):
     def __setitem__(self, index: Any, value: Array) -> None:
         if isinstance(value, Traced) and type(value).derived and value.stale:
             _check_swap(sys._getframe(1))
-        new = FUNCTIONS[operator.setitem](self, index, value)
+        new = self._trace.assignment(self, self._changed, index, value)
         if new is not self:
             self.assign(new)
+
+    def _changed(self, index: Any, value: Array) -> Any:
+        """The array that this becomes by ``self[index] = value``."""
+        return FUNCTIONS[operator.setitem](self, index, value)
 
     def __pos__(self) -> Any:
         if self.dtype.kind == "b":
@@ -447,16 +451,16 @@ class Flat(View):
         part = super().__getitem__(index)
         return part.copy() if isinstance(part, Traced) and type(part).assignable else part
 
-    def __setitem__(self, index: Any, value: Array) -> None:
+    def _changed(self, index: Any, value: Array) -> Any:
         if np.ndim(value):  # In NumPy they go on from the start where there are too few.
-            values = FUNCTIONS[np.ravel](plain(value))
+            values = FUNCTIONS[np.ravel](FUNCTIONS["part"](value, self.dtype))
             chosen = np.arange(self.shape[0])[index]
             if not chosen.ndim:
                 raise ValueError("Error setting single item of array.")
             if not values.shape[0]:
-                return
+                return self
             value = FUNCTIONS[np.take](values, np.arange(chosen.size) % values.shape[0])
-        super().__setitem__(index, value)
+        return super()._changed(index, value)
 
     def _update(self, new: Any) -> Any:
         return new

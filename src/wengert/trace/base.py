@@ -112,6 +112,17 @@ class Trace:
             self.refused(error)
             raise
 
+    def assignment(self, x: Any, changed: Callable[[Any, Any], Any], index: Any, value: Any) -> Any:
+        """The array that ``x`` becomes by ``x[index] = value``, as ``changed`` makes it.
+
+        A trace may compare with NumPy.
+        """
+        try:
+            return changed(index, value)
+        except REFUSALS as error:
+            self.refused(error)
+            raise
+
     def lend(self, value: Tracer, array: Array) -> Array:
         """A plain array that is handed out for a tracer, and may share its memory."""
         return array

@@ -417,6 +417,22 @@ class Tracer(Traced, metaclass=_Standing):
     def __rxor__(self, other: Array) -> Any:
         return UFUNCS[np.bitwise_xor].bind(other, self)
 
+    @Slot
+    def __lshift__(self, other: Array) -> Any:
+        return UFUNCS[np.left_shift].bind(self, other)
+
+    @Slot
+    def __rlshift__(self, other: Array) -> Any:
+        return UFUNCS[np.left_shift].bind(other, self)
+
+    @Slot
+    def __rshift__(self, other: Array) -> Any:
+        return UFUNCS[np.right_shift].bind(self, other)
+
+    @Slot
+    def __rrshift__(self, other: Array) -> Any:
+        return UFUNCS[np.right_shift].bind(other, self)
+
     def __eq__(self, other: object) -> Any:
         if other is None or isinstance(other, str):
             return _comparable(self, other, False)
