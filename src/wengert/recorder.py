@@ -17,6 +17,7 @@ from .trace import (
     Hold,
     Holding,
     Tracer,
+    alike,
     layout,
     plain,
     snapshot,
@@ -39,6 +40,9 @@ class Recorder(Holding):
         self.equations: list[Equation] = []
         self.captures: list[Tracer] = []
         self._captured: dict[tuple[int, int, int], Var] = {}
+        self._sources: dict[Var, tuple[Equation, int]] = {}
+        self._traced_back = 0
+        self._same: set[tuple[Atom, Atom]] = set()
         self._layouts = Layouts(self.equations, self._layout_outside)
 
     def input(self, type: Type, value: Array = None, model: Array = None) -> Tracer:
@@ -76,6 +80,36 @@ class Recorder(Holding):
         if self.hold == "copy":
             return Literal(value)
         return Literal(self.held(value), copy=False)
+
+    def same(self, one: Tracer, other: Tracer) -> bool:
+        """Whether two values come from the same ones by equations that are alike."""
+        for equation in self.equations[self._traced_back :]:
+            self._sources.update((v, (equation, i)) for i, v in enumerate(equation.outputs))
+        self._traced_back = len(self.equations)
+        pairs: list[tuple[Atom, Atom]] = [(self.atom(one), self.atom(other))]
+        seen: set[tuple[Atom, Atom]] = set()
+        while pairs:
+            pair = pairs.pop()
+            left, right = pair
+            if left is right or pair in seen or pair in self._same:
+                continue
+            seen.add(pair)
+            if isinstance(left, Literal) and isinstance(right, Literal):
+                if left.key() != right.key():
+                    return False
+                continue
+            if left not in self._sources or right not in self._sources:
+                return False
+            (equation, i), (twin, j) = self._sources[left], self._sources[right]
+            if i != j or equation.primitive is not twin.primitive:
+                return False
+            if len(equation.inputs) != len(twin.inputs):
+                return False
+            if not alike(dict(equation.params), dict(twin.params)):
+                return False
+            pairs.extend(zip(equation.inputs, twin.inputs, strict=True))
+        self._same |= seen
+        return True
 
     def atom(self, arg: Array) -> Atom:
         """The Var or Literal for a value: own, of an enclosing trace (captured), or constant."""

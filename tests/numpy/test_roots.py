@@ -59,6 +59,55 @@ def written_over(x: Any) -> Any:
     return np.sum(y)
 
 
+def in_turn(x: Any) -> Any:
+    y = np.zeros_like(x)
+    for i in range(2):
+        y[i] = abs(x[i])
+    return y
+
+
+def distances(x: Any) -> Any:
+    """The distances of two points on a line from each other and from themselves."""
+    d = np.zeros_like(x, shape=(2, 2))
+    for i in range(2):
+        for j in range(2):
+            d[i, j] = norm(x[i : i + 1] - x[j : j + 1])
+    return d
+
+
+def partly_written_over(x: Any) -> Any:
+    y = np.abs(x)
+    y[0] = 3.0
+    return y
+
+
+def through_a_slice(x: Any) -> Any:
+    y = np.zeros_like(x)
+    row = y[:1]
+    row[...] = norm(x)
+    return y
+
+
+def by(write: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+    """The sum of squares of an array into which a norm was written."""
+
+    def squares(x: Any) -> Any:
+        y = np.zeros_like(x)
+        write(y, norm(x))
+        return np.sum(y**2)
+
+    return squares
+
+
+def setting(index: Any) -> Callable[[Any], Any]:
+    return by(lambda y, value: y.__setitem__(index, value))
+
+
+def scattered(x: Any) -> Any:
+    """Roots times themselves in some elements of a product, times others elsewhere."""
+    return np.sum(np.outer(abs(x), abs(x)) * np.array([[1.0, 0.0], [0.0, 3.0]]))
+
+
 # name: function of two numbers, point, second derivatives
 SQUARES: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {
     # the kinds of roots
@@ -168,6 +217,133 @@ SQUARES: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {
     ),
     "chosen": (lambda x: np.where(True, norm(x), 1.0) ** 2, ZERO, 2 * np.eye(2)),
     "and other terms": (lambda x: 3 * norm(x) ** 2 + np.sum(x) - 1, ZERO, 6 * np.eye(2)),
+    # computed anew for each factor
+    "sqrt of x * x, computed twice": (
+        lambda x: np.sum(np.sqrt(x * x) * np.sqrt(x * x)),
+        ZERO,
+        2 * np.eye(2),
+    ),
+    "sqrt of a sum, computed twice": (
+        lambda x: np.sqrt(np.sum(x**2)) * np.sqrt(np.sum(x**2)),
+        ZERO,
+        2 * np.eye(2),
+    ),
+    "norm of a difference, computed twice": (
+        lambda x: norm(2 * x - 1.0) * norm(2 * x - 1.0),
+        ONES / 2,
+        8 * np.eye(2),
+    ),
+    "element by element": (
+        lambda x: sum(abs(x[i]) * abs(x[i]) for i in range(2)),
+        ZERO,
+        2 * np.eye(2),
+    ),
+    "indexed in turn": (lambda x: abs(x)[0] * abs(x)[0], ZERO, np.diag([2.0, 0.0])),
+    "n * n**3 of square roots": (
+        lambda x: np.sqrt(x[0] * x[0]) ** 3 * np.sqrt(x[0] * x[0]),
+        ZERO,
+        np.zeros((2, 2)),
+    ),
+    "the square of a square": (lambda x: np.square(np.sqrt(norm(x)) ** 2), ZERO, 2 * np.eye(2)),
+    # products that sum
+    "r @ r, computed twice": (lambda x: abs(x) @ abs(x), ZERO, 2 * np.eye(2)),
+    "row @ column": (lambda x: (abs(x)[None] @ abs(x)[:, None])[0, 0], ZERO, 2 * np.eye(2)),
+    "a Gram matrix": (lambda x: np.trace(abs(x)[:, None] @ abs(x)[None]), ZERO, 2 * np.eye(2)),
+    "a stack of products": (
+        lambda x: np.sum(abs(x)[None, None] @ abs(x)[None, :, None]),
+        ZERO,
+        2 * np.eye(2),
+    ),
+    "np.outer": (lambda x: np.trace(np.outer(abs(x), abs(x))), ZERO, 2 * np.eye(2)),
+    "np.multiply.outer": (lambda x: np.multiply.outer(norm(x), norm(x)), ZERO, 2 * np.eye(2)),
+    "some of an outer product": (scattered, ZERO, np.diag([2.0, 6.0])),
+    "np.inner of matrices": (
+        lambda x: np.sum(np.inner(abs(x[None]), abs(x[None]))),
+        ZERO,
+        2 * np.eye(2),
+    ),
+    "np.matvec": (lambda x: np.matvec(abs(x)[None], abs(x))[0], ZERO, 2 * np.eye(2)),
+    "np.kron": (lambda x: np.kron(norms(x), norms(x))[0], ZERO, 2 * np.eye(2)),
+    "np.convolve": (lambda x: np.convolve(norms(x), norms(x))[0], ZERO, 2 * np.eye(2)),
+    "np.correlate": (lambda x: np.correlate(abs(x), abs(x))[0], ZERO, 2 * np.eye(2)),
+    "np.linalg.multi_dot": (
+        lambda x: np.linalg.multi_dot([abs(x), abs(x)]),
+        ZERO,
+        2 * np.eye(2),
+    ),
+    "np.linalg.matrix_power": (
+        lambda x: np.trace(np.linalg.matrix_power(np.diag(abs(x)), 2)),
+        ZERO,
+        2 * np.eye(2),
+    ),
+    "einsum of a transpose": (
+        lambda x: np.einsum("ij,ji->", abs(x)[None], abs(x)[:, None]),
+        ZERO,
+        2 * np.eye(2),
+    ),
+    "einsum of numbers": (lambda x: np.einsum(",->", norm(x), norm(x)), ZERO, 2 * np.eye(2)),
+    "einsum of a form": (
+        lambda x: np.einsum("i,ij,j->", abs(x), np.diag([2.0, 3.0]), abs(x)),
+        ZERO,
+        np.diag([4.0, 6.0]),
+    ),
+    "prod of a stack": (lambda x: np.prod(np.stack([norm(x), norm(x)])), ZERO, 2 * np.eye(2)),
+    "np.multiply.reduce": (
+        lambda x: np.multiply.reduce(np.stack([norm(x), norm(x)])),
+        ZERO,
+        2 * np.eye(2),
+    ),
+    "np.cumprod": (
+        lambda x: np.cumprod(np.stack([norm(x), norm(x)]))[1],
+        ZERO,
+        2 * np.eye(2),
+    ),
+    "np.polyval": (lambda x: np.polyval([1.0, 0.0, 1.0], norm(x)), ZERO, 2 * np.eye(2)),
+    # in arrays
+    "assigned to an element": (setting(0), ZERO, 2 * np.eye(2)),
+    "assigned to a slice": (setting(slice(None)), ZERO, 4 * np.eye(2)),
+    "assigned to a mask": (setting(np.array([True, False])), ZERO, 2 * np.eye(2)),
+    "assigned to places": (setting([0, 1]), ZERO, 4 * np.eye(2)),
+    "assigned through a view": (lambda x: np.sum(through_a_slice(x) ** 2), ZERO, 2 * np.eye(2)),
+    "assigned in turn": (lambda x: np.sum(in_turn(x) ** 2), ZERO, 2 * np.eye(2)),
+    "assigned in turn, one element": (lambda x: in_turn(x)[1] ** 2, ZERO, np.diag([0.0, 2.0])),
+    "assigned in turn, y @ y": (lambda x: inner(in_turn(x)), ZERO, 2 * np.eye(2)),
+    "partly written over": (
+        lambda x: np.sum(partly_written_over(x) ** 2),
+        ZERO,
+        np.diag([0.0, 2.0]),
+    ),
+    "a kernel of distances": (
+        lambda x: np.sum(np.exp(-(distances(x) ** 2))),
+        ZERO,
+        -8 * SPREAD,
+    ),
+    "np.fill_diagonal": (
+        by(lambda y, value: np.fill_diagonal(y.reshape(1, 2), value)),
+        ZERO,
+        2 * np.eye(2),
+    ),
+    "np.put": (by(lambda y, value: np.put(y, [1], value)), ZERO, 2 * np.eye(2)),
+    "np.copyto": (by(np.copyto), ZERO, 4 * np.eye(2)),
+    "y.fill": (by(lambda y, value: y.fill(value)), ZERO, 4 * np.eye(2)),
+    "y.flat": (by(lambda y, value: y.flat.__setitem__(0, value)), ZERO, 2 * np.eye(2)),
+    "np.full_like": (lambda x: np.sum(np.full_like(x, norm(x)) ** 2), ZERO, 4 * np.eye(2)),
+    "np.broadcast_arrays": (
+        lambda x: np.sum(np.broadcast_arrays(norm(x), x)[0] ** 2),
+        ZERO,
+        4 * np.eye(2),
+    ),
+    "np.meshgrid": (lambda x: np.sum(np.meshgrid(abs(x), x)[0] ** 2), ZERO, 4 * np.eye(2)),
+    "np.unstack": (lambda x: np.unstack(abs(x))[0] ** 2, ZERO, np.diag([2.0, 0.0])),
+    "x.flat": (lambda x: sum(y**2 for y in abs(x).flat), ZERO, 2 * np.eye(2)),
+    "x.compress": (lambda x: np.sum(abs(x).compress([True, True]) ** 2), ZERO, 2 * np.eye(2)),
+    "a block of rows": (
+        lambda x: np.sum(np.block([[norm(x), 1.0], [2.0, norm(x)]]) ** 2),
+        ZERO,
+        4 * np.eye(2),
+    ),
+    "0 added": (lambda x: sum([norm(x), 0.0]) ** 2, ZERO, 2 * np.eye(2)),
+    "dtype=": (lambda x: np.multiply(norm(x), norm(x), dtype=float), ZERO, 2 * np.eye(2)),
     # powers that are none of the radicand
     "norm ** 3": (lambda x: norm(x) ** 3, ZERO, np.zeros((2, 2))),
     "y * y * y": (lambda x: twice(norm(x)) * norm(x), ZERO, np.zeros((2, 2))),
@@ -200,7 +376,24 @@ def test_second_derivatives_are_those_of_the_radicand_in_every_order_of_the_mode
         np.testing.assert_allclose(second, wanted, atol=1e-13, err_msg=order)
 
 
-@pytest.mark.parametrize("name", ["norm of norms", "einsum with weights", "out=", "stacked", "std"])
+NEAR = (
+    "norm of norms",
+    "einsum with weights",
+    "out=",
+    "stacked",
+    "std",
+    "a Gram matrix",
+    "some of an outer product",
+    "np.matvec",
+    "np.correlate",
+    "einsum of a form",
+    "np.cumprod",
+    "assigned in turn, y @ y",
+    "a kernel of distances",
+)
+
+
+@pytest.mark.parametrize("name", NEAR)
 def test_away_from_zero_they_agree_with_finite_differences(name: str) -> None:
     f, x, _ = SQUARES[name]
     assert_derivatives(f, x + np.array([0.7, -0.4]))
@@ -403,6 +596,59 @@ def changed_index(x: Any) -> Any:
 )
 def test_what_was_assigned_since_is_not_taken_for_the_root(f: Callable[[Any], Any]) -> None:
     assert_derivatives(f, [1.5, -2.0])
+
+
+UNLIKE: list[Callable[[Any], Any]] = [
+    lambda x: norm(x + 1) * norm(x + 2),
+    lambda x: norm(x * np.array([1.0, 2.0])) * norm(x * np.array([1.0, 3.0])),
+    lambda x: np.sum(np.sqrt(x * x) * np.sqrt(x**2 + 1)),
+    lambda x: abs(x) @ abs(x[::-1]),
+    lambda x: np.sum(abs(x)[:, None] @ abs(x)[None]),
+    lambda x: np.sum(np.outer(abs(x), abs(2 * x))),
+    lambda x: np.einsum("i,j,ij->", abs(x), 2 * abs(x), np.arange(4.0).reshape(2, 2)),
+    lambda x: np.sum(np.convolve(abs(x), abs(x) / 3)),
+    lambda x: np.sum(np.cumprod(np.stack([abs(x), x, abs(x)]), axis=0)),
+    lambda x: in_turn(x) @ abs(x),
+    lambda x: np.sum(distances(x) @ distances(x).T),
+    lambda x: np.sum((distances(x) * x) @ distances(x)),
+    lambda x: np.sum(np.pad(abs(x), 1, constant_values=2.0)[:-1] * np.pad(abs(x), 1)[1:]),
+]
+
+
+@pytest.mark.parametrize("f", UNLIKE)
+def test_products_of_roots_that_differ_keep_the_derivatives_of_both(
+    f: Callable[[Any], Any],
+) -> None:
+    x = np.array([1.5, -2.0])
+    assert_derivatives(f, x)
+    assert wg.value_and_grad(f)(x)[0] == f(x)
+    np.testing.assert_allclose(wg.jit(wg.hessian(f))(x), wg.hessian(f)(x), rtol=1e-12)
+
+
+def test_equal_values_computed_otherwise_are_not_the_same_root() -> None:
+    slope = wg.grad(lambda x: np.sqrt(x[0]) * np.sqrt(x[1]))(np.zeros(2))
+    np.testing.assert_array_equal(slope, 0.0)
+    f = lambda x: abs(x[0] * x[1]) * abs(x[1] * x[1])  # noqa: E731
+    np.testing.assert_allclose(
+        wg.hessian(f)(np.ones(2)), wg.hessian(lambda x: x[0] * x[1] ** 3)(np.ones(2))
+    )
+
+
+def test_reading_one_of_many_assigned_roots_does_not_read_all() -> None:
+    rows: list[int] = []
+
+    def f(x: Any) -> Any:
+        y = np.zeros_like(x)
+        for i in range(len(x)):
+            y[i] = abs(x[i])
+        before = len(y._trace.rows)
+        total = sum(y[i] ** 2 for i in range(len(x)))
+        rows.append(len(y._trace.rows) - before)
+        return total
+
+    for n in (10, 40):
+        np.testing.assert_array_equal(wg.grad(f)(np.zeros(n)), 0.0)
+    assert rows[1] < 5 * rows[0]
 
 
 def test_loops_and_branches_that_contain_the_root_have_the_derivatives() -> None:

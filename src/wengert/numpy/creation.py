@@ -26,7 +26,7 @@ from ..trace import (
     snapshot,
 )
 from .elementwise import arraylike
-from .roots import joined
+from .roots import joined, moved
 from .shaping import astype
 
 __all__ = ["array", "asanyarray", "asarray"]
@@ -156,8 +156,10 @@ def full_like(
         return _fresh(a if isinstance(prototype, Traced) else value, made)
     if value.dtype != dtype:
         value = convert.bind(value, dtype=dtype)
-    made = broadcast.bind(value, shape=(shape,) if isinstance(shape, int) else tuple(shape))
-    return lay(made, np.empty_like(model, dtype, order=order, subok=False, shape=shape))
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    made = broadcast.bind(value, shape=sizes)
+    made = lay(made, np.empty_like(model, dtype, order=order, subok=False, shape=shape))
+    return moved(value, made, np.broadcast_to, (sizes,), {}) if type(value).rooted else made
 
 
 def _creator(function: Callable[..., Any]) -> Callable[..., Array]:

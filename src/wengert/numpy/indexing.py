@@ -36,6 +36,7 @@ from ..trace import (
     store,
 )
 from .elementwise import arraylike, truth
+from .roots import joined, written
 
 __all__ = ["diagonal_copy", "diagonal_view", "getitem", "parse", "setitem"]
 
@@ -410,6 +411,37 @@ def argwhere(a: Array) -> Array:
 @implements(operator.setitem)
 def setitem(x: Array, index: Any, value: Array) -> Array:
     """The array that ``x`` becomes by ``x[index] = value``."""
+    made = _set(x, index, value)
+    if type(x).rooted or getattr(type(value), "rooted", False) or type(value) in _SEQUENCES:
+        return _with_roots(made, x, index, value)
+    return made
+
+
+def _with_roots(made: Array, x: Array, index: Any, value: Array) -> Array:
+    """The array after an assignment, which remembers the roots that it has elements of."""
+    if type(value) in _SEQUENCES:
+        if not type(x).rooted and not any(getattr(type(v), "rooted", False) for v in value):
+            return made
+        value = plain(value)
+    if made is x:
+        return made
+    items: Any = index if type(index) is tuple else (index,)
+    if any(isinstance(item, Traced) for item in items):
+
+        def chosen(parts: list[Array]) -> Array:
+            return _set(np.broadcast_to(parts[0], x.shape), index, parts[1])
+
+        return joined(made, [x, value], chosen) if x.shape else made
+
+    def put(x: Array, part: Array) -> Array:
+        result = x.copy()
+        result[index] = part
+        return result
+
+    return written(made, x, value, put)
+
+
+def _set(x: Array, index: Any, value: Array) -> Array:
     if not x.shape:
         return _set_point(x, index, value)
     basic = (index,) if type(index) is int else _basic(index)
@@ -493,6 +525,8 @@ def _fitted(part: Array, shape: tuple[int, ...]) -> Array:
     extra = part.ndim - len(shape)
     if any(n != 1 for n in part.shape[: max(extra, 0)]):
         raise ValueError(f"could not broadcast from shape {part.shape} into shape {shape}")
+    if getattr(type(part), "rooted", False):
+        return np.broadcast_to(np.reshape(part, part.shape[max(extra, 0) :]), shape)
     if extra > 0:
         part = reshape.bind(part, shape=part.shape[extra:])
     return part if part.shape == shape else broadcast.bind(part, shape=shape)
@@ -630,8 +664,8 @@ def put(a: Array, ind: Any, v: Any, mode: str = "raise") -> None:
     if not np.size(values):
         places = places[:0]
     part = _cycled(values, np.arange(places.size)) if places.size else np.zeros(0)
-    flat = setitem(reshape.bind(a, shape=(size,)), places, part)
-    store(a, reshape.bind(flat, shape=a.shape), True)
+    flat = setitem(np.reshape(a, (size,)), places, part)
+    store(a, np.reshape(flat, a.shape), True)
 
 
 def _check_safe(values: Any, dtype: np.dtype[Any]) -> None:
@@ -668,7 +702,7 @@ def place(arr: Array, mask: Array, vals: Any) -> None:
 @_writes(np.put_along_axis)
 def put_along_axis(arr: Array, indices: Array, values: Array, axis: int | None) -> None:
     if axis is None:
-        store(arr, reshape.bind(setitem(np.ravel(arr), indices, values), shape=arr.shape), True)
+        store(arr, np.reshape(setitem(np.ravel(arr), indices, values), arr.shape), True)
     else:
         store(arr, setitem(arr, _along(arr.shape, indices, axis), values), True)
 

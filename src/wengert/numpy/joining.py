@@ -15,7 +15,7 @@ from ..primitives.shape import concatenate, pad
 from ..program import Array
 from ..trace import as_array, implements, layout, ordered, plain
 from .indexing import take
-from .shaping import astype, moveaxis, one_axis
+from .shaping import astype, one_axis
 
 __all__: list[str] = []
 
@@ -100,7 +100,7 @@ def _block(nested: Any, depth: int, rank: int) -> Array:
     if depth == 0:
         part = _part(nested)
         return np.reshape(part, (1,) * (rank - len(part.shape)) + part.shape)
-    return concatenate_([_block(item, depth - 1, rank) for item in nested], -depth)
+    return np.concatenate([_block(item, depth - 1, rank) for item in nested], -depth)
 
 
 # -- splitting -------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ def dsplit(ary: Array, indices_or_sections: Any) -> list[Array]:
 
 @implements(np.unstack)
 def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
-    return tuple(moveaxis(x, axis, 0))
+    return tuple(np.moveaxis(x, axis, 0))
 
 
 # -- padding ---------------------------------------------------------------------------------------

@@ -11,28 +11,49 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnsupportedError
-from ..kinds import via
 from ..primitive import Traced
 from ..primitives import contract
 from ..primitives.contract import matmul as matmul_primitive
 from ..program import Array
 from ..trace import UFUNC_METHODS, as_array, as_number, implements, ordered
+from .contractions import contraction_of_roots
 from .elementwise import arraylike
 from .indexing import diagonal_copy, diagonal_view
 from .reducing import normal_axes
-from .roots import smooth_product, smooth_sum, still
+from .roots import smooth_sum
 from .shaping import one_axis
 
 __all__: list[str] = []
 
 
 def _matmul(x1: Array, x2: Array) -> Array:
-    """The product; of vectors of roots it is smooth where it sums their squares."""
-    if getattr(type(x1), "rooted", False) and getattr(type(x2), "rooted", False) and x1.ndim == 1:
-        found = smooth_sum(x1, x2, matmul_primitive.bind)
-        if found is not None:
-            return found
-    return matmul_primitive.bind(x1, x2)
+    """The product; where roots meet themselves in it, its derivative is that of the radicand."""
+    if not (getattr(type(x1), "rooted", False) and getattr(type(x2), "rooted", False)):
+        return matmul_primitive.bind(x1, x2)
+    if x1.ndim == 1:
+        smooth = smooth_sum(x1, x2, matmul_primitive.bind)
+        if smooth is not None:
+            return smooth
+    result = matmul_primitive.bind(x1, x2)
+    batch = string.ascii_uppercase[: max(x1.ndim, x2.ndim, 2) - 2]
+    labels = [
+        f"{batch[len(batch) - x.ndim + 2 :]}{matrix}" if x.ndim > 1 else "k"
+        for x, matrix in ((x1, "ik"), (x2, "kj"))
+    ]
+    out = batch + "i" * (x1.ndim > 1) + "j" * (x2.ndim > 1)
+    return _with_roots(result, [x1, x2], labels, out)
+
+
+def _with_roots(result: Array, arrays: Sequence[Array], labels: Sequence[str], out: str) -> Array:
+    """The result of a contraction, whose derivative knows of the roots among the operands."""
+    if sum(getattr(type(x), "rooted", False) for x in arrays) < 2:
+        return result
+    lengths: dict[str, int] = {}
+    for x, label in zip(arrays, labels, strict=True):
+        for letter, length in zip(label, x.shape, strict=True):
+            lengths[letter] = length if lengths.get(letter, 1) == 1 else lengths[letter]
+    spelt = [_drop_stretched(label, x, lengths) for x, label in zip(arrays, labels, strict=True)]
+    return contraction_of_roots(result, [x for _, x in spelt], [label for label, _ in spelt], out)
 
 
 @implements(np.matmul, np.linalg.matmul)
@@ -105,7 +126,7 @@ def matvec(x1: Array, x2: Array) -> Array:
     _check_core(
         "matvec", [x1.shape[-1] if x1.ndim > 1 else None, x2.shape[-1] if x2.ndim else None]
     )
-    return matmul_primitive.bind(x1, x2[..., None])[..., 0]
+    return _matmul(x1, x2[..., None])[..., 0]
 
 
 @implements(np.vecmat)
@@ -114,7 +135,7 @@ def vecmat(x1: Array, x2: Array) -> Array:
     _check_core(
         "vecmat", [x1.shape[-1] if x1.ndim else None, x2.shape[-2] if x2.ndim > 1 else None]
     )
-    return matmul_primitive.bind(np.conjugate(x1)[..., None, :], x2)[..., 0, :]
+    return _matmul(np.conjugate(x1)[..., None, :], x2)[..., 0, :]
 
 
 def _check_core(name: str, lengths: Sequence[int | None]) -> None:
@@ -153,12 +174,9 @@ def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
         one = np.reshape(one, (math.prod(a.shape[i] for i in rows), length))
         two = np.transpose(b, (*right, *columns))
         two = np.reshape(two, (length, math.prod(b.shape[i] for i in columns)))
-        return as_array(np.reshape(matmul_primitive.bind(one, two), shape, copy=True))
+        return as_array(np.reshape(_matmul(one, two), shape, copy=True))
 
-    smooth = (
-        None if shape or left != right else smooth_sum(a, b, lambda a, b: as_number(product(a, b)))
-    )
-    return product(a, b) if smooth is None else as_array(smooth)
+    return product(a, b)
 
 
 # -- einsum ----------------------------------------------------------------------------------------
@@ -229,23 +247,8 @@ def einsum(*operands: Any, optimize: Any = False, **kwargs: Any) -> Array:
             labels[place], arrays[place] = _drop_stretched(label, x, lengths)
     if len(arrays) == 1 and set(labels[0]) == set(out):
         return _rearranged(arrays[0], labels[0], out)
-    return _contracted_roots(arrays, tuple(labels), out)
-
-
-def _contracted_roots(arrays: Sequence[Array], labels: tuple[str, ...], out: str) -> Array:
-    """The contraction; smooth where operands of the same labels are roots that make a radicand."""
-    contraction = contract.einsum.bind
-    places = [i for i, x in enumerate(arrays) if getattr(type(x), "rooted", False)]
-    if len(places) > 1 and len({labels[i] for i in places}) == 1:
-        smooth = smooth_product(arrays, places)
-        if smooth is not None:
-            rest = [i for i in range(len(arrays)) if i not in places]
-            names = tuple(labels[i] for i in (*rest, places[0]))
-            return via.bind(
-                contraction(*map(still, arrays), labels=labels, out=out),
-                contraction(*(arrays[i] for i in rest), smooth, labels=names, out=out),
-            )
-    return contraction(*arrays, labels=labels, out=out)
+    result = contract.einsum.bind(*arrays, labels=tuple(labels), out=out)
+    return _with_roots(result, arrays, labels, out)
 
 
 def _rearranged(x: Array, label: str, out: str) -> Array:
@@ -336,13 +339,25 @@ def _one_axis(x: Array) -> Array:
     return np.ravel(x)
 
 
+def _convolve(a: Array, v: Array) -> Array:
+    """All of the convolution; of two roots it is a product with a matrix of elements of one."""
+    result = contract.convolve.bind(a, v)
+    if not (getattr(type(a), "rooted", False) and getattr(type(v), "rooted", False)):
+        return result
+    n, m = a.shape[0], v.shape[0]
+    places = np.arange(n + m - 1)[:, None] - np.arange(n)
+    places = np.where((places >= 0) & (places < m), places, m)
+    rows = np.concatenate([v, np.zeros(1, v.dtype)])[places]
+    return _with_roots(result, [rows, a], ["ni", "i"], "n")
+
+
 @implements(np.convolve)
 def convolve(a: Any, v: Any, mode: str = "full") -> Array:
     a, v = (_one_axis(arraylike(x)) for x in (a, v))
     n, m = sorted((a.shape[0], v.shape[0]), reverse=True)
     if m == 0:
         raise ValueError("an operand of np.convolve is empty")
-    found = contract.convolve.bind(a, v)
+    found = _convolve(a, v)
     mode = _MODES.get(mode, mode)
     if mode == "full":
         return found
@@ -366,7 +381,7 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Array:
     if a.shape[0] < v.shape[0]:
         return np.conjugate(correlate(v, a, mode)[::-1])
     n, m = a.shape[0], v.shape[0]
-    found = contract.convolve.bind(a, np.conjugate(v[::-1]))
+    found = _convolve(a, np.conjugate(v[::-1]))
     if mode == "same":
         return found[(m - 1) // 2 : (m - 1) // 2 + n]
     if mode == "full":

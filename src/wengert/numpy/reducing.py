@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 import math
 import operator
 from collections.abc import Callable
@@ -21,8 +22,9 @@ from ..primitives.reduce import kept, sum_
 from ..primitives.shape import reshape
 from ..program import Array
 from ..trace import UFUNC_METHODS, as_number, implements, perhaps
+from .contractions import product_of_roots
 from .elementwise import arraylike
-from .roots import noted
+from .roots import MANY, grafted, noted
 from .shaping import astype
 
 __all__ = ["listed_axes", "normal_axes"]
@@ -161,6 +163,11 @@ def prod(
     x = arraylike(_masked(a if dtype is None else np.astype(a, dtype), where, 1))
     axes = _reduced(axis, x.shape)
     product = reduce.prod.bind(x, axes=axes) if x.shape else _of_number(x, np.prod, dtype)
+    if getattr(type(x), "rooted", False) and x.shape:
+        rows = np.moveaxis(x, axes, range(len(axes)))
+        kept = rows.shape[len(axes) :]
+        factors = list(np.reshape(rows, (math.prod(x.shape[i] for i in axes), *kept)))
+        product = product_of_roots(product, factors)
     product = _started(product, initial, np.multiply, where, x, axes)
     return _finish(product, x.shape, axes, keepdims)
 
@@ -410,7 +417,15 @@ def cumsum(a: Array, axis: Any = None, dtype: Any = None) -> Array:
 
 @implements(np.cumprod)
 def cumprod(a: Array, axis: Any = None, dtype: Any = None) -> Array:
-    return _scan(a, axis, dtype, lambda x, i: cumprod_primitive.bind(x, axis=i))
+    return _scan(a, axis, dtype, _cumprod)
+
+
+def _cumprod(x: Array, axis: int) -> Array:
+    products = cumprod_primitive.bind(x, axis=axis)
+    if not getattr(type(x), "rooted", False) or x.shape[axis] > MANY:
+        return products
+    rows = list(itertools.accumulate(np.moveaxis(x, axis, 0), operator.mul))
+    return grafted(products, np.stack(rows, axis)) if len(rows) > 1 else products
 
 
 def _cumulative(scan: Callable[..., Array], first: int) -> Callable[..., Array]:
@@ -547,7 +562,7 @@ def _accumulate_method(bind: Callable[[Array, int], Array]) -> Callable[..., Arr
 
 for _ufunc, _bind in {
     np.add: lambda x, i: cumsum_primitive.bind(x, axis=i, reverse=False),
-    np.multiply: lambda x, i: cumprod_primitive.bind(x, axis=i),
+    np.multiply: _cumprod,
     np.maximum: lambda x, i: reduce.maximum_so_far.bind(x, axis=i),
     np.minimum: lambda x, i: reduce.minimum_so_far.bind(x, axis=i),
 }.items():

@@ -11,16 +11,23 @@ What is remembered is a ``Monomial``: roots to whole powers and other factors. N
 from it before an even power is taken. Traced values that are no roots, and their operations, know
 nothing of this file.
 
+Two roots are the same if they were computed alike from the same values, which their trace can tell
+(``Trace.same``). Where two arrays are not the same as a whole, their elements may be: to find that,
+the elements of all roots are numbered (``_Places``), and the numbers are moved as the roots were.
+
 Known to be weak: a root forgets its radicand where it becomes an argument of another trace (the
-carried value of a loop, an argument of a jitted function inside of a derivative) and where it is
-assigned into an array. So do sums, ``max`` and ``sort``.
+carried value of a loop, an argument of a jitted function inside of a derivative). So do sums,
+``max`` and ``sort``. Forward mode keeps nothing of how values were computed; there two roots are
+the same if their values and their tangents are.
 """
 
 from __future__ import annotations
 
 import copy
+import math
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,22 +35,28 @@ import numpy as np
 from ..kinds import via
 from ..primitive import Primitive, Radicand, Traced
 from ..program import Array
-from ..trace import FUNCTIONS, Tracer, class_of, snapshot, store
+from ..trace import FUNCTIONS, Tracer, alike, class_of, snapshot, store
 
 __all__ = [
     "GREATEST",
+    "MANY",
     "Monomial",
     "applied",
+    "coincide",
     "function_of_roots",
+    "grafted",
     "joined",
+    "moved",
     "noted",
     "product_of",
     "quotient_of",
+    "remembered",
     "root_as",
-    "smooth_product",
+    "root_of",
     "smooth_sum",
     "still",
     "ufunc_of_roots",
+    "written",
 ]
 
 DEEP = 4
@@ -72,6 +85,8 @@ class _Root:
     radicand: Radicand
     operands: tuple[Array, ...]
     origin: tuple[Any, ...] = ()
+    shape: tuple[int, ...] = ()
+    powers: dict[Any, Array] = field(default_factory=dict[Any, Array])
 
     @property
     def depth(self) -> int:
@@ -84,11 +99,19 @@ class _Root:
 
     def power(self, k: Power, scale: _Scale | None = None) -> Array:
         """The k-th power of the root of the operands times ``scale``."""
+        if scale is not None or np.ndim(k):
+            return self._power(k, scale)
+        power = self.powers.get(k)
+        if power is None:
+            power = self.powers[k] = self._power(k, None)
+        return power
+
+    def _power(self, k: Power, scale: _Scale | None) -> Array:
         operands = self.operands if scale is None else tuple(map(scale.apply, self.operands))
         base = self.radicand.rule(*operands)
         inner = None if self.radicand.homogeneous else root_of(operands[0])
         if inner is not None and inner.positive and root_of(base) is None:
-            _marked(base, inner)  # The rule has changed nothing.
+            remembered(base, inner)  # The rule has changed nothing.
         whole = k * self.radicand.power // self.radicand.degree
         return base if isinstance(whole, int) and whole == 1 else base**whole
 
@@ -98,9 +121,20 @@ class _Root:
             return False
         if self.origin and other.origin:
             return len(self.origin) == len(other.origin) and all(
-                map(_identical, self.origin, other.origin)
+                map(alike, self.origin, other.origin)
             )
-        return all(map(_identical, self.operands, other.operands))
+        return all(map(alike, self.operands, other.operands))
+
+    def places(self, known: _Places) -> np.ndarray[Any, Any]:
+        """The number of each element among all elements of roots; 0 of one without a square."""
+        if not self.smooth(2):
+            return np.zeros(self.shape, np.intp)
+        first = known.first(self)
+        return np.arange(first, first + math.prod(self.shape)).reshape(self.shape)
+
+    def scale(self) -> Array:
+        """What each element is multiplied with; None is 1."""
+        return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,24 +145,58 @@ class _Moved:
     function: Any
     arguments: tuple[Any, ...]
     options: dict[str, Any]
+    shape: tuple[int, ...]
 
     @property
     def depth(self) -> int:
         return self.moved.depth
 
     def smooth(self, k: Power) -> bool:
-        return np.ndim(k) == 0 and self.moved.smooth(k)
+        if np.ndim(k):
+            return False
+        written = self._written()
+        return self.moved.smooth(k) if written is None else written[0].smooth(k, written[1])
 
     def power(self, k: Power, scale: _Scale | None = None) -> Array:
-        return self.function(self.moved.power(k), *self.arguments, **self.options)
+        written = self._written()
+        if written is not None:
+            return written[0].power(k, chosen=written[1])
+        return self._move(np.broadcast_to(self.moved.power(k), self.shape))
+
+    def _written(self) -> tuple[_Written, np.ndarray[Any, Any]] | None:
+        """The array that was assigned into, and which of its elements these are."""
+        root = self.moved.roots[0][0]
+        if not isinstance(root, _Written) or self.moved.scaled or self.moved.roots[0][1] != 1:
+            return None
+        chosen = self._move_places(root.sources)
+        return None if chosen is None else (root, chosen)
+
+    def _move(self, x: Array) -> Array:
+        return self.function(x, *self.arguments, **self.options)
+
+    def _move_places(self, places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
+        """Numbers of elements, moved; zeros for elements that are none of the root."""
+        options = {**self.options, "constant_values": 0} if self.function is np.pad else None
+        moved = self.function(places, *self.arguments, **(options or self.options))
+        if isinstance(moved, Traced) or moved.dtype.kind not in "iu":
+            return None
+        return moved
+
+    def places(self, known: _Places) -> np.ndarray[Any, Any] | None:
+        places = self.moved.places(self.shape, known)
+        return None if places is None else self._move_places(places)
+
+    def scale(self) -> Array:
+        scale = self.moved.scale(self.shape)
+        return None if scale is None else self._move(scale)
 
     def same(self, other: Any) -> bool:
         return (
             isinstance(other, _Moved)
             and self.function is other.function
             and self.moved.same(other.moved)
-            and _identical(self.arguments, other.arguments)
-            and _identical(self.options, other.options)
+            and alike(self.arguments, other.arguments)
+            and alike(self.options, other.options)
         )
 
 
@@ -138,6 +206,7 @@ class _Joined:
 
     parts: tuple[Monomial, ...]
     rebuild: Callable[[list[Array]], Array]
+    shapes: tuple[tuple[int, ...], ...]
 
     @property
     def depth(self) -> int:
@@ -151,6 +220,130 @@ class _Joined:
 
     def same(self, other: Any) -> bool:
         return self is other
+
+    def places(self, known: _Places) -> np.ndarray[Any, Any] | None:
+        parts = _places_of(self.parts, self.shapes, known)
+        places = None if parts is None else self.rebuild(parts)
+        return None if isinstance(places, Traced) else places
+
+    def scale(self) -> Array:
+        scales = _scales_of(self.parts, self.shapes)
+        return None if scales is None else self.rebuild(scales)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Written:
+    """An array into which roots were assigned: which element it has of which part.
+
+    The elements of the first part, which the array was before, have the numbers from 0 on in
+    ``sources``, those of the others the numbers that follow; ``firsts`` has the first of each.
+    """
+
+    parts: tuple[Monomial, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    firsts: tuple[int, ...]
+    sources: np.ndarray[Any, Any]
+
+    @property
+    def depth(self) -> int:
+        return max(part.depth for part in self.parts)
+
+    def write(
+        self, part: Monomial, shape: tuple[int, ...], put: Callable[[Array, Array], Array]
+    ) -> _Written | None:
+        """The array after another assignment, which is ``put(array, part)``."""
+        first = self.firsts[-1] + math.prod(self.shapes[-1])
+        numbers = np.arange(first, first + math.prod(shape)).reshape(shape)
+        sources = put(self.sources, numbers)
+        if isinstance(sources, Traced):
+            return None
+        return _Written((*self.parts, part), (*self.shapes, shape), (*self.firsts, first), sources)
+
+    def smooth(self, k: Power, chosen: np.ndarray[Any, Any] | None = None) -> bool:
+        """Whether the k-th power of all, or of the chosen elements, is one of radicands."""
+        if np.ndim(k):
+            return False
+        return all(self.parts[i].smooth(k) for i in self._used(chosen))
+
+    def power(
+        self,
+        k: Power,
+        scale: _Scale | None = None,
+        chosen: np.ndarray[Any, Any] | None = None,
+    ) -> Array:
+        used = self._used(chosen)
+        return self._collect(used, [self.parts[i].power(k) for i in used], chosen)
+
+    def same(self, other: Any) -> bool:
+        return self is other
+
+    def places(self, known: _Places) -> np.ndarray[Any, Any] | None:
+        used = self._used(None)
+        parts = _places_of([self.parts[i] for i in used], [self.shapes[i] for i in used], known)
+        return None if parts is None else self._collect(used, parts, None)
+
+    def scale(self) -> Array:
+        used = self._used(None)
+        scales = _scales_of([self.parts[i] for i in used], [self.shapes[i] for i in used])
+        return None if scales is None else self._collect(used, scales, None)
+
+    def _used(self, chosen: np.ndarray[Any, Any] | None) -> list[int]:
+        """The parts of which the array still has elements."""
+        numbers = np.unique(self.sources if chosen is None else chosen)
+        used = [bisect_right(self.firsts, number) - 1 for number in numbers.tolist()]
+        return list(dict.fromkeys(used))
+
+    def _collect(
+        self, used: list[int], values: list[Array], chosen: np.ndarray[Any, Any] | None
+    ) -> Array:
+        """The elements of the used parts, of which there are these values."""
+        chosen = self.sources if chosen is None else chosen
+        rows = [
+            np.reshape(np.broadcast_to(x, self.shapes[i]), -1)
+            for i, x in zip(used, values, strict=True)
+        ]
+        numbers = np.concatenate(
+            [self.firsts[i] + np.arange(math.prod(self.shapes[i])) for i in used]
+        )
+        return np.concatenate(rows)[np.searchsorted(numbers, chosen)]
+
+
+class _Places:
+    """The elements of several roots, numbered from 1 on."""
+
+    def __init__(self) -> None:
+        self.roots: list[tuple[_Root, int]] = []
+        self.count = 1
+
+    def first(self, root: _Root) -> int:
+        """The number of the first element of a root, of one that is the same if there is one."""
+        for known, first in self.roots:
+            if known is root or (len(self.roots) <= 2 * MANY and known.same(root)):
+                return first
+        self.roots.append((root, self.count))
+        self.count += math.prod(root.shape)
+        return self.count - math.prod(root.shape)
+
+    def squares(self) -> Array:
+        """The squares of all elements, in a row; a zero is in front of it."""
+        rows = [np.reshape(np.broadcast_to(r.power(2), r.shape), -1) for r, _ in self.roots]
+        return np.concatenate([np.zeros(1), *rows])
+
+
+def _places_of(
+    parts: Sequence[Monomial], shapes: Sequence[tuple[int, ...]], known: _Places
+) -> list[Array] | None:
+    places = [part.places(shape, known) for part, shape in zip(parts, shapes, strict=True)]
+    return None if any(each is None for each in places) else places
+
+
+def _scales_of(parts: Sequence[Monomial], shapes: Sequence[tuple[int, ...]]) -> list[Array] | None:
+    scales = [part.scale(shape) for part, shape in zip(parts, shapes, strict=True)]
+    if all(each is None for each in scales):
+        return None
+    return [
+        np.ones(shape) if each is None else each for each, shape in zip(scales, shapes, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,9 +407,32 @@ class Monomial:
         return not self.scaled and all(even)
 
     @property
+    def bare(self) -> bool:
+        """Whether this is one root, whose elements were not moved."""
+        return len(self.roots) == 1 and isinstance(self.roots[0][0], _Root)
+
+    @property
     def scaled(self) -> bool:
         """Whether there are factors or divisors beside the roots."""
         return bool(self.factors or self.divisors)
+
+    def places(self, shape: tuple[int, ...], known: _Places) -> np.ndarray[Any, Any] | None:
+        """Of which elements of roots the elements are multiples; None if of several."""
+        if not self.roots:
+            return np.zeros(shape, np.intp)
+        (root, n), *others = self.roots
+        places = root.places(known) if n == 1 and not others else None
+        return None if places is None else np.broadcast_to(places, shape)
+
+    def scale(self, shape: tuple[int, ...]) -> Array:
+        """What the elements of the roots are multiplied with; None is 1."""
+        if not self.roots:
+            return None
+        scale = self.roots[0][0].scale()
+        if self.scaled:
+            own = _Scale(_product(self.factors), _product(self.divisors))
+            scale = own.apply(1.0 if scale is None else scale)
+        return None if scale is None else np.broadcast_to(scale, shape)
 
     def __mul__(self, other: Monomial) -> Monomial | None:
         roots = list(self.roots)
@@ -247,8 +463,8 @@ class Monomial:
             and all(a.same(b) for (a, _), (b, _) in zip(self.roots, other.roots, strict=True))
             and len(self.factors) == len(other.factors)
             and len(self.divisors) == len(other.divisors)
-            and all(map(_identical, self.factors, other.factors))
-            and all(map(_identical, self.divisors, other.divisors))
+            and all(map(alike, self.factors, other.factors))
+            and all(map(alike, self.divisors, other.divisors))
         )
 
 
@@ -268,6 +484,14 @@ def _power(x: Array, k: Power) -> Array:
         return np.power(x, k)
 
 
+def _is_zero(x: Array) -> bool:
+    """Whether adding a value changes nothing: it is known, and 0."""
+    while isinstance(x, Traced) and x._node is None:
+        x = x._value
+    plain = isinstance(x, (int, float, np.generic, np.ndarray))
+    return plain and np.ndim(x) == 0 and bool(x == 0)
+
+
 def _is_minus_one(scale: _Scale) -> bool:
     x = scale.factor
     plain = not isinstance(x, Traced) and scale.divisor is None
@@ -277,27 +501,6 @@ def _is_minus_one(scale: _Scale) -> bool:
 def _depth(x: Array) -> int:
     root = root_of(x)
     return 0 if root is None else root.depth
-
-
-def _identical(x: Any, y: Any) -> bool:
-    """Whether two values, or two nestings of arguments, are the same; arrays only if they are one.
-
-    Of traced values nothing is asked that their trace would note.
-    """
-    if isinstance(x, Traced):
-        if not isinstance(y, Traced) or x._trace is not y._trace or x._value is not y._value:
-            return False
-        one, other = x._node, y._node
-        return one == other if type(one) is int and type(other) is int else one is other
-    if x is y:
-        return True
-    if type(x) is not type(y) or isinstance(x, np.ndarray):
-        return False
-    if isinstance(x, dict):
-        return x.keys() == y.keys() and all(_identical(x[name], y[name]) for name in x)
-    if isinstance(x, (tuple, list)):
-        return len(x) == len(y) and all(map(_identical, x, y))
-    return bool(x == y)
 
 
 def _kept(x: Any) -> Any:
@@ -310,7 +513,7 @@ def _kept(x: Any) -> Any:
     root = root_of(x)
     if root is None:
         return snapshot(x) if kind.assignable else x
-    return snapshot(x) if root.depth >= DEEP else _marked(snapshot(x), root)
+    return snapshot(x) if root.depth >= DEEP else remembered(snapshot(x), root)
 
 
 # -- traced roots ----------------------------------------------------------------------------------
@@ -337,7 +540,7 @@ def root_of(x: Array) -> Monomial | None:
     if type(x).assignable and x.version != version:
         return None
     if type(root) is not Monomial:
-        root = Monomial(((_Root(*root), 1),))
+        root = Monomial(((_Root(*root, shape=x.shape), 1),))
         x._radical = version, root
     return root
 
@@ -391,7 +594,7 @@ _CLASSES: dict[type, type] = {}
 """The class of traced roots by the class that a traced value has otherwise."""
 
 
-def _marked(result: Any, root: Monomial | None) -> Any:
+def remembered(result: Any, root: Monomial | None) -> Any:
     """A traced result, which remembers what it is a product of."""
     if root is not None and isinstance(result, Traced) and result.dtype.kind in "fc":
         _become(result, root)
@@ -400,14 +603,16 @@ def _marked(result: Any, root: Monomial | None) -> Any:
 
 def rooted_like(x: Tracer, other: Tracer) -> None:
     """Let x, to which the value of ``other`` was assigned, remember what that one does."""
-    _marked(x, root_of(other))
+    remembered(x, root_of(other))
 
 
-def _grafted(value: Array, smooth: Array) -> Any:
+def grafted(value: Array, smooth: Array) -> Any:
     """The value, with the derivative of what it is equal to."""
+    value = still(value)
     if np.shape(smooth) != np.shape(value):
         smooth = np.broadcast_to(smooth, np.shape(value))
     result = via.bind(value, smooth)
+    remembered(result, root_of(smooth))
     if type(result) is Tracer and type(value) is not Tracer and isinstance(value, Traced):
         _set_class(result, type(value))
     return result
@@ -434,8 +639,8 @@ def _raised(x: Tracer, exponent: Any, compute: Callable[[Array], Any]) -> Any:
     if root is None or k is None:
         return compute(x)
     if root.smooth(k):
-        return _grafted(compute(still(x)), root.power(k))
-    return _marked(compute(x), root.to(k) if isinstance(k, int) else None)
+        return grafted(compute(still(x)), root.power(k))
+    return remembered(compute(x), root.to(k) if isinstance(k, int) else None)
 
 
 def _factor(x: Array) -> Monomial | None:
@@ -462,13 +667,75 @@ def _multiplied(x: Array, y: Array, compute: Callable[[Array, Array], Any]) -> A
     """The product, which ``compute`` computes."""
     root = product_of(x, y)
     if root is not None and root.smooth(1):
-        return _grafted(compute(still(x), still(y)), root.power(1))
-    return _marked(compute(x, y), root)
+        return grafted(compute(still(x), still(y)), root.power(1))
+    result = compute(x, y)
+    squares = None if root is None else _squares(x, y, result)
+    return remembered(result, root) if squares is None else grafted(result, squares)
+
+
+def coincide(
+    x: Array, y: Array, *, elementwise: bool = False
+) -> tuple[Array, Array, _Places] | None:
+    """Of which elements of roots the elements of two arrays are; None if of none in common.
+
+    Two roots whose elements were not moved, and which are not the same, have none in common in an
+    elementwise product.
+    """
+    one, other = root_of(x), root_of(y)
+    if one is None or other is None or x.dtype.kind == "c" or y.dtype.kind == "c":
+        return None
+    if elementwise and one.bare and other.bare:
+        return None
+    known = _Places()
+    left = one.places(x.shape, known)
+    count = known.count
+    right = None if left is None else other.places(y.shape, known)
+    if left is None or right is None or not np.any((right > 0) & (right < count)):
+        return None
+    return left, right, known
+
+
+def _squares(x: Array, y: Array, result: Array) -> Array | None:
+    """A product of which some elements, not all, are squares of roots; None if none is."""
+    found = coincide(x, y, elementwise=True)
+    if found is None or not isinstance(result, Traced):
+        return None
+    left, right, known = found
+    same = (left == right) & (left > 0)
+    if not same.any():
+        return None
+    scale = _product([s for s in (_scale(x), _scale(y)) if s is not None])
+    squares = known.squares()[np.where(same, left, 0)]
+    squares = squares if scale is None else scale * squares
+    return squares if same.all() else np.where(same, squares, result)
+
+
+def _scale(x: Array) -> Array:
+    root = root_of(x)
+    return None if root is None else root.scale(np.shape(x))
+
+
+def written(result: Any, x: Array, part: Array, put: Callable[[Array, Array], Array]) -> Any:
+    """What an array became by an assignment, ``put(x, part)``: it remembers the roots in it."""
+    root = _factor(part)
+    if not isinstance(result, Traced) or root is None:
+        return result
+    base = root_of(x)
+    before = base.roots[0][0] if base is not None else None
+    if base is None or not isinstance(before, _Written) or base.scaled or base.roots[0][1] != 1:
+        base = base or _factor(x)
+        if base is None or not (base.roots or root.roots):
+            return result
+        shape = np.shape(x)
+        sources = np.arange(math.prod(shape)).reshape(shape)
+        before = _Written((base,), (shape,), (0,), sources)
+    after = before.write(root, np.shape(part), put)
+    return remembered(result, None if after is None else Monomial(((after, 1),)))
 
 
 def _over(x: Array, y: Array, compute: Callable[[Array, Array], Any]) -> Any:
     """The quotient, which ``compute`` computes."""
-    return _marked(compute(x, y), quotient_of(x, y))
+    return remembered(compute(x, y), quotient_of(x, y))
 
 
 def quotient_of(x: Array, y: Array) -> Monomial | None:
@@ -488,16 +755,7 @@ def smooth_sum(x: Array, y: Array, compute: Callable[[Array, Array], Array]) -> 
     root = None if one is None or other is None else one * other
     if root is None or np.shape(x) != np.shape(y) or not root.smooth(1):
         return None
-    return _grafted(compute(still(x), still(y)), np.sum(root.power(1)))
-
-
-def smooth_product(arrays: Sequence[Array], places: Sequence[int]) -> Array | None:
-    """The elementwise product of the roots at ``places``, where it is one of radicands."""
-    total = root_of(arrays[places[0]])
-    for place in places[1:]:
-        root = root_of(arrays[place])
-        total = None if root is None or total is None else total * root
-    return total.power(1) if total is not None and total.smooth(1) else None
+    return grafted(compute(still(x), still(y)), np.sum(root.power(1)))
 
 
 # -- what moves elements ---------------------------------------------------------------------------
@@ -512,12 +770,13 @@ def _settled(arguments: Any) -> Any:
     return arguments
 
 
-def _moved(x: Tracer, result: Any, function: Any, arguments: Any, options: Any) -> Any:
+def moved(x: Tracer, result: Any, function: Any, arguments: Any, options: Any) -> Any:
     root = root_of(x)
     if root is None:
         return result
-    return _marked(
-        result, Monomial(((_Moved(root, function, _settled(arguments), dict(options)), 1),))
+    return remembered(
+        result,
+        Monomial(((_Moved(root, function, _settled(arguments), dict(options), x.shape), 1),)),
     )
 
 
@@ -596,7 +855,8 @@ def joined(result: Any, values: Sequence[Any], rebuild: Callable[[list[Array]], 
     known = tuple(part for part in parts if part is not None)
     if len(known) < len(parts):
         return result
-    return _marked(result, Monomial(((_Joined(known, rebuild), 1),)))
+    shapes = tuple(map(np.shape, values))
+    return remembered(result, Monomial(((_Joined(known, rebuild, shapes), 1),)))
 
 
 def _mover(name: str) -> Any:
@@ -607,7 +867,7 @@ def _mover(name: str) -> Any:
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = getattr(super(RootedNumeric, self), name)(*args, **kwargs)
-        return _moved(self, result, function, args, kwargs)
+        return moved(self, result, function, args, kwargs)
 
     return method
 
@@ -628,22 +888,25 @@ def ufunc_of_roots(
 ) -> Any:
     """The result of a ufunc of which an operand is a root; ``plain`` computes all others."""
     rule = _UFUNCS.get(ufunc)
-    if rule is None or method != "__call__" or kwargs.keys() - {"out"}:
+    dtype = kwargs.get("dtype")
+    if rule is None or method != "__call__" or kwargs.keys() - {"out", "dtype"}:
+        return plain(ufunc, method, *inputs, **kwargs)
+    if dtype is not None and any(getattr(x, "dtype", dtype) != dtype for x in inputs):
         return plain(ufunc, method, *inputs, **kwargs)
     result = rule(ufunc, *inputs)
-    return store(kwargs["out"], result, True) if kwargs else result
+    return store(kwargs["out"], result, True) if "out" in kwargs else result
 
 
 def function_of_roots(
     x: Tracer, result: Any, func: Any, args: Sequence[Any], kwargs: dict[str, Any]
 ) -> Any:
     """The result of a function of NumPy's, which remembers the roots that it consists of."""
-    if "out" in kwargs:
+    if kwargs.get("out") is not None:
         return result
     if func in _MOVES and args and args[0] is x:
-        return _moved(x, result, func, args[1:], kwargs)
+        return moved(x, result, func, args[1:], kwargs)
     if func is np.pad and args[0] is x and type(kwargs.get("constant_values", 0)) in (int, float):
-        return _moved(x, result, func, args[1:], kwargs)
+        return moved(x, result, func, args[1:], kwargs)
     if func in _JOINS:
         return _joined(func, result, args, kwargs)
     return result
@@ -666,6 +929,18 @@ class Rooted(Tracer):
         plain = super().__rmul__
         return _multiplied(other, self, lambda x, y: plain(x) if y is self else x * y)
 
+    def __add__(self, other: Array) -> Any:
+        result = super().__add__(other)
+        return remembered(result, root_of(self)) if _is_zero(other) else result
+
+    def __radd__(self, other: Array) -> Any:
+        result = super().__radd__(other)
+        return remembered(result, root_of(self)) if _is_zero(other) else result
+
+    def __sub__(self, other: Array) -> Any:
+        result = super().__sub__(other)
+        return remembered(result, root_of(self)) if _is_zero(other) else result
+
     def __truediv__(self, other: Array) -> Any:
         return _over(self, other, lambda _, y: super(Rooted, self).__truediv__(y))
 
@@ -673,7 +948,7 @@ class Rooted(Tracer):
         return _negated(self, super().__neg__())
 
     def __pos__(self) -> Any:
-        return _marked(super().__pos__(), root_of(self))
+        return remembered(super().__pos__(), root_of(self))
 
     def __pow__(self, other: Array) -> Any:
         plain = super().__pow__
@@ -706,6 +981,11 @@ class RootedNumeric(Rooted):
         return _conjugated(np.conjugate, self) if self.dtype.kind == "c" else self
 
     conjugate = conj
+
+    def compress(self, condition: Array, axis: int | None = None, out: Any = None) -> Any:
+        """``np.compress``."""
+        return np.compress(condition, self, axis=axis, out=out)
+
     reshape = _mover("reshape")
     transpose = _mover("transpose")
     flatten = _mover("flatten")
@@ -716,26 +996,33 @@ class RootedNumeric(Rooted):
     @property
     def T(self) -> Any:
         """All axes reversed."""
-        return _moved(self, super().T, _attribute, ("T",), {})
+        return moved(self, super().T, _attribute, ("T",), {})
 
     @property
     def mT(self) -> Any:
         """The last two axes exchanged."""
-        return _moved(self, super().mT, _attribute, ("mT",), {})
+        return moved(self, super().mT, _attribute, ("mT",), {})
 
     __getitem__ = _mover("__getitem__")
 
 
+def _shifted(x: Array, y: Array, result: Any, sign: int = 0) -> Any:
+    """A sum or a difference, which is a root as before if the other operand is 0."""
+    if _is_zero(y):
+        return remembered(result, root_of(x))
+    return remembered(result, root_of(y)) if not sign and _is_zero(x) else result
+
+
 def _negated(x: Tracer, result: Any) -> Any:
     root = root_of(x)
-    return _marked(result, None if root is None else root * Monomial((), (-1,)))
+    return remembered(result, None if root is None else root * Monomial((), (-1,)))
 
 
 def _conjugated(ufunc: np.ufunc, x: Any) -> Any:
     result = Tracer.__array_ufunc__(x, ufunc, "__call__", x)
     if x.dtype.kind == "c":
-        return _moved(x, result, np.conjugate, (), {})
-    return _marked(result, root_of(x))
+        return moved(x, result, np.conjugate, (), {})
+    return remembered(result, root_of(x))
 
 
 def _by(ufunc: np.ufunc) -> Callable[..., Any]:
@@ -754,8 +1041,10 @@ _UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.square: lambda ufunc, x: _raised(x, 2, _by(ufunc)),
     np.power: lambda ufunc, x, k: _raised(x, k, lambda x: _by(ufunc)(x, k)),
     np.float_power: lambda ufunc, x, k: _raised(x, k, lambda x: _by(ufunc)(x, k)),
+    np.add: lambda ufunc, x, y: _shifted(x, y, _by(ufunc)(x, y)),
+    np.subtract: lambda ufunc, x, y: _shifted(x, y, _by(ufunc)(x, y), 1),
     np.negative: lambda ufunc, x: _negated(x, _by(ufunc)(x)),
-    np.positive: lambda ufunc, x: _marked(_by(ufunc)(x), root_of(x)),
+    np.positive: lambda ufunc, x: remembered(_by(ufunc)(x), root_of(x)),
     np.conjugate: _conjugated,
 }
 
@@ -774,3 +1063,4 @@ FUNCTIONS["rooted"] = rooted
 FUNCTIONS["root"] = applied
 FUNCTIONS["note root"] = note
 FUNCTIONS["still a root"] = rooted_like
+FUNCTIONS["written"] = written

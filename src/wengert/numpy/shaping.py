@@ -29,6 +29,7 @@ from ..trace import (
     whole,
 )
 from .indexing import take
+from .roots import moved
 
 __all__ = ["astype", "moveaxis", "one_axis"]
 
@@ -137,7 +138,8 @@ def _reshapes_in_place(model: Array, shape: tuple[int, ...]) -> bool:
 def _elements(a: Array) -> Array:
     """All elements in one row, as a view whatever their order in memory (``ndarray.flat``)."""
     a, params = as_array(a), {"shape": (math.prod(a.shape),)}
-    return Flat(reshape.bind(a, **params), a, reshape, params)
+    flat = Flat(reshape.bind(a, **params), a, reshape, params)
+    return moved(a, flat, np.reshape, (-1,), {}) if type(a).rooted else flat
 
 
 FUNCTIONS["flat"] = _elements
@@ -391,7 +393,7 @@ def broadcast_arrays(*args: Array, subok: bool = False) -> tuple[Array, ...]:
     shape = np.broadcast_shapes(*(a.shape for a in arrays))
     if all(a.shape == shape for a in arrays):
         return tuple(arrays)
-    return tuple(whole(a) if a.shape == shape else broadcast_to(a, shape) for a in arrays)
+    return tuple(whole(a) if a.shape == shape else np.broadcast_to(a, shape) for a in arrays)
 
 
 @implements(np.meshgrid)

@@ -24,7 +24,7 @@ from .array import (
     whole,
     wrap,
 )
-from .base import ForeignValueError, Trace, concrete, known, layout, perhaps
+from .base import ForeignValueError, Trace, alike, concrete, known, layout, perhaps
 from .boxed import complex_in_objects
 from .held import HELD, Hold, Holding
 from .number import Slot, Tracer, class_of
@@ -62,6 +62,7 @@ __all__ = [
     "Trace",
     "Tracer",
     "View",
+    "alike",
     "as_array",
     "as_number",
     "as_python_number",

@@ -13,6 +13,7 @@ import opcode
 import operator
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from types import FrameType
 from typing import Any, cast
 
@@ -129,6 +130,8 @@ class ArrayTracer(Tracer):
         new = self._trace.assignment(self, self._changed, index, value)
         if new is not self:
             self.assign(new)
+            if type(new).rooted:
+                FUNCTIONS["still a root"](self, new)
 
     def _changed(self, index: Any, value: Array) -> Any:
         """The array that this becomes by ``self[index] = value``."""
@@ -311,8 +314,14 @@ class View(ArrayTracer):
     def assign(self, new: Tracer) -> None:
         if self._primitive is not None:
             assert self._primitive.view is not None
-            new = self._primitive.view(self._base, new, *self._operands, **self._params)
+            part = new
+            new = self._primitive.view(self._base, part, *self._operands, **self._params)
+            if type(part).rooted or type(self._base).rooted:
+                put = partial(_put, self._primitive.view, self._operands, self._params)
+                new = FUNCTIONS["written"](new, self._base, part, put)
         self._base.assign(new)
+        if type(new).rooted:
+            FUNCTIONS["still a root"](self._base, new)
         self._seen = -1
 
     @property
@@ -343,6 +352,13 @@ class View(ArrayTracer):
         """Whether this is what ``base[index]`` gives: then ``base[index] = self`` does nothing."""
         same = self._base is base and self._primitive is primitive
         return same and self._params["index"] == index
+
+
+def _put(
+    view: Callable[..., Array], operands: Sequence[Array], params: Params, base: Array, part: Array
+) -> Array:
+    """The base after an assignment to a view of it."""
+    return view(base, part, *operands, **params)
 
 
 class ReadOnlyView(View):
@@ -570,4 +586,4 @@ def as_view(
 def whole(base: Array, kind: type[View] = View) -> Any:
     """A view of all of an array; a number as it is."""
     array = isinstance(base, Traced) and type(base).assignable
-    return kind(base, base, None, {}) if array else base
+    return _still_a_root(kind(base, base, None, {}), base) if array else base

@@ -30,6 +30,7 @@ __all__ = [
     "GATHERED",
     "ForeignValueError",
     "Trace",
+    "alike",
     "concrete",
     "known",
     "layout",
@@ -77,6 +78,10 @@ class Trace:
     def still(self, value: Tracer) -> Tracer:
         """The same value without a derivative, where the trace itself carries that."""
         return value
+
+    def same(self, one: Tracer, other: Tracer) -> bool:
+        """Whether two of its values were computed in the same way from the same values."""
+        return False
 
     def force(self, value: Tracer) -> Array:
         """The value of a tracer that has none of its own, where the trace answers for it."""
@@ -187,6 +192,46 @@ class ForeignValueError(TracedArrayError):
             "its arguments, and the rule cannot know of it",
             remedy="pass the value as an argument",
         )
+
+
+# -- values that are the same ----------------------------------------------------------------------
+
+
+def alike(x: Any, y: Any) -> bool:
+    """Whether two values, or two nestings of arguments, are the same now and stay so.
+
+    Plain arrays are compared by their elements. Traced values have to be one, or to be computed
+    alike; nothing is asked of them that their trace would note. So of values that are alike all
+    derivatives are the same.
+    """
+    if x is y:
+        return True
+    if isinstance(x, Traced):
+        if not isinstance(y, Traced) or x._trace is not y._trace:
+            return False
+        return (x._node is y._node and x._value is y._value) or x._trace.same(x, y)
+    if type(x) is not type(y):
+        return False
+    if isinstance(x, dict):
+        return x.keys() == y.keys() and all(alike(x[name], y[name]) for name in x)
+    if isinstance(x, (tuple, list)):
+        return len(x) == len(y) and all(map(alike, x, y))
+    return _same_bits(x, y)
+
+
+def _same_bits(x: Any, y: Any) -> bool:
+    """Whether two plain values of one class are the same to the bit: NaN is, zeros have signs."""
+    if isinstance(x, (np.ndarray, np.generic)):
+        plain = x.dtype == y.dtype and x.shape == y.shape and x.dtype.kind in "biufc"
+        if plain and isinstance(x, np.ndarray) and x.ndim:
+            return x[:1].tobytes() == y[:1].tobytes() and x.tobytes() == y.tobytes()
+        return plain and x.tobytes() == y.tobytes()
+    if isinstance(x, (float, complex)):
+        return repr(x) == repr(y)
+    return isinstance(x, _COMPARED) and bool(x == y)
+
+
+_COMPARED = (int, str, slice, np.dtype, Type)
 
 
 # -- what lies below a traced value ----------------------------------------------------------------

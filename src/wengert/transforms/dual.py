@@ -15,7 +15,7 @@ from ..errors import UnknownDerivativeError
 from ..kinds import settled, unresolved
 from ..primitive import Params, Primitive, Traced
 from ..program import Array, Type
-from ..trace import Trace, Tracer, discrete, plain, strong, wrap
+from ..trace import Trace, Tracer, alike, discrete, plain, strong, wrap
 
 __all__ = ["Dual"]
 
@@ -41,6 +41,10 @@ class Dual(Trace):
 
     def still(self, value: Tracer) -> Tracer:
         return wrap(self, value._value, None)
+
+    def same(self, one: Tracer, other: Tracer) -> bool:
+        """Whether two values are equal, and their tangents too: nothing else is known of them."""
+        return alike(one._value, other._value) and alike(one._node, other._node)
 
     def primal(self, value: Array) -> Array:
         """The value without its tangent."""

@@ -12,6 +12,7 @@ residuals. Cotangents are summed in place where the sweep owns the buffer.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
@@ -22,7 +23,18 @@ from ..kinds import Elementwise, Linear, Nonlinear, settled, unresolved
 from ..primitive import NUMBERED, Params, Primitive, Traced
 from ..program import Array, Type
 from ..recorder import Recorder
-from ..trace import ArrayTracer, Hold, Holding, Tracer, discrete, plain, snapshot, strong, wrap
+from ..trace import (
+    ArrayTracer,
+    Hold,
+    Holding,
+    Tracer,
+    alike,
+    discrete,
+    plain,
+    snapshot,
+    strong,
+    wrap,
+)
 
 __all__ = [
     "NotLinearError",
@@ -53,8 +65,43 @@ class Tape(Holding):
         super().__init__(hold)
         self.rows: list[Row] = []
         self.count = 0
+        self._same: set[tuple[int | None, int | None]] = set()
 
     # -- recording -------------------------------------------------------------------------------
+
+    def same(self, one: Tracer, other: Tracer) -> bool:
+        """Whether two values are equal, and come from the same places by rows that are alike."""
+        if not alike(one._value, other._value):
+            return False
+        pairs: list[tuple[int | None, int | None]] = [(one._node, other._node)]
+        seen: set[tuple[int | None, int | None]] = set()
+        while pairs:
+            pair = pairs.pop()
+            left, right = pair
+            if left == right or pair in seen or pair in self._same:
+                continue
+            seen.add(pair)
+            if left is None or right is None:
+                return False
+            row, twin = self._row_of(left), self._row_of(right)
+            if row is None or twin is None or row[0] != twin[0] or len(row) != len(twin):
+                return False
+            if NUMBERED[row[0]].multiple and row[1].index(left) != twin[1].index(right):
+                return False
+            if not alike(row[2], twin[2]) or not alike(row[3], twin[3]):
+                return False
+            pairs.extend(zip(row[4:], twin[4:], strict=True))
+        self._same |= seen
+        return True
+
+    def _row_of(self, place: int) -> Row | None:
+        """The row of which a value is the result; None of an input."""
+        found = bisect_left(self.rows, place, key=_last_place)
+        if found == len(self.rows):
+            return None
+        row = self.rows[found]
+        first: int = row[1][0] if type(row[1]) is tuple else row[1]
+        return row if first <= place else None
 
     def input(self, value: Array) -> Tracer:
         """A fresh input."""
@@ -217,6 +264,10 @@ class Tape(Holding):
                     terms = primitive.pull(cotangent, saved, places, params or NONE)
                     sums.add_all(places, terms)
         return [sums.pop(place) for place in range(inputs)]
+
+
+def _last_place(row: Row) -> int:
+    return row[1][-1] if type(row[1]) is tuple else row[1]
 
 
 class _Sums:
