@@ -215,6 +215,7 @@ KINDS: list[tuple[float, str, list[str]]] = [
 _BOXES = re.compile(r"np\.(as\w*array|array|require|stack|hstack|vstack|block)\(|np\.\w+\(\[")
 _TABLE_CONSTANTS = _table(CONSTANTS)
 _ROUGH = re.compile(r"tanh|cumsum|\.at\(|\bsum|\*\* ?2|//|%")
+_OF_NUMBERS = re.compile(r"conj\(|copy=False|\breal\b|\bimag\b")
 _SAYS_LITTLE = re.compile(
     r"a sequence|single item|0-dimensional|`like`|of ufunc|\('O'\)|ambiguous|deprecat|discard"
 )
@@ -442,7 +443,7 @@ class Writer:
         rough = kind == "rough" or bool(_ROUGH.search(text))
         touched = [n for n in dict.fromkeys(_NAME.findall(text)) if n in self.values or n == name]
         before = dict(self.values)
-        if self.outside_memory(text):
+        if self.outside_memory(text) or self.asks_of_objects(text, touched):
             return True
         try:
             with np.errstate(all="ignore"):
@@ -473,6 +474,18 @@ class Writer:
         name = re.search(r"einsum\('ii->i', (\w+)", text)
         shape = np.shape(self.values[name[1]]) if name else ()
         return len(shape) == 2 and 0 in shape and shape[0] != shape[1]
+
+    def asks_of_objects(self, text: str, touched: Sequence[str]) -> bool:
+        """Whether NumPy makes a copy because an array is one of objects, which numbers are not.
+
+        Traced, an array without axes is one of objects too when NumPy has made it: read-only.
+        """
+        values = [self.values[name] for name in touched if name in self.values]
+        arrays = [x for x in values if isinstance(x, np.ndarray)]
+        if "writeable" in text and any(not x.ndim for x in arrays):
+            return any(_BOXES.search(s.text) for s in self.statements)
+        objects = any(x.dtype.kind == "O" for x in arrays)
+        return objects and bool(_OF_NUMBERS.search(text))
 
     def again(self) -> None:
         """Compute the values anew, without what the last statement has written."""

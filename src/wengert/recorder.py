@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from .errors import AbstractValueError, WengertError
 from .layouts import Layouts
 from .primitive import UFUNCS, Params, Primitive, Traced
 from .program import Array, Atom, Equation, Literal, Program, Type, Var
@@ -25,6 +27,10 @@ from .trace import (
 )
 
 __all__ = ["Recorder", "record"]
+
+
+_WHOLE = re.compile(r"integer|integral|not iterable|to bytes")
+"""What NumPy and Python say of what is no integer."""
 
 
 class Recorder(Holding):
@@ -56,15 +62,24 @@ class Recorder(Holding):
             self._layouts.set(var, model)
         return self._tracer(type, value, var)
 
-    def explain(self, error: IndexError | ValueError) -> None:
-        """Raise what an IndexError of NumPy's stands for: an index whose value is not known.
+    def explain(self, error: Exception) -> None:
+        """Raise what an error of NumPy's stands for: an integer whose value is not known.
 
         To one that an array is read-only the reason is added.
         """
         if self.holds and "read-only" in str(error):
             error.add_note(HELD)
         refusal, self.unanswered = self.unanswered, None
-        if refusal is not None and "only integers" in str(error):
+        if isinstance(error, WengertError) or not _WHOLE.search(str(error)):
+            return
+        if refusal is None and self.objects:
+            refusal = AbstractValueError(
+                "NumPy was given a list of integers some of which are not known here, because the "
+                "function is traced once for all values, as vmap, loops and branches do",
+                remedy="np.take_along_axis(table, np.stack([i, j]), axis=0) for table[[i, j]]; "
+                "integers that are not traced for shapes and widths",
+            )
+        if refusal is not None:
             raise refusal from error
 
     def constant(self, value: Array) -> Tracer:
@@ -204,7 +219,7 @@ def record(
     try:
         inputs = list(map(recorder.input, types, values or unknown, models or unknown))
         return recorder.program(function(*inputs))
-    except (IndexError, ValueError) as error:
+    except (IndexError, TypeError, ValueError) as error:
         recorder.explain(error)
         raise
     finally:

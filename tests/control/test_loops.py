@@ -660,3 +660,41 @@ def test_an_element_that_is_done_is_not_searched_from_again():
 
     found = wg.vmap(descend)(np.array([1.0, 3.0]))
     np.testing.assert_allclose(found, [1.0, 1.0], atol=1e-6)
+
+
+def test_a_carry_that_is_an_array_without_axes_is_assigned_into() -> None:
+    def step(c: Any, v: Any) -> Any:
+        c[...] += v
+        c *= 2.0
+        return c
+
+    def plain(a: Any, v: Any) -> Any:
+        c = np.array(a, copy=True)
+        for _ in range(3):
+            c = step(c, v)
+        return c
+
+    def counted(a: Any, v: Any) -> Any:
+        return wg.fori_loop(0, 3, lambda i, c: step(c, v), a)
+
+    def scanned(a: Any, v: Any) -> Any:
+        return wg.scan(lambda c, x: (step(c, x), None), a, np.stack([v, v, v]))[0]
+
+    def whiled(a: Any, v: Any) -> Any:
+        def more(state: Any) -> Any:
+            return state["n"] < 3
+
+        def body(state: Any) -> Any:
+            return {"c": step(state["c"], v), "n": state["n"] + 1}
+
+        return wg.while_loop(more, body, {"c": a, "n": 0})["c"]
+
+    a, v = np.array(1.5), np.float64(0.25)
+    for loop in (counted, scanned, whiled):
+        assert loop(a, v) == plain(a, v)
+        assert a == 1.5
+        assert wg.grad(loop, argnums=(0, 1))(a, v) == (8.0, 14.0)
+        assert wg.jvp(loop, (a, v), (a, v)) == (plain(a, v), 8.0 * 1.5 + 14.0 * 0.25)
+        assert wg.jit(loop)(a, v) == plain(a, v)
+        batch = wg.vmap(lambda a, loop=loop: loop(np.copy(a), v))(np.array([1.5, 2.5]))
+        assert batch.tolist() == [plain(1.5, v), plain(2.5, v)]

@@ -1,5 +1,7 @@
 """Rules that are not linear are refused, and one mode follows from the rule of the other."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -142,3 +144,59 @@ def test_a_loop_in_a_rule_is_transposed():
     np.testing.assert_allclose(wg.vmap(wg.grad(f))(X), X**3)
     np.testing.assert_allclose(wg.jit(wg.grad(f))(0.5), 0.125)
     np.testing.assert_allclose(wg.grad(f)(0.5), 0.125)
+
+
+CHOICES: dict[str, Any] = {
+    "all positive": lambda t: np.all(t > 0),
+    "any positive": lambda t: np.any(t > 0),
+    "a positive sum": lambda t: np.sum(t) > 0,
+    "a small norm": lambda t: np.linalg.norm(t) < 1e-3,
+    "a large norm": lambda t: np.linalg.norm(t) > 100,
+    "close to zero": lambda t: np.allclose(t, 0),
+    "ones": lambda t: np.array_equal(t, np.ones(3)),
+    "the largest is one": lambda t: np.max(t) == 1.0,
+    "by conversion": lambda t: bool(np.all(np.asarray(wg.stop_gradient(t)) > 0)),
+}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize(
+    "route",
+    [
+        lambda f, x: wg.jvp(f, (x,), (x,)),
+        lambda f, x: wg.grad(lambda x: np.sum(f(x)))(x),
+        lambda f, x: wg.vjp(f, x)[1](x),
+        lambda f, x: wg.jit(wg.grad(lambda x: np.sum(f(x))))(x),
+        lambda f, x: wg.vmap(wg.grad(lambda x: np.sum(f(x))))(x[None]),
+        lambda f, x: wg.vmap(lambda x: wg.jvp(f, (x,), (x,)))(x[None]),
+    ],
+    ids=["jvp", "grad", "vjp", "jit", "vmap of grad", "vmap of jvp"],
+)
+def test_a_rule_that_chooses_by_the_tangents_value_is_refused(route: Any, choice: str) -> None:
+    @wg.custom_jvp
+    def doubled(x: Any) -> Any:
+        return 2.0 * x
+
+    @doubled.defjvp
+    def _(primals: Any, tangents: Any) -> Any:
+        (t,) = tangents
+        return doubled(primals[0]), 2.0 * t if CHOICES[choice](t) else 3.0 * t
+
+    with pytest.raises(wg.errors.WengertError, match="doubled"):
+        route(doubled, np.array([1.0, 2.0, 3.0]))
+
+
+def test_a_rule_may_leave_out_what_is_zero_or_check_what_is_finite() -> None:
+    @wg.custom_jvp
+    def doubled(x: Any) -> Any:
+        return 2.0 * x
+
+    @doubled.defjvp
+    def _(primals: Any, tangents: Any) -> Any:
+        (t,) = tangents
+        assert np.all(np.isfinite(t))
+        return doubled(primals[0]), 2.0 * t if np.any(t) else 0.0 * t
+
+    x = np.array([1.0, 2.0, 3.0])
+    assert wg.grad(lambda x: np.sum(doubled(x)))(x).tolist() == [2.0] * 3
+    assert wg.jvp(doubled, (x,), (x,))[1].tolist() == [2.0, 4.0, 6.0]

@@ -233,3 +233,78 @@ def test_complex_numbers_among_objects_are_refused() -> None:
     c = np.array([2, 0.5, 1j], dtype=object)
     with pytest.raises(wg.errors.DtypeError, match="astype"):
         wg.jvp(lambda x: np.linalg.norm(x + c), (np.ones(3),), (np.ones(3),))
+
+
+TABLE = np.arange(5.0)
+
+
+def written(v: Any, index: Any) -> Any:
+    table = np.ones(3)
+    table[index] = 5.0
+    return v * table
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda v, i, b: TABLE[b],
+        lambda v, i, b: TABLE[~b, ...],
+        lambda v, i, b: TABLE[v > 0],
+        lambda v, i, b: v[b],
+        lambda v, i, b: TABLE[i],
+        lambda v, i, b: TABLE[i, None],
+        lambda v, i, b: TABLE[[i, 0]],
+        lambda v, i, b: TABLE[np.array([i, 0])],
+        lambda v, i, b: TABLE[:i],
+        lambda v, i, b: [1.0, 2.0, 3.0][i],
+        lambda v, i, b: TABLE.take(i) if i else v,
+        lambda v, i, b: written(v, b),
+        lambda v, i, b: written(v, i),
+        lambda v, i, b: np.zeros(i),
+        lambda v, i, b: np.full((2, i), 1.0),
+        lambda v, i, b: np.empty(i),
+        lambda v, i, b: np.eye(i),
+        lambda v, i, b: np.linspace(0.0, 1.0, i),
+        lambda v, i, b: np.tile(TABLE, i),
+        lambda v, i, b: np.repeat(TABLE, i),
+        lambda v, i, b: np.delete(TABLE, i),
+        lambda v, i, b: np.insert(TABLE, i, 1.0),
+        lambda v, i, b: np.insert(v, i, 1.0),
+        lambda v, i, b: np.moveaxis(np.ones((2, 3)), i, 0),
+        lambda v, i, b: np.expand_dims(TABLE, i),
+        lambda v, i, b: np.sum(np.ones((3, 3)), axis=i),
+        lambda v, i, b: np.ones((3, 3)).sum(axis=i),
+        lambda v, i, b: np.sum(v, axis=i),
+        lambda v, i, b: np.roll(TABLE, i),
+        lambda v, i, b: np.partition(TABLE, i),
+        lambda v, i, b: np.pad(TABLE, i),
+        lambda v, i, b: np.linalg.matrix_power(np.eye(2), i),
+        lambda v, i, b: np.random.default_rng(0).normal(size=i),
+        lambda v, i, b: np.random.default_rng(0).choice(i + 1),
+        lambda v, i, b: np.broadcast_to(1.0, (i,)),
+        lambda v, i, b: np.ones(6).reshape(i, -1),
+        lambda v, i, b: list(range(i)),
+        lambda v, i, b: [1.0] * i,
+        lambda v, i, b: len(bytes(i)),
+        lambda v, i, b: np.nonzero(v > 0),
+    ],
+)
+def test_integers_and_masks_that_are_not_known_are_refused_by_name(use: Any) -> None:
+    def f(v: Any) -> Any:
+        return use(v, np.argmax(v), v[0] > 0)
+
+    x = np.array([-1.0, 2.0, 3.0])
+    for call in (lambda: wg.vmap(f)(x[None]), lambda: wg.scan(lambda c, _: (c, f(c)), x, length=1)):
+        with pytest.raises(wg.errors.WengertError) as caught:
+            call()
+        assert "Write" in str(caught.value)
+
+
+def test_integers_that_are_not_known_can_be_shifted() -> None:
+    def f(v: Any) -> Any:
+        i = np.argmax(v)
+        return 1 << i, i >> 1, i << 2, 8 >> i
+
+    x = np.array([[1.0, 2.0], [3.0, 1.0]])
+    for result, *wanted in zip(wg.vmap(f)(x), *map(f, x), strict=True):
+        assert result.tolist() == wanted

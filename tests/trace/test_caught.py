@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
+import fractions
 import gc
 import importlib.util
 import math
+import pickle
 import struct
 import sysconfig
 import traceback
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -283,6 +287,7 @@ def test_an_inner_derivative_that_fails_for_plain_values_too_may_be_caught():
 
 LIBRARY = '''
 import math
+import pickle
 
 def converted(x):
     """A number as a float where it can be one."""
@@ -361,3 +366,32 @@ def test_one_refusal_is_kept_of_many_at_the_same_line():
     with pytest.raises(errors.TracedArrayError):
         wg.grad(f)(X)
     assert kept == [1]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "x"),
+    [
+        (hash, 2.0),
+        (lambda x: {x}, np.float64(2.0)),
+        (lambda x: {x: 1.0}, 2.0),
+        (bytes, np.float64(2.0)),
+        (bytes, np.ones(2)),
+        (np.from_dlpack, np.ones(2)),
+        (pickle.dumps, 2.0),
+        (lambda x: struct.pack("d", x), 2.0),
+        (lambda x: array.array("d", [x]), 2.0),
+        (lambda x: fractions.Fraction(x), 2.0),
+    ],
+)
+def test_what_a_plain_value_does_is_not_to_be_tried(attempt: Any, x: Any) -> None:
+    def f(x: Any) -> Any:
+        try:
+            attempt(x)
+        except (TypeError, ValueError, AttributeError, struct.error):
+            return 2.0 * x
+        return 3.0 * x
+
+    assert np.all(f(x) == 3.0 * x)
+    for call in (lambda: wg.jvp(f, (x,), (x,)), lambda: wg.vjp(f, x)):
+        with pytest.raises(wg.errors.WengertError, match=r"caught|traced"):
+            call()

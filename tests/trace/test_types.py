@@ -11,6 +11,7 @@ import math
 import numbers
 import typing
 from abc import ABC
+from typing import Any
 
 import numpy as np
 import pytest
@@ -298,3 +299,27 @@ def test_what_numpy_makes_of_a_python_number_is_numpys():
 
     assert wg.grad(f, has_aux=True)(1.5)[1] == f(1.5)[1]
     assert wg.jvp(f, (1.5,), (1.0,), has_aux=True)[2] == f(1.5)[1]
+
+
+@pytest.mark.parametrize("x", [2.0, np.float64(2.0)])
+def test_a_number_that_was_put_into_an_array_says_what_it_said_before(x: Any) -> None:
+    def answers(x: Any) -> list[float]:
+        y = np.array([x, 1.0])
+        assert y.shape == (2,)
+        found = [hasattr(x, name) for name in ("shape", "dtype", "is_integer", "T", "item")]
+        found += [isinstance(x, kind) for kind in (float, np.floating, np.ndarray)]
+        return [float(each) for each in (*found, np.isscalar(x))]
+
+    wanted = answers(x)
+    assert wg.jvp(answers, (x,), (x,))[0] == wanted
+    assert wg.vjp(answers, x)[0] == wanted
+
+
+def test_a_float_in_an_array_computes_and_is_refused_as_before() -> None:
+    def f(x: float) -> Any:
+        y = np.array([x, 1.0])
+        return np.sum(y * y) + x * y[1]
+
+    assert wg.grad(f)(3.0) == 7.0
+    with pytest.raises(AttributeError, match="'float' object has no attribute 'shape'"):
+        wg.grad(lambda x: np.array([x, 1.0])[1] + x.shape[0])(3.0)

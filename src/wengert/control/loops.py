@@ -16,7 +16,7 @@ from ..program import Array, Type
 from .scan import Loop
 from .sweep_rules import while_primitive
 from .sweeps import Sweep
-from .trees import Body, aligned_consts, check_function, leaves_of, stepping, traced
+from .trees import Body, aligned_consts, check_function, in_kind, leaves_of, stepping, traced
 
 __all__ = ["fori_loop", "map", "scan", "while_loop"]
 
@@ -56,8 +56,10 @@ def scan(
     count = _length("scan", slices, length)
     segments = _checkpoints("scan", checkpoints)
     init_leaves = leaves_of(init, "the initial carry of wg.scan")
+    in_its_kind = in_kind(init)
 
     def step(carry: Sequence[Array], parts: Sequence[Array]) -> Any:
+        carry = in_its_kind(carry)
         return f(tree.unflatten(init_leaves[1], carry), tree.unflatten(spec, parts))
 
     types = [Type(x.shape[1:], x.dtype) for x in slices]
@@ -232,12 +234,15 @@ def while_loop(
     segments = _checkpoints("while_loop", checkpoints)
     init_leaves = leaves_of(init, "the initial carry of wg.while_loop")
     spec = init_leaves[1]
+    in_its_kind = in_kind(init)
     made = stepping(
-        "while_loop", lambda carry, _: body_fun(tree.unflatten(spec, carry)), init_leaves
+        "while_loop",
+        lambda carry, _: body_fun(tree.unflatten(spec, in_its_kind(carry))),
+        init_leaves,
     )
     types = [Type.of(carry) for carry in made.carries]
     flat = tree.flatten(([0] * len(types),))[1]
-    asked = traced(lambda carry: cond_fun(tree.unflatten(spec, carry)), flat, types)
+    asked = traced(lambda carry: cond_fun(tree.unflatten(spec, in_its_kind(carry))), flat, types)
     _check_condition(asked)
     consts, (condition, body) = aligned_consts([asked, made.body])
     sweep = Sweep(body, len(consts), len(types))

@@ -16,11 +16,11 @@ from ..primitive import Traced
 from ..primitives.shape import convert
 from ..program import Array, Atom, Literal, Program, Type, Var
 from ..recorder import Recorder
-from ..trace import Tracer
+from ..trace import Tracer, as_array
 from .memory import interned
 from .programs import lifted, substituted
 
-__all__ = ["Body", "aligned_consts", "check_function", "leaves_of", "stepping", "traced"]
+__all__ = ["Body", "aligned_consts", "check_function", "in_kind", "leaves_of", "stepping", "traced"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,23 @@ def leaves_of(values: Any, what: str) -> tuple[list[Array], tree.Spec]:
     return found, spec
 
 
+def in_kind(values: Any) -> Callable[[Sequence[Array]], list[Array]]:
+    """What makes arrays of leaves in the places where ``values`` has arrays without axes.
+
+    Numbers and these are of one type in a Program, and only arrays can be assigned into.
+    """
+    points = [
+        (isinstance(leaf, np.ndarray) or getattr(type(leaf), "assignable", False))
+        and not leaf.shape
+        for leaf in tree.flatten(values)[0]
+    ]
+    if not any(points):
+        return list
+    return lambda leaves: [
+        as_array(leaf) if point else leaf for leaf, point in zip(leaves, points, strict=True)
+    ]
+
+
 _WIDE = tuple(map(np.dtype, (np.bool_, np.int64, np.float64, np.complex128)))
 """The dtypes that a Python number promotes as one of NumPy's does."""
 
@@ -84,7 +101,7 @@ class _Recorder(Recorder):
         """The Program of a function, and the values it captured."""
         try:
             return self.program(function(*map(self.input, types)))
-        except (IndexError, ValueError) as error:
+        except (IndexError, TypeError, ValueError) as error:
             self.explain(error)
             raise
         finally:

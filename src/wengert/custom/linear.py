@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -206,7 +206,9 @@ def check_rule(
     """Raise where a rule shows that it is not linear in its second argument, of these types.
 
     It is traced, and evaluated at zero and at two multiples of a tangent; with sample values where
-    its first argument is recorded. What cannot be done with it tells nothing.
+    its first argument is recorded. A rule that cannot be traced may ask for the value of its
+    tangent: it is evaluated at tangents of one sign, small and large ones and a sum as well. What
+    cannot be done with it tells nothing.
     """
     unknown = any(map(recorded, primals))
     outer = Recorder("trust")
@@ -221,7 +223,9 @@ def check_rule(
     except NotLinearError as error:
         raise not_linear(name, of, _applied(error)) from error
     except Exception:
-        pass
+        certain = False
+    else:
+        certain = True
     finally:
         for trace in (tape, inner, outer):
             trace.close()
@@ -235,8 +239,10 @@ def check_rule(
             of_zero = rule(values, _times(0, probe))
             if any(np.any(np.abs(term) > 0) for term in of_zero if term is not None):
                 why = "zero gives something else than zero"
-            elif not all(map(_is_multiple, rule(values, probe), rule(values, _times(-2, probe)))):
+            elif not _multiplies(rule, values, probe, -2):
                 why = "-2 times of it gives something else than -2 times of what it gives"
+            elif not certain and not _is_linear(rule, values, probe):
+                why = "it asks for the value, and sums or multiples give something else"
             else:
                 return
     except Exception:
@@ -244,13 +250,38 @@ def check_rule(
     raise not_linear(name, of, why)
 
 
-def _times(factor: int, arrays: Sequence[Array]) -> list[Array]:
+Rule: TypeAlias = Callable[[Sequence[Array], Sequence[Array]], Terms]
+
+
+def _multiplies(rule: Rule, values: Sequence[Array], probe: Sequence[Array], factor: float) -> bool:
+    """Whether a multiple of a tangent gives that multiple of what it gives."""
+    ones, others = rule(values, probe), rule(values, _times(factor, probe))
+    return all(_is_multiple(*each, factor) for each in zip(ones, others, strict=True))
+
+
+def _is_linear(rule: Rule, values: Sequence[Array], probe: Sequence[Array]) -> bool:
+    """Whether what the rule gives fits where it could choose by the tangent's value."""
+    positive = [np.abs(x).astype(x.dtype) for x in probe]
+    units = [np.ones_like(x) for x in probe]
+    if not all(_multiplies(rule, values, tangent, -2) for tangent in (positive, units)):
+        return False
+    if not all(_multiplies(rule, values, probe, factor) for factor in (1e-9, 1e9)):
+        return False
+    both = [x + 2 * y for x, y in zip(probe, positive, strict=True)]
+    parts = zip(rule(values, probe), rule(values, _times(2, positive)), strict=True)
+    sums = [x if y is None else y if x is None else x + y for x, y in parts]
+    return all(
+        _is_multiple(one, other, 1) for one, other in zip(sums, rule(values, both), strict=True)
+    )
+
+
+def _times(factor: float, arrays: Sequence[Array]) -> list[Array]:
     return [(factor * x).astype(x.dtype) for x in arrays]
 
 
-def _is_multiple(term: Array | None, other: Array | None) -> bool:
-    """Whether the other term is -2 times the first one, so far as both are finite."""
+def _is_multiple(term: Array | None, other: Array | None, factor: float) -> bool:
+    """Whether the other term is a multiple of the first one, so far as both are finite."""
     one, two = (0.0 if x is None else np.asarray(concrete(x)) for x in (term, other))
-    scale = float(np.max(np.abs(one), initial=0.0))
-    error = float(np.max(np.abs(two + 2 * one), initial=0.0))
+    scale = abs(factor) * float(np.max(np.abs(one), initial=0.0))
+    error = float(np.max(np.abs(two - factor * one), initial=0.0))
     return not error > LOOSE * scale or not np.isfinite(error)

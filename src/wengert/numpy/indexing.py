@@ -22,6 +22,7 @@ from ..primitives.logic import select
 from ..primitives.shape import broadcast, convert, reshape
 from ..program import Array
 from ..trace import (
+    GATHERED,
     UFUNC_METHODS,
     ArrayTracer,
     PlacedView,
@@ -358,8 +359,14 @@ def diagflat(v: Array, k: int = 0) -> Array:
 @implements(np.delete)
 def delete(arr: Array, obj: Any, axis: int | None = None) -> Array:
     arr, axis = _in_a_row(arr, axis)
+    obj = _places(obj)
     kept = take(arr, np.delete(np.arange(arr.shape[axis]), obj), axis)
     return ordered(kept, _own_order(arr))
+
+
+def _places(places: Any) -> Any:
+    """The places at which elements are deleted or inserted, which have to be known."""
+    return known(places, "the places", GATHERED) if isinstance(places, Traced) else places
 
 
 def _own_order(a: Array) -> str:
@@ -372,6 +379,7 @@ def insert(arr: Array, obj: Any, values: Any, axis: int | None = None) -> Array:
     arr = plain(arr)
     values = as_array(_as_part(values, arr.dtype))
     arr, axis = _in_a_row(arr, axis)
+    obj = _places(obj)
     length = arr.shape[axis]
     values = np.reshape(values, (1,) * (arr.ndim - values.ndim) + values.shape)
     if not isinstance(obj, slice) and np.ndim(obj) == 0:

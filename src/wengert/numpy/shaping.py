@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..primitive import Traced
 from ..primitives.logic import select
 from ..primitives.shape import broadcast, concatenate, convert, reshape, transpose
 from ..program import Array
@@ -83,10 +84,15 @@ def _view(a: Array, primitive: Any, **params: Any) -> Array:
     return as_view(a, primitive.bind(a, **params), primitive, params)
 
 
+def _is_number(x: Any) -> bool:
+    """Whether this is one traced number, which is asked for its value where an integer is."""
+    return isinstance(x, Traced) and not x.shape
+
+
 def _sizes(shape: Any) -> tuple[int, ...]:
     """A shape as a tuple of integers."""
-    if isinstance(shape, (int, np.integer)):
-        return (int(shape),)
+    if isinstance(shape, (int, np.integer)) or _is_number(shape):
+        return (operator.index(shape),)
     return tuple(map(operator.index, shape))
 
 
@@ -184,7 +190,7 @@ def _by_strides(model: Array) -> tuple[int, ...]:
 
 def _axes(axes: Any, rank: int) -> tuple[int, ...]:
     """Axes as a tuple of numbers that are not negative, each of which may appear once."""
-    if isinstance(axes, (int, np.integer)):
+    if isinstance(axes, (int, np.integer)) or _is_number(axes):
         return (one_axis(axes, rank),)
     found = tuple(one_axis(axis, rank) for axis in axes)
     if len(set(found)) != len(found):

@@ -24,7 +24,16 @@ from .array import (
     whole,
     wrap,
 )
-from .base import ForeignValueError, Trace, alike, concrete, known, layout, perhaps
+from .base import (
+    GATHERED,
+    ForeignValueError,
+    Trace,
+    alike,
+    concrete,
+    known,
+    layout,
+    perhaps,
+)
 from .boxed import complex_in_objects
 from .held import HELD, Hold, Holding
 from .number import Slot, Tracer, class_of
@@ -47,6 +56,7 @@ from .python_number import PythonNumber, as_python_number, is_python_number
 __all__ = [
     "CREATION",
     "FUNCTIONS",
+    "GATHERED",
     "HELD",
     "UFUNC_METHODS",
     "WRITERS",

@@ -19,12 +19,13 @@ from functools import cache
 from typing import Any, NoReturn
 
 from ..errors import TracedArrayError, UnsupportedError
+from ..frames import asked_by_name
 from ..program import Array
 from .array import ArrayTracer, written_since
 from .base import concrete
 from .number import Tracer, change_class, class_of
 from .protocols import FUNCTIONS
-from .python_number import PythonNumber
+from .python_number import PythonNumber, hide
 
 __all__ = ["Boxed"]
 
@@ -51,6 +52,20 @@ class Boxed(Tracer):
         return _boxing(super().__getattr__(name))
 
 
+class BoxedPython(Boxed):
+    """One of Python's numbers that is in an array of objects too: it still says what it is."""
+
+    __slots__ = ()
+
+    _plain_class = PythonNumber._plain_class
+    _check = PythonNumber._check
+
+    def __getattr__(self, name: str) -> Any:
+        if asked_by_name(name, 1):
+            self._check(name)
+        return super().__getattr__(name)
+
+
 class _BoxedArray:
     """Base of the classes of arrays without axes that lie in an array of objects."""
 
@@ -63,8 +78,10 @@ def box(number: Tracer) -> None:
     if number.dtype.kind == "c":
         raise complex_in_objects()
     kind = class_of(number)
-    if kind in (Tracer, PythonNumber):
+    if kind is Tracer:
         change_class(number, Boxed)
+    elif kind is PythonNumber:
+        change_class(number, BoxedPython)
     elif isinstance(number, ArrayTracer):
         change_class(number, _boxed_kind(kind))
     else:
@@ -153,3 +170,4 @@ def _operator(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _box_operators(Boxed)
+hide(BoxedPython)

@@ -92,11 +92,13 @@ class Tracer(Traced, metaclass=_Standing):
         self._node = node
 
     def __hash__(self) -> int:
-        raise TracedArrayError(
-            "the hash of a traced value was asked for, as dicts, sets and functools.lru_cache do. "
-            "What is kept under it would outlive its derivative",
-            remedy="wg.stop_gradient(x) for the x that a table is asked for; f.__wrapped__(x) for "
-            "a function f under functools.lru_cache",
+        raise self._trace.refused(
+            TracedArrayError(
+                "the hash of a traced value was asked for, as dicts, sets and functools.lru_cache "
+                "do. What is kept under it would outlive its derivative",
+                remedy="wg.stop_gradient(x) for the x that a table is asked for; f.__wrapped__(x) "
+                "for a function f under functools.lru_cache",
+            )
         )
 
     @property
@@ -195,6 +197,8 @@ class Tracer(Traced, metaclass=_Standing):
     @Slot
     def __index__(self) -> int:
         if self.dtype.kind not in ("iub" if type(self).python else "iu"):
+            if self.dtype.kind == "b" and perhaps(self) is None:
+                unanswered(self, _unknown_mask())
             raise TypeError(f"a traced {self.dtype} cannot be used as an index or a count")
         try:
             return int(known(self, "the index", _COUNTS))
@@ -208,6 +212,15 @@ class Tracer(Traced, metaclass=_Standing):
     @Slot
     def __complex__(self) -> complex:
         return complex(self._plainly("a Python complex number", self.size == 1))
+
+    @Slot
+    def __bytes__(self) -> bytes:
+        if type(self).python:
+            kind = self._plain_class().__name__
+            raise TypeError(f"cannot convert {kind!r} object to bytes")
+        if self.dtype.kind in "iu" and not type(self).assignable:
+            return bytes(int(self))
+        return bytes(self._plainly("bytes", True))
 
     def _plainly(self, what: str, possible: bool) -> Array:
         """The value where nothing is differentiated, as under ``jit`` alone; an error elsewhere.
@@ -569,6 +582,8 @@ class Tracer(Traced, metaclass=_Standing):
         if name.startswith("__"):
             if asked_by_name(name, 1):
                 return attribute(self, name)
+            if name == "__dlpack__" and type(self).assignable:
+                return attribute(self, name)
             if name == "__array__":  # So NumPy asks before it puts an object into an array.
                 FUNCTIONS["box"](self)
             raise AttributeError(name)
@@ -647,6 +662,15 @@ def _operate_right(ufunc: np.ufunc, left: Array, right: Tracer) -> Any:
     except REFUSALS as error:
         right._trace.refused(error)
         raise
+
+
+def _unknown_mask() -> AbstractValueError:
+    return AbstractValueError(
+        "Python asked for a traced truth value, as an index or a count, whose value is not known "
+        "here, because the function is traced once for all values, as vmap, loops and branches do",
+        remedy="np.where(condition, x, 0.0) for x[condition], whose shape depends on the value; "
+        "np.where(condition, 1, 0) for a number",
+    )
 
 
 _CHOICES = (

@@ -21,7 +21,7 @@ from ..program import Array
 from .number import METHODS, Slot, Tracer, change_class, class_of, set_class
 from .protocols import FUNCTIONS
 
-__all__ = ["PythonNumber", "as_python_number", "is_python_number"]
+__all__ = ["PythonNumber", "as_python_number", "hide", "is_python_number"]
 
 _KINDS: dict[str, type] = {"f": float, "c": complex, "i": int, "b": bool}
 
@@ -249,7 +249,7 @@ class _Hidden:
         self._name = name
         self._get: Any = attribute.fget if isinstance(attribute, property) else attribute.__get__
 
-    def __get__(self, value: PythonNumber | None, owner: Any = None) -> Any:
+    def __get__(self, value: Any, owner: Any = None) -> Any:
         if value is None:
             return self
         if user_asks(1):
@@ -260,7 +260,13 @@ class _Hidden:
 _OF_A_TRACE = {"assignable", "derived", "promotes", "python", "rooted", "strong"}
 """What wengert asks of a traced number, often, and no code of the user's does."""
 
-for _name in dir(Tracer):
-    common = _name.startswith("_") or all(hasattr(kind, _name) for kind in _KINDS.values())
-    if not common and _name not in _OF_A_TRACE:
-        setattr(PythonNumber, _name, _Hidden(_name, inspect.getattr_static(Tracer, _name)))
+
+def hide(kind: type[Tracer]) -> None:
+    """Hide from the user's code what a class has and Python's numbers have not."""
+    for name in dir(Tracer):
+        common = name.startswith("_") or all(hasattr(each, name) for each in _KINDS.values())
+        if not common and name not in _OF_A_TRACE:
+            setattr(kind, name, _Hidden(name, inspect.getattr_static(kind, name)))
+
+
+hide(PythonNumber)
