@@ -265,9 +265,7 @@ def _read_only(value: Any) -> Any:
 
 def alive(value: Any) -> Any:
     """The value; LeakedTracerError if it is one of a trace that has ended."""
-    if isinstance(value, Traced):
-        value._trace.check_open()
-    return value
+    return value._trace.settle(value) if isinstance(value, Traced) else value
 
 
 def settled(result: Any) -> Any:
@@ -301,6 +299,8 @@ def without(trace: Any, output: Any) -> Any:
     value = output
     if output._trace is trace:
         value = output._value
+    while isinstance(value, Traced) and value._trace.limit:
+        value = value._value
     if isinstance(value, Traced):
         value._trace.check_open()
     return as_array(value) if type(output).assignable else value
@@ -470,7 +470,7 @@ def own(
                 cotangent = cotangent.copy()
             seen.add(id(cotangent))
         else:
-            alive(cotangent)
+            cotangent = alive(cotangent)
         dtype = leaf.dtype
         if cotangent.dtype is not dtype and cotangent.dtype != dtype:
             part = np.real(cotangent) if dtype.kind == "f" else cotangent

@@ -203,17 +203,19 @@ def test_values_alone_have_tangents_where_vectors_have_none(point: Any) -> None:
         np.testing.assert_allclose(found, [1.0, 1.0])
 
 
-@pytest.mark.parametrize("use", [lambda u: u, lambda u: u + 1, lambda u: u.T[0], lambda u: u * u])
+@pytest.mark.parametrize("use", [lambda u: u, lambda u: u + 1, lambda u: u.T[1], lambda u: u * u])
 def test_vectors_that_are_used_are_an_error_in_forward_mode_too(use: Any) -> None:
     a = np.outer([1, 2, 3], [1.0, 1])
     with pytest.raises(UnknownDerivativeError, match="singular value 0"):
         wg.jvp(lambda a: use(L.svd(a, full_matrices=False)[0]), (a,), (TALL[1:],))
 
 
-def test_second_derivatives_at_several_zero_singular_values_are_not_guessed() -> None:
+def test_second_derivatives_at_several_zero_singular_values() -> None:
     a = np.outer([1, 2, 3], [1.0, 1, 2])
+    second = wg.hessian(lambda a: np.sum(L.svdvals(a) ** 2))(a)
+    np.testing.assert_allclose(second.reshape(9, 9), 2 * np.eye(9), atol=1e-13)
     with pytest.raises(UnknownDerivativeError, match="singular value 0"):
-        wg.hessian(lambda a: np.sum(L.svdvals(a) ** 2))(a)
+        wg.hessian(lambda a: np.sum(L.svdvals(a)))(a)
 
 
 COMPLEX_SVD: dict[str, Any] = {
@@ -266,19 +268,13 @@ def test_results_are_named_as_numpys() -> None:
     "f",
     [
         lambda a: np.linalg.eigh(a)[1][0, 0],
-        lambda a: _rebuilt(a)[0, 1] + _rebuilt(a)[1, 0],
         lambda a: np.linalg.svd(a)[0][0, 0],
-        lambda a: np.linalg.eigh(np.diag([2.0, 2.0, 5.0]) * a[0, 0])[1][2, 2],
+        lambda a: np.linalg.eigh(np.diag([2.0, 2.0, 5.0]) * a[0, 0])[1][1, 1],
     ],
 )
 def test_reverse_mode_never_takes_the_vectors_of_equal_values_for_constant(f: Any) -> None:
     with pytest.raises(UnknownDerivativeError, match="equal"):
         wg.grad(f)(np.eye(2))
-
-
-def _rebuilt(a: Any) -> Any:
-    w, v = np.linalg.eigh(a)
-    return v @ np.diag(w - 1) @ v.T
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (2, 4)])

@@ -86,6 +86,7 @@ class Elementwise(Primitive):
         self.arity = len(partials)
         self.partials = tuple(_partial(p, self.arity, name) for p in partials)
         self.known = None not in self.partials
+        self.additive = all(p is not None and p.rule is None and p.factor for p in self.partials)
         if dtype is None:
             if self.ufunc is None:
                 raise ValueError(f"{name} stands for no ufunc and is declared without a type rule")

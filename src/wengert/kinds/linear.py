@@ -67,8 +67,11 @@ class Linear(Primitive):
     def batch(self, size: int, operands: list[Array], batched: list[bool], params: Params) -> Any:
         return self.batch_rule(size, operands, batched, **params)
 
-    def _group(self, place: int) -> int | None:
-        """Operands past the last declared one are like the last (index arrays of a gather)."""
+    def group(self, place: int) -> int | None:
+        """The number of the operands in which it is jointly linear with this one, if any.
+
+        Operands past the last declared one are like the last (index arrays of a gather).
+        """
         if self.variadic is not None:
             return 0
         return self.groups[min(place, len(self.groups) - 1)]
@@ -78,10 +81,10 @@ class Linear(Primitive):
     ) -> Any:
         if len(operands) == 1:
             return [Type.of(operands[0])]
-        moving = {self._group(i) for i, node in enumerate(active) if node is not None}
+        moving = {self.group(i) for i, node in enumerate(active) if node is not None}
         saved: list[Any] = []
         for place, operand in enumerate(operands):
-            group = self._group(place)
+            group = self.group(place)
             if group is None:
                 if active[place] is not None:
                     raise UnknownDerivativeError(
@@ -99,11 +102,11 @@ class Linear(Primitive):
         if len(saved) == 1:
             return self.bind(tangents[0], **params)
         total = None
-        groups = {self._group(i) for i, tangent in enumerate(tangents) if tangent is not None}
+        groups = {self.group(i) for i, tangent in enumerate(tangents) if tangent is not None}
         for group in groups:
             args: list[Array] = []
             for place, (operand, tangent) in enumerate(zip(saved, tangents, strict=True)):
-                if self._group(place) != group:
+                if self.group(place) != group:
                     args.append(operand)
                 elif tangent is None:
                     number = type(operand) in _NUMBERS

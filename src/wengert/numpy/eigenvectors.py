@@ -5,10 +5,12 @@ constant weights c are equal where the eigenvalues are: the density matrix of a 
 and bond orders, projections. Traced eigenvectors of a real symmetric matrix are instances of a
 class of their own (``Eigenvectors``): each element remembers which component of which vector it is.
 Where products of two are summed over vectors, the value is NumPy's, and the derivative that of
-``spectral``, which divides by the differences of eigenvalues of unequal weight only.
+``spectral``, which divides by the differences of eigenvalues of unequal weight only. This is for
+programs that are traced once for all values; where the values are known, ``transforms/limits.py``
+differentiates whatever is smooth.
 
-Known to be weak: nothing is done where the eigenvalues are known and differ, or where weights
-depend on what is differentiated (``V f(W) V^T``), for stacks of matrices, and for complex ones.
+Known to be weak: nothing is done where weights depend on what is differentiated (``V f(W) V^T``),
+for stacks of matrices, and for complex ones.
 """
 
 from __future__ import annotations

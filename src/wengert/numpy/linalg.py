@@ -23,6 +23,7 @@ from ..primitives.elementary import ROOT, root
 from ..primitives.linalg import adjoint
 from ..program import Array
 from ..trace import as_number, implements, layout, perhaps
+from ..transforms.limits import as_vectors, parted
 from .eigenvectors import remembered
 from .elementwise import arraylike
 from .reducing import normal_axes
@@ -199,14 +200,22 @@ def cholesky(a: Array, /, *, upper: bool = False) -> Array:
 
 @implements(np.linalg.eigh)
 def eigh(a: Array, UPLO: str = "L") -> Any:
-    w, v = spectra.eigh.bind(a, uplo=UPLO.upper())
-    remembered(a, w, v, UPLO.upper())
-    return _named("EighResult", (w, v))
+    uplo = UPLO.upper()
+    w, v = spectra.eigh.bind(a, uplo=uplo)
+    series = parted(a, w)
+    if series is not a:
+        w, v = spectra.eigh.bind(series, uplo=uplo)
+    vectors = as_vectors(v)
+    if vectors is v:
+        remembered(a, w, v, uplo)
+    return _named("EighResult", (w, vectors))
 
 
 @implements(np.linalg.eigvalsh)
 def eigvalsh(a: Array, UPLO: str = "L") -> Array:
-    return spectra.eigvalsh.bind(a, uplo=UPLO.upper())
+    w = spectra.eigvalsh.bind(a, uplo=UPLO.upper())
+    series = parted(a, w, vectors=False)
+    return w if series is a else spectra.eigvalsh.bind(series, uplo=UPLO.upper())
 
 
 @implements(np.linalg.eig)
@@ -240,8 +249,12 @@ def svd(
             remedy="np.linalg.svd(a, full_matrices=False), or np.linalg.eigh(a)",
         )
     if not compute_uv:
-        return spectra.svdvals.bind(a)
+        return _singular_values(a)
     u, values, vh = spectra.svd.bind(a)
+    series = parted(a, values, zero=True)
+    if series is not a:
+        u, values, vh = spectra.svd.bind(series)
+    u, vh = as_vectors(u), as_vectors(vh)
     if full_matrices and a.shape[-2] > a.shape[-1]:
         u = np.concatenate([u, spectra.svd_complement.bind(a)], axis=-1)
     elif full_matrices and a.shape[-2] < a.shape[-1]:
@@ -249,9 +262,15 @@ def svd(
     return _named("SVDResult", (u, values, vh))
 
 
+def _singular_values(a: Array) -> Array:
+    values = spectra.svdvals.bind(a)
+    series = parted(a, values, vectors=False, zero=True)
+    return values if series is a else spectra.svdvals.bind(series)
+
+
 @implements(np.linalg.svdvals)
 def svdvals(x: Array, /) -> Array:
-    return spectra.svdvals.bind(x)
+    return _singular_values(x)
 
 
 @implements(np.linalg.qr)
@@ -326,7 +345,7 @@ def _matrix_norm(x: Array, order: Any, axes: tuple[int, int], keepdims: bool) ->
         return _length(x, axes, keepdims)
     extreme = np.max if order in (1, 2, math.inf) else np.min
     if order in ("nuc", 2, -2):
-        values = spectra.svdvals.bind(np.moveaxis(x, axes, (-2, -1)))
+        values = _singular_values(np.moveaxis(x, axes, (-2, -1)))
         found = np.sum(values, axis=-1) if order == "nuc" else extreme(values, axis=-1)
     elif order in (1, -1, math.inf, -math.inf):
         summed, rest = (row, column) if abs(order) == 1 else (column, row)
@@ -371,7 +390,7 @@ def matrix_norm(x: Array, /, *, keepdims: bool = False, ord: Any = "fro") -> Arr
 @implements(np.linalg.cond)
 def cond(x: Array, p: Any = None) -> Array:
     if p in (None, 2, -2):
-        values = spectra.svdvals.bind(x)
+        values = _singular_values(x)
         ends = np.max(values, axis=-1), np.min(values, axis=-1)
         with np.errstate(all="ignore"):
             found = ends[p == -2] / ends[p != -2]

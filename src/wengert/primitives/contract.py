@@ -174,7 +174,7 @@ def _alone(x: Array, letters: str, others: str) -> tuple[Array, str]:
 class Einsum(Linear):
     """Multilinear: linear in each operand by itself. The transpose of an einsum is an einsum."""
 
-    def _group(self, place: int) -> int | None:
+    def group(self, place: int) -> int | None:
         return place
 
     def pull(

@@ -180,7 +180,7 @@ def _third(a: Array, e: Array, f: Array) -> Array:
 class CofactorTangent(Linear):
     """d cof(A) along E, linear in E. As D^2 det(A) is symmetric it is its own transpose."""
 
-    def _group(self, place: int) -> int | None:
+    def group(self, place: int) -> int | None:
         return place
 
     def save(

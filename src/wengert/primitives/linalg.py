@@ -138,7 +138,7 @@ inv = nonlinear(
 class Solve(Linear):
     """x = A^-1 B, linear in B; A contributes A^-1 (-dA) x. Giles 2008, section 2.3.1."""
 
-    def _group(self, place: int) -> int | None:
+    def group(self, place: int) -> int | None:
         return place
 
     def save(

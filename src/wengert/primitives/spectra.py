@@ -5,24 +5,28 @@ mode algorithmic differentiation", in Advances in Automatic Differentiation, Spr
 another source is named beside the formula. ``eigh`` and ``eigvalsh`` read one triangle of their
 matrix, as in NumPy: what is differentiated is the function of that triangle, mirrored.
 
-Known to be weak: eigenvectors and singular vectors that belong to equal eigenvalues or singular
-values have no derivative. An error says so when one of them is used, also in those cases in
-which it would cancel in the end, and also where only vectors of other values are used: from a
-cotangent the cases cannot be told apart, and a tangent is known for all vectors or for none.
+Eigenvectors and singular vectors that belong to equal eigenvalues or singular values have no
+derivative, although functions of them may have one: see ``transforms/limits.py``.
+
+Known to be weak: where the values are not known, an error says so when one of them is used, also
+in those cases in which it would cancel in the end, and also where only vectors of other values are
+used: from a cotangent the cases cannot be told apart, and a tangent is known for all or for none.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
-from itertools import permutations
+from itertools import pairwise, permutations
 from typing import Any
 
 import numpy as np
 
 from ..errors import UnknownDerivativeError
-from ..kinds import fit, linear, nonlinear, unless_unknown
-from ..primitive import REGISTRY, Example, Operand, Rule, operand_type
+from ..kinds import answer, elementwise, fit, linear, nonlinear, unless_unknown
+from ..primitive import REGISTRY, Example, Operand, Rule, Traced, operand_type
 from ..program import Array, Type
+from ..trace import concrete
 from .arithmetic import conjugate
 from .contract import matmul
 from .linalg import (
@@ -44,7 +48,21 @@ from .linalg import (
 )
 from .shape import aligned, reshape
 
-__all__ = ["are_apart", "eig", "eigh", "eigvalsh", "spectral", "svd", "svd_complement", "svdvals"]
+__all__ = [
+    "are_apart",
+    "coincide",
+    "eig",
+    "eigh",
+    "eigvalsh",
+    "no_derivative",
+    "over_gap",
+    "phase_check",
+    "spectral",
+    "svd",
+    "svd_complement",
+    "svdvals",
+    "turns",
+]
 
 
 # -- vectors of equal values -----------------------------------------------------------------------
@@ -53,13 +71,17 @@ __all__ = ["are_apart", "eig", "eigh", "eigvalsh", "spectral", "svd", "svd_compl
 # derivative. ``apart`` stands wherever a difference of two such values is divided by.
 
 
-def _no_derivative() -> UnknownDerivativeError:
+def no_derivative() -> UnknownDerivativeError:
+    """The error where vectors of equal values are needed."""
     return UnknownDerivativeError(
         "eigenvectors or singular vectors of equal eigenvalues or singular values (or singular "
-        "vectors of a singular value 0) have no derivative, and one is needed",
-        remedy="np.linalg.eigvalsh(a), np.linalg.svdvals(a) or a norm if only the values matter, "
-        "in first derivatives; functions of the matrix itself (inv, solve, cholesky, "
-        "matrix_power); or a matrix moved a little off the coincidence",
+        "vectors of a singular value 0) have no derivative, and one is needed: the result depends "
+        "on which of them are taken, or is not smooth, or their values are not known here, as in "
+        "vmap and in the bodies of loops",
+        remedy="what is the same for all choices of them, as v[:, :k] @ v[:, :k].T of whole "
+        "levels, or (v * f(w)) @ v.T with a smooth f; np.linalg.eigvalsh(a), "
+        "np.linalg.svdvals(a) or a norm if only the values matter, in first derivatives; "
+        "a Python loop in place of vmap or scan",
     )
 
 
@@ -67,14 +89,14 @@ def _apart(x: Array, equal: Array) -> Array:
     if np.any(equal):
         wanted = np.abs(np.where(equal, x, 0))
         if np.any(wanted > 1e-9 * np.max(np.abs(x))):
-            raise _no_derivative()
+            raise no_derivative()
         return np.where(equal, 0, x)
     return x
 
 
 def _unless_equal(x: Array, equal: Array) -> Array:
     if np.any(equal):
-        raise _no_derivative()
+        raise no_derivative()
     return x
 
 
@@ -133,6 +155,11 @@ def _divided(
     """
     n = by.shape[-1]
     zero = np.less_equal(np.absolute(by), _tiny(by) * scale)
+    if _has_limit(by):
+        if hollow:
+            x, by = x * constant(x, 1 - np.eye(n)), np.where(np.eye(n), 1, by)
+            zero = np.logical_and(zero, ~np.eye(n, dtype=bool))
+        return over_gap.bind(x, by - np.where(zero, concrete(by), 0))
     equal = zero
     if hollow:
         diagonal = diagonals(x)
@@ -143,6 +170,30 @@ def _divided(
             x = x + apart.bind(np.where(equal, spread, 0), equal)
     found = apart.bind(x, equal) / np.where(zero, 1, by)
     return settled.bind(found, equal)
+
+
+def _has_limit(x: Array) -> bool:
+    """Whether what vanishes here is a series that does not."""
+    while isinstance(x, Traced):
+        if x._trace.limit:
+            return True
+        x = x._value
+    return False
+
+
+over_gap = elementwise(
+    "over_gap",
+    operator.truediv,
+    [
+        lambda y: over_gap.bind(1.0, y),
+        lambda y, ans: -over_gap.bind(ans, y),
+    ],
+    dtype=answer(np.divide),
+    domain=(0.5, 2.0),
+    text="{0} / {1}",
+    lower="divide",
+    doc="x / y, which is a pole where y is a series that begins with 0.",
+)
 
 
 def _tiny(w: Array) -> float:
@@ -224,6 +275,36 @@ eigh = nonlinear(
 )
 
 
+def coincide(values: Array, zero: bool = False) -> bool:
+    """Whether of the sorted values some are equal, or with ``zero`` one is 0, in any of a stack."""
+    size = np.max(np.absolute(values), axis=-1, keepdims=True, initial=0)
+    equal = np.abs(np.diff(values)) <= _tiny(values) * size
+    return bool(np.any(equal) or (zero and np.any(values <= _tiny(values) * size)))
+
+
+def turns(values: Array, dtype: np.dtype[Any], zero: bool = False) -> Array:
+    """Unitary matrices, any ones, that mix the vectors of equal values.
+
+    With ``zero`` others for the vectors of a singular value 0, where left and right ones differ.
+    """
+    generator = np.random.default_rng(0)
+    count = values.shape[-1]
+    found = np.zeros((*values.shape, count), dtype)
+    for i in np.ndindex(*values.shape[:-1]):
+        size = np.max(np.absolute(values[i]), initial=0)
+        first = np.abs(np.diff(values[i])) > _tiny(values) * size
+        starts = [0, *(np.flatnonzero(first) + 1), count]
+        for start, stop in pairwise(starts):
+            n = stop - start
+            block = generator.standard_normal((2, n, n))
+            other = zero and values[i][start] <= _tiny(values) * size
+            block = np.roll(block, 1, axis=-1) if other else block
+            mixed = block[0] + 1j * block[1] if found.dtype.kind == "c" else block[0]
+            alone = n == 1 and not (other and found.dtype.kind == "c")
+            found[i][start:stop, start:stop] = 1 if alone else np.linalg.qr(mixed)[0]
+    return found
+
+
 def are_apart(w: Array) -> bool:
     """Whether the eigenvalues of a Hermitian matrix, which are sorted, all differ."""
     scale = np.max(np.absolute(w), initial=0)
@@ -236,7 +317,7 @@ def _divided_differences(w: Array, c: Array, order: int) -> Array:
     scale = np.max(np.abs(w), initial=0)
     apart_ = np.diff(w) > _tiny(w) * scale
     if np.any(~apart_ & (np.diff(c) != 0)):
-        raise _no_derivative()
+        raise no_derivative()
     level = np.concatenate([[0], np.cumsum(apart_)])
     table = c
     for k in range(1, order + 1):

@@ -55,7 +55,7 @@ class Trace:
     objects = False
 
     def __init__(self) -> None:
-        self.serial = next(_serials)
+        self.serial: float = next(_serials)
         self.open = True
         self.boxed = False
         self.nested = False
@@ -63,6 +63,12 @@ class Trace:
 
     bools: bool = False
     """Whether comparisons of Python's numbers give Python's truth values, for ``x is True``."""
+
+    limit: bool = False
+    """Whether its values are series, of which what leaves a verb is the limit."""
+
+    below: Any = None
+    """The trace of series below this one, if there is one."""
 
     unanswered: AbstractValueError | None = None
     """The last refusal of an index: NumPy drops it, and raises an IndexError that says nothing."""
@@ -134,6 +140,11 @@ class Trace:
 
     def assigned(self, value: Tracer) -> None:
         """Called before an array of this trace is assigned to."""
+
+    def settle(self, value: Tracer) -> Array:
+        """A value as it leaves a verb."""
+        self.check_open()
+        return value
 
     def refused(self, error: E) -> E:
         """The error, kept to see who catches it.

@@ -48,12 +48,14 @@ class Dual(Trace):
 
     def primal(self, value: Array) -> Array:
         """The value without its tangent."""
-        return value._value if isinstance(value, Traced) and value._trace is self else value
+        value = value._value if isinstance(value, Traced) and value._trace is self else value
+        return value if self.below is None else self.below.value(value)
 
     def tangent(self, value: Array) -> Array:
         """The tangent of a value, zeros if it does not depend on the inputs."""
         own = isinstance(value, Traced) and value._trace is self and value._node is not None
-        return settled(value._node) if own else Type.of(value).zeros()
+        found = settled(value._node) if own else Type.of(value).zeros()
+        return found if self.below is None else self.below.limit_of(found)
 
     def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
         if not self.open:

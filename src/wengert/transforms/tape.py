@@ -119,11 +119,16 @@ class Tape(Holding):
 
     def place(self, value: Array) -> int | None:
         """The place of a value on this tape; None if it does not depend on the inputs."""
-        return value._node if isinstance(value, Traced) and value._trace is self else None
+        if not isinstance(value, Traced) or value._trace is not self:
+            return None
+        if self.below is not None and value._node is not None:
+            self.below.check(value._value)
+        return value._node
 
     def primal(self, value: Array) -> Array:
         """The value without this trace."""
-        return value._value if isinstance(value, Traced) and value._trace is self else value
+        value = value._value if isinstance(value, Traced) and value._trace is self else value
+        return value if self.below is None else self.below.value(value)
 
     # In one piece: it runs for every operation, where a call more is time that can be measured.
     def process(  # noqa: C901, PLR0912
@@ -225,7 +230,8 @@ class Tape(Holding):
                     moved.update(zip(output, result, strict=False))
                 else:
                     moved[output] = result
-        return [settled(moved.get(place)) for place in places]
+        found = [settled(moved.get(place)) for place in places]
+        return found if self.below is None else list(map(self.below.limit_of, found))
 
     def pull(
         self, cotangents: Iterable[tuple[int | None, Array]], inputs: int, *, keep: bool
@@ -263,7 +269,8 @@ class Tape(Holding):
                 else:
                     terms = primitive.pull(cotangent, saved, places, params or NONE)
                     sums.add_all(places, terms)
-        return [sums.pop(place) for place in range(inputs)]
+        found = [sums.pop(place) for place in range(inputs)]
+        return found if self.below is None else list(map(self.below.limit_of, found))
 
 
 def _last_place(row: Row) -> int:
