@@ -145,6 +145,16 @@ def test_rows_are_added_up_in_pairs_too(shape: Any, axis: int, dtype: Any) -> No
         assert worst(found, exact(matrix, 0), dtype) <= ROWS / 4 + math.log2(400) / 4
 
 
+@pytest.mark.parametrize("lay", [np.ascontiguousarray, np.asfortranarray])
+def test_short_rows_are_as_exact_as_those_of_an_array_in_fortran_order(lay: Any) -> None:
+    """NumPy adds up in pairs where the axis lies in one piece; within a unit that is done here."""
+    x = lay(terms("equal", np.float32, 64, 1 << 10))
+    (found,) = build(wg.trace(lambda x: np.sum(x, 0))(x)).run([x])
+    pairs = np.sum(np.asfortranarray(x), 0)
+    wanted = exact(x, 0)
+    assert worst(found, wanted, x.dtype) <= worst(pairs, wanted, x.dtype) + 1.0
+
+
 def test_sums_and_others_along_an_axis_share_their_loops() -> None:
     x = np.random.default_rng(3).integers(-9, 10, (70, 6, 50)).astype(np.float64)
 

@@ -516,3 +516,21 @@ def test_a_changing_cache_is_not_held_against_a_function() -> None:
     for _ in range(5):
         same(jitted(X), X * 2)
     assert "native" in jitted.report()
+
+
+@pytest.mark.parametrize(
+    "part", [np.s_[::-1, ::-1], np.s_[::2, ::2], np.s_[:, ::-1], np.s_[:1, ::2], np.s_[:, 0]]
+)
+def test_a_large_array_outside_may_lie_anyhow(part: Any) -> None:
+    table = np.arange(2.0 * (1 << 15)).reshape(2, 1 << 15)
+    table = table.reshape(1 << 15, 2) if part == np.s_[:, 0] else table
+    view = table[part]
+
+    def f(x: Any) -> Any:
+        return np.sum(view) * x
+
+    jitted = wg.jit(f)
+    for _ in range(2):
+        same(jitted(2.0), f(np.float64(2.0)))
+    table *= 3.0
+    same(jitted(2.0), f(np.float64(2.0)))

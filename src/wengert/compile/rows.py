@@ -22,8 +22,8 @@ from .views import Stored, row_major
 
 __all__ = ["ROWS", "BlocksOfRows", "Memory", "RowSum", "load", "room"]
 
-ROWS = 64
-"""So many rows make a block: one costs as much as two or three of them beside."""
+ROWS = 16
+"""So many rows make a block, as many as NumPy adds up one after the other at most."""
 
 PAD = 16
 """Rows are so many elements long, or a multiple of that."""
@@ -94,12 +94,12 @@ class BlocksOfRows:
             rows.clear()
         self.outer = code.loop(self.stop, start=self.begin, step=ROWS)
         start = self.outer.__enter__()
-        for each in self.sums:
-            own = each.room
-            row = Stored(own.buffer, (_padded(own.shape),), (1,))
-            fill(code, row, identity("sum", own.buffer.dtype))
+        for each, rows in zip(self.sums, self.rows, strict=True):
+            own, buffer = each.room, rows.begin()
+            row = Stored(buffer, (rows.size,), (1,))
+            fill(code, row, identity("sum", buffer.dtype))
             steps = [0 if n == 1 else step for n, step in zip(own.shape, own.strides, strict=True)]
-            each.tell(Stored(own.buffer, own.shape, tuple(steps)))
+            each.tell(Stored(buffer, own.shape, tuple(steps)))
         self.inner = block(code, code.number(start), self.stop, ROWS, parallel=False)
         return self.inner.__enter__()
 
@@ -141,7 +141,8 @@ def load(code: Code, buffer: Buffer, place: Place) -> str:
 class _Rows:
     """The totals of the blocks of many sums side by side, in memory: a row of ``size`` for each.
 
-    The first row is the block that is being added up.
+    After so many blocks there are as many rows as the number has ones; behind them is the block
+    that is being added up.
     """
 
     def __init__(self, code: Code, memory: Buffer, size: int) -> None:
@@ -150,13 +151,25 @@ class _Rows:
         self.size = size
         self.kind = register(memory.dtype)
         self.count = code.slot("i64")
+        code.module.declare("llvm.ctpop.i64", "declare i64 @llvm.ctpop.i64(i64)")
 
     def clear(self) -> None:
         """Begin the sums."""
         self.code.statement(f"store i64 0, ptr {self.count}")
 
+    def begin(self) -> Buffer:
+        """The row of the next block."""
+        code = self.code
+        count = code.here(f"load i64, ptr {self.count}")
+        rows = code.here(f"call i64 @llvm.ctpop.i64(i64 {count})")
+        place = code.here(f"mul nuw nsw i64 {rows}, {self.size}")
+        pointer = code.here(
+            f"getelementptr inbounds {self.kind}, ptr {self.memory.pointer}, i64 {place}"
+        )
+        return Buffer(pointer, self.memory.dtype, code.depth)
+
     def push(self) -> None:
-        """Add the block in the first row."""
+        """Add the block that has been added up."""
         count = self.code.here(f"load i64, ptr {self.count}")
         self._call("push_rows", _PUSH_ROWS, count)
         more = self.code.here(f"add nuw nsw i64 {count}, 1")
@@ -175,79 +188,68 @@ class _Rows:
         self.code.statement(f"call void @{name}({given})")
 
 
-_PUSH_ROWS = """define internal void @push_rows_KIND(ptr %rows, i64 %count, i64 %size) nounwind {
-entry:
-  %first = getelementptr inbounds KIND, ptr %rows, i64 %size
-  br label %look
-look:
-  %place = phi ptr [ %first, %entry ], [ %next, %paired ]
-  %bits = phi i64 [ %count, %entry ], [ %rest, %paired ]
-  %odd = trunc i64 %bits to i1
-  br i1 %odd, label %pair, label %put
-pair:
-  %i = phi i64 [ 0, %look ], [ %j, %pair ]
-  %p = getelementptr inbounds KIND, ptr %place, i64 %i
-  %q = getelementptr inbounds KIND, ptr %rows, i64 %i
+_ADD_LAST = """add:
+  %i = phi i64 [ 0, %pair ], [ %j, %add ]
+  %p = getelementptr inbounds KIND, ptr %before, i64 %i
+  %q = getelementptr inbounds KIND, ptr %place, i64 %i
   %x = load KIND, ptr %p
   %y = load KIND, ptr %q
   %z = fadd KIND %x, %y
-  store KIND %z, ptr %q
+  store KIND %z, ptr %p
   %j = add nuw nsw i64 %i, 1
   %more = icmp ult i64 %j, %size
-  br i1 %more, label %pair, label %paired
-paired:
-  %next = getelementptr inbounds KIND, ptr %place, i64 %size
-  %rest = lshr i64 %bits, 1
+  br i1 %more, label %add, label %look"""
+
+_PUSH_ROWS = f"""define internal void @push_rows_KIND(ptr %rows, i64 %count, i64 %size) nounwind {{
+entry:
+  %ones = call i64 @llvm.ctpop.i64(i64 %count)
+  %behind = mul nuw nsw i64 %ones, %size
+  %last = getelementptr inbounds KIND, ptr %rows, i64 %behind
+  %back = sub nsw i64 0, %size
   br label %look
-put:
-  %k = phi i64 [ 0, %look ], [ %l, %put ]
-  %r = getelementptr inbounds KIND, ptr %place, i64 %k
-  %s = getelementptr inbounds KIND, ptr %rows, i64 %k
-  %t = load KIND, ptr %s
-  store KIND %t, ptr %r
-  %l = add nuw nsw i64 %k, 1
-  %on = icmp ult i64 %l, %size
-  br i1 %on, label %put, label %done
+look:
+  %place = phi ptr [ %last, %entry ], [ %before, %add ]
+  %bits = phi i64 [ %count, %entry ], [ %rest, %add ]
+  %odd = trunc i64 %bits to i1
+  br i1 %odd, label %pair, label %done
+pair:
+  %before = getelementptr inbounds KIND, ptr %place, i64 %back
+  %rest = lshr i64 %bits, 1
+  br label %add
+{_ADD_LAST}
 done:
   ret void
-}"""
+}}"""
 
-_TOTAL_ROWS = """define internal void @total_rows_KIND(ptr %rows, i64 %count, i64 %size) nounwind {
+_TOTAL_ROWS = f"""define internal void
+@total_rows_KIND(ptr %rows, i64 %count, i64 %size) nounwind {{
 entry:
-  br label %clear
+  %ones = call i64 @llvm.ctpop.i64(i64 %count)
+  %none = icmp eq i64 %count, 0
+  br i1 %none, label %clear, label %some
 clear:
   %k = phi i64 [ 0, %entry ], [ %l, %clear ]
   %r = getelementptr inbounds KIND, ptr %rows, i64 %k
   store KIND ZERO, ptr %r
   %l = add nuw nsw i64 %k, 1
   %on = icmp ult i64 %l, %size
-  br i1 %on, label %clear, label %cleared
-cleared:
-  %first = getelementptr inbounds KIND, ptr %rows, i64 %size
+  br i1 %on, label %clear, label %done
+some:
+  %top = sub nuw nsw i64 %ones, 1
+  %behind = mul nuw nsw i64 %top, %size
+  %last = getelementptr inbounds KIND, ptr %rows, i64 %behind
+  %back = sub nsw i64 0, %size
   br label %look
 look:
-  %place = phi ptr [ %first, %cleared ], [ %next, %paired ]
-  %bits = phi i64 [ %count, %cleared ], [ %rest, %paired ]
-  %none = icmp eq i64 %bits, 0
-  br i1 %none, label %done, label %one
-one:
-  %odd = trunc i64 %bits to i1
-  br i1 %odd, label %pair, label %paired
+  %place = phi ptr [ %last, %some ], [ %before, %add ]
+  %left = phi i64 [ %top, %some ], [ %rest, %add ]
+  %single = icmp eq i64 %left, 0
+  br i1 %single, label %done, label %pair
 pair:
-  %i = phi i64 [ 0, %one ], [ %j, %pair ]
-  %p = getelementptr inbounds KIND, ptr %place, i64 %i
-  %q = getelementptr inbounds KIND, ptr %rows, i64 %i
-  %x = load KIND, ptr %p
-  %y = load KIND, ptr %q
-  %z = fadd KIND %x, %y
-  store KIND %z, ptr %q
-  %j = add nuw nsw i64 %i, 1
-  %more = icmp ult i64 %j, %size
-  br i1 %more, label %pair, label %paired
-paired:
-  %next = getelementptr inbounds KIND, ptr %place, i64 %size
-  %rest = lshr i64 %bits, 1
-  br label %look
+  %before = getelementptr inbounds KIND, ptr %place, i64 %back
+  %rest = sub nuw nsw i64 %left, 1
+  br label %add
+{_ADD_LAST}
 done:
   ret void
-}"""
+}}"""

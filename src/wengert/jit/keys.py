@@ -355,7 +355,8 @@ def _elements(values: np.ndarray[Any, Any], owner: Any = None) -> Hashable:
         if values.ndim == 1:
             step = (slice(None, None, max(1, values.size // 256)),)
         return same, values[step].tobytes()
-    flat = (values.T if values.flags.f_contiguous else values).reshape(-1).view(np.uint8)
+    row = (values.T if values.flags.f_contiguous else values).reshape(-1)
+    flat = np.ascontiguousarray(row).view(np.uint8)  # One that lies backwards stays a view.
     many = flat.size // (8 * _BLOCK) * _BLOCK
     words = flat[: 8 * many].view(np.uint64).reshape(-1, _BLOCK)
     return same, np.bitwise_xor.reduce(words, axis=0).tobytes(), flat[8 * many :].tobytes()
