@@ -51,6 +51,11 @@ def public() -> dict[str, Any]:
 
 
 PUBLIC = public()
+OF_SOME = frozenset(
+    "np.in1d np.row_stack np.trapz ndarray.itemset ndarray.newbyteorder ndarray.ptp "
+    "ndarray.tostring".split()
+)
+"""What some releases of NumPy have, and others not; what they had before is refused."""
 
 # -- operands --------------------------------------------------------------------------------------
 
@@ -373,7 +378,7 @@ NEVER = frozenset(
 
 
 def test_every_public_name_is_in_one_of_the_lists() -> None:
-    assert set(PUBLIC) == set(ALIASES) | NEVER
+    assert set(PUBLIC) - OF_SOME == (set(ALIASES) | NEVER) - OF_SOME
     assert not set(ALIASES) & NEVER
 
 

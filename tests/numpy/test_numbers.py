@@ -95,7 +95,11 @@ def test_what_stands_for_a_function_has_its_parameters_in_their_order() -> None:
     for name, function in FUNCTIONS.items():
         if function not in protocols.FUNCTIONS or isinstance(function, np.ufunc):
             continue
-        ours, wanted = _positional(protocols.FUNCTIONS[function]), _positional(function)
+        try:
+            wanted = _positional(function)
+        except ValueError:  # written in C, and without a signature in this release of NumPy
+            continue
+        ours = _positional(protocols.FUNCTIONS[function])
         wanted = [parameter for parameter in wanted if parameter != "out"]
         several = [pair for pair in zip(ours, wanted, strict=False) if len(set(pair)) > 1]
         renamed = {("a", "x1"), ("b", "x2"), ("a", "prototype"), ("object", "a")}

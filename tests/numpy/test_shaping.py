@@ -319,3 +319,12 @@ def test_a_number_has_a_view_which_is_itself() -> None:
     z = np.array([3.0, 4.0j])
     assert wg.jvp(lambda z: np.linalg.norm(z).view() * 2.0, (z,), (z,)) == (10.0, 10.0)
     assert wg.grad(lambda x: x[0].view() * x[1])(np.array([3.0, 4.0])).tolist() == [4.0, 3.0]
+
+
+@pytest.mark.filterwarnings("ignore:Passing a value for k:DeprecationWarning")
+@pytest.mark.parametrize("k", [*range(-4, 5), np.int64(3), 0.7, -0.5, 1.0, 2.5])
+def test_a_rotation_turns_as_often_as_numpys(k: float) -> None:
+    x = np.arange(6.0).reshape(2, 3)
+    wanted = np.rot90(x, k)
+    for verb in (lambda f: wg.jvp(f, (x,), (x,))[1], lambda f: wg.jit(f, wait=True)(x)):
+        np.testing.assert_array_equal(verb(lambda x: np.rot90(x, k)), wanted)

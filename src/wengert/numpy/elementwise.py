@@ -499,8 +499,10 @@ def interp(
         raise TypeError("np.interp takes no complex places")
     if np.ndim(xp) != 1 or np.ndim(fp) != 1:
         raise ValueError("np.interp takes places and values of one axis")
-    if np.shape(xp) != np.shape(fp) or not np.size(xp):
-        raise ValueError("np.interp takes as many places as values, and at least one")
+    if np.shape(xp) != np.shape(fp):
+        raise ValueError("np.interp takes as many places as values")
+    if not np.size(xp):  # An error, or from NumPy 2.5 on nothing if there is nothing to look up.
+        return np.interp(np.zeros(np.shape(x)), [], np.zeros(0, fp.dtype), left, right, period)
     if period is not None:
         x, xp = np.remainder(x, period), np.remainder(xp, period)
         order = np.argsort(xp)

@@ -290,6 +290,10 @@ def kron(a: Array, b: Array) -> Array:
     return np.reshape(np.multiply(left, right), shape)
 
 
+_LENGTHS = (2, 3) if np.lib.NumpyVersion(np.__version__) < "2.5.0.dev0" else (3,)
+"""The lengths of vectors that NumPy takes the cross product of."""
+
+
 @implements(np.cross)
 def cross(
     a: Array, b: Array, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
@@ -298,8 +302,9 @@ def cross(
         axisa = axisb = axisc = axis
     a = np.moveaxis(arraylike(a), axisa, -1)
     b = np.moveaxis(arraylike(b), axisb, -1)
-    if a.shape[-1] not in (2, 3) or b.shape[-1] not in (2, 3):
-        raise ValueError("incompatible dimensions for cross product (dimension must be 2 or 3)")
+    if a.shape[-1] not in _LENGTHS or b.shape[-1] not in _LENGTHS:
+        allowed = " or ".join(map(str, _LENGTHS))
+        raise ValueError(f"np.cross takes vectors of length {allowed}")
     if a.shape[-1] == b.shape[-1] == 2:
         return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
     a1, a2, a3 = _components(a)

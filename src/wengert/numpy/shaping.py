@@ -323,10 +323,15 @@ def fliplr(m: Array) -> Array:
     return flip(m, 1)
 
 
+_SQUARE = np.array([[0, 1], [3, 2]])
+"""Its first element after a rotation is the number of quarter turns."""
+
+
 @implements(np.rot90)
-def rot90(m: Array, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
+def rot90(m: Array, k: Any = 1, axes: tuple[int, int] = (0, 1)) -> Array:
     first, second = _axes(axes, len(m.shape))
-    turns = k % 4
+    # What is no integer is taken otherwise from one release of NumPy to the next.
+    turns = k % 4 if isinstance(k, (int, np.integer)) else np.rot90(_SQUARE, k)[0, 0]
     if turns == 0:
         return m[:]
     if turns == 2:

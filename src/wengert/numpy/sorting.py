@@ -164,7 +164,7 @@ def quantile(
     given = np.asarray(q)
     # An array of floats takes part in the promotion, if something is interpolated.
     strong = type(q) not in (int, float) and given.dtype.kind == "f" and method in _INTERPOLATING
-    dtype = np.result_type(a.dtype, given.dtype) if strong else a.dtype
+    dtype = np.quantile(np.zeros(1, a.dtype), q).dtype if strong else a.dtype
     q = given.astype(float)
     if np.any((q < 0) | (q > 1)):
         raise ValueError("Quantiles must be in the range [0, 1]")
@@ -181,7 +181,7 @@ def quantile(
 def percentile(a: Array, q: Any, *args: Any, **kwargs: Any) -> Array:
     if isinstance(q, Traced):
         return quantile(a, q)
-    part = q / 100 if type(q) in (int, float) else np.true_divide(q, 100)
+    part = q / 100 if type(q) in (int, float) else np.asarray(np.true_divide(q, 100))
     return quantile(a, part, *args, **kwargs)
 
 

@@ -157,14 +157,21 @@ def _ufunc_name(ufunc: np.ufunc) -> str:
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
+_UNSIGNED: dict[Any, tuple[str, ...]] = {
+    np.dot: ("a", "b", "out"),
+    np.concatenate: ("arrays", "axis", "out"),
+}
+"""The parameters of functions with ``out`` of which NumPy before 2.4 tells no signature."""
+
+
 @cache
 def _out_place(function: Any) -> tuple[int, tuple[str, ...]]:
     """The position of ``out`` among a NumPy function's parameters; the names from there on."""
     try:
         parameters = inspect.signature(function).parameters.values()
+        names = tuple(p.name for p in parameters if p.kind in _BY_POSITION)
     except (TypeError, ValueError):
-        parameters = ()
-    names = tuple(p.name for p in parameters if p.kind in _BY_POSITION)
+        names = _UNSIGNED.get(function, ())
     place = names.index("out") if "out" in names else sys.maxsize
     return place, names[place:]
 
