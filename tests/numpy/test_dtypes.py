@@ -249,6 +249,7 @@ def truths(x: Any) -> tuple[Any, ...]:
     several += np.vdot(all_, all_), np.dot(one, one), np.cumsum(one), all_**2, np.repeat(all_, 2)
     several += all_.diagonal(), np.linalg.diagonal(all_), np.mean(one), small.sum(), np.prod(small)
     several += np.sum(one, dtype=np.int8), all_.copy("F"), np.cumprod(one), np.inner(one, one)
+    several += np.diff(all_), np.diff(all_, 2, 0)
     return *several, np.vdot(all_.astype(np.int8), all_.astype(np.int8)), one.max(), np.trace(all_)
 
 

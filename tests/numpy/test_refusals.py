@@ -308,3 +308,14 @@ def test_integers_that_are_not_known_can_be_shifted() -> None:
     x = np.array([[1.0, 2.0], [3.0, 1.0]])
     for result, *wanted in zip(wg.vmap(f)(x), *map(f, x), strict=True):
         assert result.tolist() == wanted
+
+
+def test_a_sequence_is_a_part_of_an_array_without_axes() -> None:
+    def f(x: Any) -> Any:
+        y = np.full_like(np.copy(x), 0.25)
+        y.real = [0.5]
+        y.imag = [0.75]
+        return y * x
+
+    z = np.complex64(2.0)
+    assert wg.jvp(f, (z,), (z,)) == (f(z), f(z))

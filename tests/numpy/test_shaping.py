@@ -80,6 +80,8 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     ),
     "meshgrid, sparse": lambda x: np.multiply(*np.meshgrid(x[0, 0], x[0, :, 0], sparse=True)),
     "tile": lambda x: np.tile(x[0], 2),
+    "resize": lambda x: np.resize(x, 5),
+    "resize to more": lambda x: np.resize(x, (2, *x.shape)),
     "tile axes": lambda x: np.tile(x[0], (2, 1, 3)),
     "tile few axes": lambda x: np.tile(x, (2,)),
     "repeat": lambda x: np.repeat(x, 2),

@@ -394,17 +394,11 @@ def diff(a: Array, n: int = 1, axis: int = -1, prepend: Any = None, append: Any 
         raise ValueError(f"order must be non-negative but got {n}")
     if n == 0:
         return a
-    if not a.ndim:
-        raise ValueError("diff requires input that is at least one dimensional")
     a = arraylike(a)
-    if n < 0:
-        raise ValueError(f"order must be non-negative but got {n!r}")
     if not a.ndim:
         raise ValueError("diff requires input that is at least one dimensional")
     if not -a.ndim <= axis < a.ndim:
         raise np.exceptions.AxisError(axis, a.ndim)
-    if n == 0:
-        return a
     parts = [a]
     shape = a.shape[: axis % a.ndim], a.shape[axis % a.ndim + 1 :]
     for end, place in ((prepend, 0), (append, len(parts) + 1)):
@@ -416,8 +410,9 @@ def diff(a: Array, n: int = 1, axis: int = -1, prepend: Any = None, append: Any 
         parts.insert(place, part)
     found = a if len(parts) == 1 else np.concatenate(parts, axis=axis)
     cut = along(axis, a.ndim)
+    step = np.not_equal if found.dtype.kind == "b" else np.subtract
     for _ in range(n):
-        found = np.subtract(found[cut(1, None)], found[cut(None, -1)])
+        found = step(found[cut(1, None)], found[cut(None, -1)])
     return found
 
 

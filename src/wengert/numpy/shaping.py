@@ -473,6 +473,17 @@ def repeat(a: Array, repeats: Any, axis: int | None = None) -> Array:
     return made.copy()  # in C order, also where nothing is repeated
 
 
+@implements(np.resize)
+def resize(a: Array, new_shape: Any) -> Array:
+    shape = _sizes(new_shape)
+    if any(n < 0 for n in shape):
+        raise ValueError("all elements of `new_shape` must be non-negative")
+    row, count = ravel(a), math.prod(shape)
+    if not row.shape[0] or not count:
+        return np.zeros_like(row, shape=shape)
+    return as_array(reshape.bind(take(row, np.arange(count) % row.shape[0]), shape=shape))
+
+
 @implements(np.tril)
 def tril(m: Array, k: int = 0) -> Array:
     return select.bind(np.tri(*_matrix(m), k=k, dtype=bool), m, m.dtype.type(0))

@@ -490,7 +490,7 @@ class Tracer(Traced, metaclass=_Standing):
     @real.setter
     def real(self, value: Array) -> None:
         self._check_assignable("real")
-        self.real[...] = value
+        self.real[...] = FUNCTIONS[np.asarray](value)
 
     @property
     def imag(self) -> Any:
@@ -502,7 +502,7 @@ class Tracer(Traced, metaclass=_Standing):
         self._check_assignable("imag")
         if self.dtype.kind != "c":
             raise TypeError("a real array has no imaginary part to assign to")
-        self.imag[...] = value
+        self.imag[...] = FUNCTIONS[np.asarray](value)
 
     @property
     def flat(self) -> Any:
