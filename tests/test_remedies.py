@@ -107,3 +107,66 @@ def test_a_remedy_runs_with_and_without_a_derivative(snippet: str) -> None:
         ran |= wanted[0] == found[0] == "result" and same(found[1], wanted[1])
         assert found[0] == "error" or wanted[0] == "result", f"{x!r}: {wanted[1]!r}"
     assert ran
+
+
+def _of_the_wrong(f: Any) -> str:
+    with pytest.raises(TypeError) as caught:
+        wg.grad(f)(C)
+    return str(caught.value) + "".join(getattr(caught.value, "__notes__", ()))
+
+
+C = np.array([0.3, 0.5, 0.7])
+T = np.array([0.2, 0.9])
+
+
+def _squared(t: Any) -> Any:
+    return t * t
+
+
+@pytest.mark.parametrize(
+    ("wrong", "names", "right"),
+    [
+        (
+            lambda c: np.sum(np.vectorize(_squared)(c)),
+            "np.stack([f(v) for v in x.flat]).reshape(x.shape)",
+            lambda c: np.sum(np.stack([_squared(v) for v in c.flat]).reshape(c.shape)),
+        ),
+        (
+            lambda c: np.vectorize(np.sum, signature="(n)->()")(c),
+            "np.stack([f(row) for row in x])",
+            lambda c: np.stack([np.sum(row) for row in c[None]])[0],
+        ),
+        (
+            lambda c: sum(v * v for v in np.nditer(c)),
+            "for v in x.flat",
+            lambda c: sum(v * v for v in c.flat),
+        ),
+        (
+            lambda c: np.sum(np.polynomial.polynomial.polyval(T, c)),
+            "np.polyval(c[::-1], t)",
+            lambda c: np.sum(np.polyval(c[::-1], T)),
+        ),
+        (
+            lambda c: np.sum(np.polynomial.chebyshev.chebval(T, c)),
+            "np.polynomial.chebyshev.chebvander(t, len(c) - 1) @ c",
+            lambda c: np.sum(np.polynomial.chebyshev.chebvander(T, len(c) - 1) @ c),
+        ),
+        (
+            lambda c: np.sum(np.polynomial.hermite_e.hermeval(T, c)),
+            "np.polynomial.hermite_e.hermevander(t, len(c) - 1) @ c",
+            lambda c: np.sum(np.polynomial.hermite_e.hermevander(T, len(c) - 1) @ c),
+        ),
+    ],
+)
+def test_a_function_that_converts_has_a_remedy_of_its_own(wrong: Any, names: str, right: Any):
+    assert names in _of_the_wrong(wrong)
+    np.testing.assert_allclose(right(C), wrong(C), rtol=1e-13)
+    wg.check_grads(right, (C,))
+
+
+def test_the_length_of_arange_is_given_beside_its_end() -> None:
+    said = _of_the_wrong(lambda c: np.sum(np.arange(0, c[0])))
+    assert "np.linspace(0, x, n)" in said
+    jitted = wg.jit(lambda x: np.sum(np.arange(0, x)) * x, wait=True)
+    with pytest.warns(wg.errors.JitWarning, match=r"np\.linspace\(0, x, n\)"):
+        [jitted(x) for x in np.linspace(1.0, 9.0, 300)]

@@ -348,6 +348,13 @@ def annotate(error: Exception, holds: bool = False) -> None:
     note = ""
     if holds and "read-only" in text:
         note = HELD
+    elif "WRITEBACKIFCOPY" in text or "NPY_ITER_REFS_OK" in text:
+        note = (
+            "np.nditer reads and writes memory, and a traced array has none. Write "
+            "for v in x.flat, or for v, w in zip(x.flat, y.flat), in place of np.nditer; to write: "
+            "for i in np.ndindex(*y.shape) with y[i] = v, or for i, v in enumerate(y.flat) with "
+            "y.flat[i] = v."
+        )
     elif any(sign in text for sign in _OBJECT_ARRAY) or (
         isinstance(error, AttributeError) and isinstance(error.obj, (int, float, complex))
     ):
@@ -356,11 +363,6 @@ def annotate(error: Exception, holds: bool = False) -> None:
             "Python objects, which np.linalg and some other functions do not take. Write "
             "np.stack([a, b]) for np.array([a, b]), np.block([[a, b], [c, d]]) for two levels, "
             "or wg.numpy.array([...]) of any lists."
-        )
-    elif "WRITEBACKIFCOPY" in text:
-        note = (
-            "np.nditer writes into memory, and a traced array has none. Write y[i] = v in a loop: "
-            "for i in np.ndindex(*y.shape), or for i, v in enumerate(y.flat) with y.flat[i] = v."
         )
     if note and note not in getattr(error, "__notes__", ()):
         error.add_note(note)

@@ -11,11 +11,21 @@ import inspect
 import linecache
 import sys
 import sysconfig
+from collections.abc import Container
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["asked_by_name", "home_of", "is_ours", "is_users", "place", "user_asks", "user_line"]
+__all__ = [
+    "asked_by_name",
+    "home_of",
+    "is_ours",
+    "is_users",
+    "place",
+    "running",
+    "user_asks",
+    "user_line",
+]
 
 _PACKAGE = str(Path(__file__).parent)
 _LIBRARIES = tuple(f"{sep}{name}{sep}" for sep in "/\\" for name in ("numpy", "scipy", "optree"))
@@ -104,6 +114,16 @@ def user_line() -> str | None:
         file = frame.f_code.co_filename
         if not is_ours(file) and not _is_standard(file):
             return place(frame.f_code, frame.f_lineno, frame.f_globals)
+        frame = frame.f_back
+    return None
+
+
+def running(names: Container[str]) -> str | None:
+    """The innermost of NumPy's functions of these names that the user's code has called."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and is_ours(frame.f_code.co_filename):
+        if frame.f_code.co_name in names and not frame.f_code.co_filename.startswith(_PACKAGE):
+            return frame.f_code.co_name
         frame = frame.f_back
     return None
 

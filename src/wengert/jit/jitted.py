@@ -329,7 +329,8 @@ class Jitted:
             self._give_up(
                 paths,
                 "its control flow takes a new path at nearly every call; np.where and wg.cond "
-                "choose without one, and np.sin needs no value where math.sin does",
+                "choose without one, np.sin needs no value where math.sin does, and "
+                "np.linspace(0, x, n) has a length of its own where np.arange(0, x) has not",
             )
         elif self._traces > TRACES and self._hits < self._traces:
             self._give_up_all("nearly every call has other shapes, constants or variables")

@@ -20,6 +20,7 @@ from typing import Any, cast
 import numpy as np
 
 from ..errors import DtypeError, ReadOnlyError, ShapeError, TracedArrayError, UnsupportedError
+from ..frames import running
 from ..kinds import Linear
 from ..memory import laid
 from ..primitive import Params, Traced
@@ -95,12 +96,14 @@ class ArrayTracer(Tracer):
             value = self._trace.reveal(self)
         if value is not None:
             return self._trace.lend(self, np.array(value, dtype, copy=copy))
+        instead = INSTEAD.get(running(INSTEAD) or "")
         raise self._trace.refused(
             TracedArrayError(
                 f"a traced {Type.of(self)} was converted to a plain array, which would cut the "
                 "derivative. np.asarray, np.array([rows]), assignment of a slice into a plain "
                 "array and functions that are not written in NumPy do this",
-                remedy="x for np.asarray(x), x.copy() for np.array(x); np.stack([a, b]) for "
+                remedy=instead
+                or "x for np.asarray(x), x.copy() for np.array(x); np.stack([a, b]) for "
                 "np.array([a, b]); np.zeros_like(x, shape=n) for np.zeros(n), an array to assign "
                 "into; np.concatenate for np.r_, np.column_stack for np.c_; np.linalg for "
                 "scipy.linalg; wg.custom_jvp for the function of another library "
@@ -497,6 +500,23 @@ def snapshot(tracer: Traced) -> Tracer:
     kind = ArrayTracer if type(tracer).assignable else Tracer
     return kind(tracer._trace, tracer._value, tracer._node)
 
+
+_SERIES = "np.polynomial.{0}.{1}vander(t, len(c) - 1) @ c for np.polynomial.{0}.{1}val(t, c)"
+INSTEAD = {
+    "_vectorize_call": "np.stack([f(v) for v in x.flat]).reshape(x.shape) for np.vectorize(f)(x), "
+    "with np.where(condition, a, b) for an if of f's",
+    "_vectorize_call_with_signature": "np.stack([f(row) for row in x]) for np.vectorize(f, "
+    "signature=...)(x)",
+    "polyval": "np.polyval(c[::-1], t) for np.polynomial.polynomial.polyval(t, c)",
+    **{
+        f"{short}val": _SERIES.format(module, short)
+        for module, short in (
+            *(("chebyshev", "cheb"), ("legendre", "leg"), ("hermite", "herm")),
+            *(("hermite_e", "herme"), ("laguerre", "lag")),
+        )
+    },
+}
+"""What to write for functions of NumPy that are written in Python and convert their arguments."""
 
 _STORES = {opcode.opmap[name] for name in ("STORE_SUBSCR", "STORE_SLICE") if name in opcode.opmap}
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import REFUSALS, AbstractValueError, TracedArrayError, UnsupportedError
-from ..frames import asked_by_name, user_asks
+from ..frames import asked_by_name, user_asks, user_line
 from ..primitive import UFUNCS, Traced
 from ..program import Array, Type
 from .attributes import attribute
@@ -710,6 +710,13 @@ def _count(value: Tracer) -> int:
 
 
 def _plain_wanted(what: str) -> TracedArrayError:
+    if "arange(" in (user_line() or ""):
+        return TracedArrayError(
+            f"{what} was asked of a traced value, which would cut the derivative: the length of "
+            "np.arange cannot depend on it",
+            remedy="np.linspace(0, x, n) of a given length n for np.arange(0, x), or "
+            "x * np.arange(n) for np.arange(0, n * x, x)",
+        )
     return TracedArrayError(
         f"{what} was asked of a traced value, which would cut the derivative. math.sin and its "
         "kin, float(), item assignment into a plain array and compiled functions do this",
