@@ -191,7 +191,7 @@ over_gap = elementwise(
     dtype=answer(np.divide),
     domain=(0.5, 2.0),
     text="{0} / {1}",
-    lower="divide",
+    lower=lambda x, y: np.divide(x, y),
     doc="x / y, which is a pole where y is a series that begins with 0.",
 )
 
