@@ -167,6 +167,6 @@ def test_a_function_that_converts_has_a_remedy_of_its_own(wrong: Any, names: str
 def test_the_length_of_arange_is_given_beside_its_end() -> None:
     said = _of_the_wrong(lambda c: np.sum(np.arange(0, c[0])))
     assert "np.linspace(0, x, n)" in said
-    jitted = wg.jit(lambda x: np.sum(np.arange(0, x)) * x, wait=True)
+    jitted = wg.jit(lambda x: np.sum(np.arange(0, x)) * x)
     with pytest.warns(wg.errors.JitWarning, match=r"np\.linspace\(0, x, n\)"):
         [jitted(x) for x in np.linspace(1.0, 9.0, 300)]

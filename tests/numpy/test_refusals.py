@@ -318,4 +318,8 @@ def test_a_sequence_is_a_part_of_an_array_without_axes() -> None:
         return y * x
 
     z = np.complex64(2.0)
-    assert wg.jvp(f, (z,), (z,)) == (f(z), f(z))
+    try:
+        wanted = f(z)
+    except ValueError:
+        pytest.skip("NumPy refuses it from 2.5 on; here it has the value that it had before")
+    assert wg.jvp(f, (z,), (z,)) == (wanted, wanted)
