@@ -127,3 +127,12 @@ def test_the_gradient_of_an_empty_product_is_zeros_of_its_operands_shapes() -> N
 def test_the_rank_of_a_row_is_batched() -> None:
     x = np.array([[1.0, 2.0], [0.0, 0.0]])
     assert wg.vmap(np.linalg.matrix_rank)(x).tolist() == [1, 0]
+
+
+def test_the_outer_product_of_no_roots_is_empty() -> None:
+    def f(x: Any) -> Any:
+        roots = np.where(x > 0, np.abs(x), 0.5)
+        return np.outer(roots.flatten("K"), roots[::-1])
+
+    value, tangent = wg.jvp(f, (np.zeros(0),), (np.zeros(0),))
+    assert value.shape == tangent.shape == (0, 0)

@@ -280,12 +280,12 @@ class _Written:
     def places(self, known: _Places) -> np.ndarray[Any, Any] | None:
         used = self._used(None)
         parts = _places_of([self.parts[i] for i in used], [self.shapes[i] for i in used], known)
-        return None if parts is None else self._collect(used, parts, None)
+        return self._collect(used, parts, None) if parts else None
 
     def scale(self) -> Array:
         used = self._used(None)
         scales = _scales_of([self.parts[i] for i in used], [self.shapes[i] for i in used])
-        return None if scales is None else self._collect(used, scales, None)
+        return self._collect(used, scales, None) if scales else None
 
     def _used(self, chosen: np.ndarray[Any, Any] | None) -> list[int]:
         """The parts of which the array still has elements."""
