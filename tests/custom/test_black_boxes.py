@@ -407,3 +407,22 @@ def test_a_black_box_that_keeps_the_order_of_memory_is_seen_to() -> None:
         batch = np.stack([x.T, x.T]).transpose(0, 2, 1) if x.flags.fnc else np.stack([x, x])
         for result, wanted in zip(wg.vmap(f)(batch), f(x), strict=True):
             assert np.array_equal(result[1], wanted)
+
+
+@pytest.mark.parametrize("part", [lambda x: x, lambda x: x[::-1], lambda x: {"y": x[1:], "n": 1}])
+def test_a_result_is_an_array_of_its_own_without_a_trace_too(part):
+    f = wg.custom_jvp(part)
+    f.defjvp(lambda primals, tangents: wg.jvp(part, primals, tangents))
+    x = np.array([1.0, 2.0, 4.0])
+    result = f(x)
+    y = result["y"] if isinstance(result, dict) else result
+    y *= 3.0
+    assert x.tolist() == [1.0, 2.0, 4.0]
+
+    def written(x):
+        y = f(x)
+        y = y["y"] if isinstance(y, dict) else y
+        y *= 3.0
+        return np.sum(x * x) + np.sum(y)
+
+    assert wg.jvp(written, (x,), (x,))[0] == wg.vjp(written, x)[0] == written(x)

@@ -393,3 +393,28 @@ def test_a_branch_on_nan_stays_native():
         assert np.isnan(jitted(nan, nan))
         assert jitted(np.float64(1.0), np.float64(1.0)) == 1.0
     assert "runs as it is" not in jitted.report()
+
+
+@pytest.mark.parametrize("name", ["writeable", "behaved", "carray"])
+@pytest.mark.parametrize("x", [np.array(0.3), np.array(3), np.ones(2), np.broadcast_to(1.0, 3)])
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x,
+        lambda x: x[...],
+        np.transpose,
+        np.zeros_like,
+        lambda x: np.broadcast_to(x, (2, *x.shape)),
+        lambda x: np.diagonal(np.ones((2, 2)) * np.sum(x)),
+    ],
+)
+def test_whether_an_array_can_be_written_to_is_as_in_numpy(view, x, name):
+    answers = []
+
+    def f(x):
+        answers.append((getattr(view(x).flags, name), view(x).flags[name.upper()]))
+        return x * 1.0
+
+    f(x)
+    wg.jit(f)(x)
+    assert answers[1] == answers[0]

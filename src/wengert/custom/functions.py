@@ -135,7 +135,7 @@ class CustomFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves = tree.flatten((args, kwargs) if kwargs else args)[0]
         if not any(map(_is_traced, leaves)):
-            return self.function(*args, **kwargs)
+            return _its_own(self.function(*args, **kwargs), leaves)
         return UserCall(self, _positional(self, args, kwargs)).bind()
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -170,6 +170,25 @@ def _is_traced(leaf: Any) -> bool:
     if isinstance(leaf, np.ndarray) and leaf.dtype.hasobject:
         return any(isinstance(element, Traced) for element in leaf.flat)
     return False
+
+
+def _its_own(result: Any, given: Sequence[Any]) -> Any:
+    """The result, with copies of the arrays in it that lie in memory of the arguments.
+
+    In a trace no result is a view of an argument: what is written into it must not be read there.
+    """
+    arrays = [leaf for leaf in given if type(leaf) is np.ndarray]
+    if not arrays:
+        return result
+    leaves, spec = tree.flatten(result)
+    shared = [
+        type(leaf) is np.ndarray and any(np.may_share_memory(leaf, array) for array in arrays)
+        for leaf in leaves
+    ]
+    if not any(shared):
+        return result
+    pairs = zip(leaves, shared, strict=True)
+    return tree.unflatten(spec, [x.copy(order="K") if alias else x for x, alias in pairs])
 
 
 def _again(

@@ -28,7 +28,7 @@ from ..primitives.guard import guard
 from ..primitives.logic import equal
 from ..program import Array, Atom, Equation, Literal, Type, Var
 from ..recorder import Recorder
-from ..trace import ArrayTracer, Tracer, as_array, as_number, perhaps, plain, strong
+from ..trace import ArrayTracer, Flags, Tracer, as_array, as_number, perhaps, plain, strong
 from .assignment import NumpysAssignment
 from .identity import answers_container
 from .node import Node
@@ -269,6 +269,8 @@ class JitRecorder(Recorder):
         if callable(found):
             return functools.partial(self._method, value, name)
         self.refuse(f"the attribute {name!r} of an array cannot be traced")
+        if name == "flags" and (type(value._node.value) is not np.ndarray or found.writeable):
+            return Flags(value, found)  # an array of no axes is kept as a number
         return self._lent(found, [value], [value._node.value])
 
     def _method(self, value: Tracer, name: str, *args: Any, **kwargs: Any) -> Any:

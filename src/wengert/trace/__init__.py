@@ -24,6 +24,7 @@ from .array import (
     whole,
     wrap,
 )
+from .attributes import Flags
 from .base import (
     GATHERED,
     ForeignValueError,
@@ -61,6 +62,7 @@ __all__ = [
     "UFUNC_METHODS",
     "WRITERS",
     "ArrayTracer",
+    "Flags",
     "Flat",
     "ForeignValueError",
     "Hold",

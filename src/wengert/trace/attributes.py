@@ -6,6 +6,7 @@ cutting the derivative is answered; the rest is refused when it is used.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -20,7 +21,7 @@ from .protocols import FUNCTIONS
 if TYPE_CHECKING:
     from .number import Tracer
 
-__all__ = ["attribute"]
+__all__ = ["Flags", "attribute"]
 
 
 def attribute(value: Tracer, name: str) -> Any:
@@ -85,6 +86,17 @@ class Withheld:
 # -- what is answered ------------------------------------------------------------------------------
 
 
+_WRITING = {
+    "WRITEABLE": "writeable",
+    "W": "writeable",
+    "BEHAVED": "behaved",
+    "B": "behaved",
+    "CARRAY": "carray",
+    "CA": "carray",
+}
+"""The flags that depend on whether the array can be written to, by their keys."""
+
+
 class Flags:
     """How a traced array lies in memory, as ``ndarray.flags`` says it; it cannot be changed.
 
@@ -100,11 +112,15 @@ class Flags:
     def __getattr__(self, name: str) -> Any:
         if name == "writeable":
             return type(self._value).assignable and self._value.writeable
+        if name == "behaved":
+            return self._flags.aligned and self.writeable
+        if name == "carray":
+            return self._flags.c_contiguous and self.behaved
         return getattr(self._flags, name)
 
     def __getitem__(self, name: str) -> Any:
-        if name in ("WRITEABLE", "W"):
-            return self.writeable
+        if name in _WRITING:
+            return getattr(self, _WRITING[name])
         return self._flags[name]
 
     def __setattr__(self, name: str, setting: Any) -> None:
@@ -114,7 +130,8 @@ class Flags:
         _refuse(self._value, "flags." + name)
 
     def __repr__(self) -> str:
-        return repr(self._flags)
+        said = repr(self._flags)
+        return re.sub(r"(WRITEABLE :) \w+", rf"\1 {self.writeable}", said)
 
 
 def _is_integer(value: Tracer) -> Any:
