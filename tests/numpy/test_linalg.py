@@ -322,3 +322,18 @@ def test_the_condition_of_zeros_is_numpys(p):
     value, gradient = wg.value_and_grad(lambda a: np.linalg.cond(a, p))(zeros)
     assert value == np.linalg.cond(zeros, p) == np.inf
     assert np.all(np.isnan(gradient))
+
+
+@pytest.mark.parametrize("order", [np.inf, -np.inf, 1, 2, "fro", "nuc"])
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)])
+def test_the_norm_of_no_elements_is_numpys(shape, order):
+    x = np.zeros(shape)
+    try:
+        value = np.linalg.norm(x, order)
+    except ValueError:
+        with pytest.raises(ValueError):  # noqa: PT011  (NumPy's own)
+            wg.grad(np.linalg.norm)(x, order)
+        return
+    assert wg.value_and_grad(np.linalg.norm)(x, order)[0] == value
+    assert wg.grad(np.linalg.norm)(x, order).shape == shape
+    assert wg.jvp(lambda x: np.linalg.norm(x, order), (x,), (x,))[1] == 0

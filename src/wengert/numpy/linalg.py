@@ -306,6 +306,22 @@ def _root(total: Array, origin: tuple[Any, ...]) -> Array:
     return noted(found, ROOT, (total,), origin)
 
 
+def _of_nothing() -> dict[str, Any]:
+    try:
+        np.linalg.norm(np.zeros(0), np.inf)
+    except ValueError:  # NumPy's earlier releases
+        return {}
+    return {"initial": 0}
+
+
+_OF_NOTHING = _of_nothing()
+"""How the largest of no sizes is asked for, which is 0 in those releases of NumPy that have one."""
+
+
+def _largest(sizes: Array, **where: Any) -> Array:
+    return np.max(sizes, **where, **({} if sizes.size else _OF_NOTHING))
+
+
 def _vector_norm(x: Array, order: Any, axes: tuple[int, ...], keepdims: bool) -> Array:
     order = order.item() if isinstance(order, np.generic) else order  # no part in the promotion
     if order is None or order == 2:
@@ -314,7 +330,7 @@ def _vector_norm(x: Array, order: Any, axes: tuple[int, ...], keepdims: bool) ->
         return np.sum(np.not_equal(x, 0).astype(x.real.dtype), axis=axes, keepdims=keepdims)
     size = np.absolute(x)
     if order == math.inf:
-        return np.max(size, axis=axes, keepdims=keepdims)
+        return _largest(size, axis=axes, keepdims=keepdims)
     if order == -math.inf:
         return np.min(size, axis=axes, keepdims=keepdims)
     if order == 1:
@@ -343,7 +359,7 @@ def _matrix_norm(x: Array, order: Any, axes: tuple[int, int], keepdims: bool) ->
         raise ValueError("Duplicate axes given.")
     if order in (None, "fro", "f"):
         return _length(x, axes, keepdims)
-    extreme = np.max if order in (1, 2, math.inf) else np.min
+    extreme = _largest if order in (1, 2, math.inf) else np.min
     if order in ("nuc", 2, -2):
         values = _singular_values(np.moveaxis(x, axes, (-2, -1)))
         found = np.sum(values, axis=-1) if order == "nuc" else extreme(values, axis=-1)
