@@ -443,7 +443,8 @@ class Writer:
         rough = kind == "rough" or bool(_ROUGH.search(text))
         touched = [n for n in dict.fromkeys(_NAME.findall(text)) if n in self.values or n == name]
         before = dict(self.values)
-        if self.outside_memory(text) or self.asks_of_objects(text, touched):
+        lost = self.outside_memory(text) or self.reads_what_it_writes(text)
+        if lost or self.asks_of_objects(text, touched):
             return True
         try:
             with np.errstate(all="ignore"):
@@ -474,6 +475,20 @@ class Writer:
         name = re.search(r"einsum\('ii->i', (\w+)", text)
         shape = np.shape(self.values[name[1]]) if name else ()
         return len(shape) == 2 and 0 in shape and shape[0] != shape[1]
+
+    def reads_what_it_writes(self, text: str) -> bool:
+        """Whether NumPy may read what it has just written: a mask chooses, and a part is the value.
+
+        With index arrays it copies a part of the array first.
+        """
+        assigned = re.fullmatch(r"(\w+)\[\1 > 0\] = (.*)", text)
+        if not assigned:
+            return False
+        try:
+            target, value = (eval(side, self.values) for side in assigned.groups())
+        except (IndexError, TypeError):
+            return False
+        return isinstance(value, np.ndarray) and np.shares_memory(target, value)
 
     def asks_of_objects(self, text: str, touched: Sequence[str]) -> bool:
         """Whether NumPy makes a copy because an array is one of objects, which numbers are not.

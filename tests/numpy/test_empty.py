@@ -136,3 +136,70 @@ def test_the_outer_product_of_no_roots_is_empty() -> None:
 
     value, tangent = wg.jvp(f, (np.zeros(0),), (np.zeros(0),))
     assert value.shape == tangent.shape == (0, 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_no_elements_of_an_array_that_roots_were_written_into_have_products(dtype: Any) -> None:
+    def rows(x: Any) -> Any:
+        y = np.sqrt(np.abs(x) + 0.5)
+        y[:1] = y[:1] * 0.5
+        y[1:, ...] *= 0.0
+        return y
+
+    def chosen(x: Any) -> Any:
+        y = np.sqrt(np.abs(x[0, :0]) + 0.5)
+        y[y > 0] = 2
+        return np.multiply(y, 2) + y**2
+
+    x = np.array([[0.3, -0.7]], dtype)
+    for f in (rows, chosen):
+        value, tangent = wg.jvp(f, (x,), (np.ones_like(x),))
+        assert value.dtype == tangent.dtype == dtype
+        np.testing.assert_array_equal(value, f(x))
+        gradient = wg.grad(lambda x, f=f: np.sum(f(x)))(x)
+        assert gradient.dtype == dtype
+        np.testing.assert_allclose(np.sum(gradient), np.sum(tangent), rtol=1e-6)
+        np.testing.assert_array_equal(wg.vmap(f)(x[None])[0], f(x))
+        np.testing.assert_array_equal(wg.jit(f, wait=True)(x), f(x))
+
+
+def assigned(index: Any, shape: tuple[int, ...]) -> Callable[..., Any]:
+    """An assignment into a copy of x, of part of a number in some shape."""
+
+    def f(x: Any) -> Any:
+        y = x * 1.0
+        y[index] = np.broadcast_to(np.sum(x), shape)
+        return y
+
+    return f
+
+
+@pytest.mark.parametrize("shape", list(itertools.product((0, 1, 2), repeat=3)) + SHAPES, ids=str)
+def test_what_is_assigned_to_no_elements_has_the_shapes_that_numpy_takes(shape: Any) -> None:
+    none = np.zeros(0, int)
+    for index in (none, (none, slice(None)), (none, none), (slice(None), none), [1, 0]):
+        f, x = assigned(index, shape), np.ones((3, 2))
+        try:
+            want = f(x)
+        except ValueError:
+            for route in (wg.vmap(f), lambda x, f=f: wg.jvp(f, (x[0],), (x[0],))):
+                with pytest.raises(ValueError, match="broadcast"):
+                    route(x[None])
+            continue
+        gradient = wg.grad(lambda x, f=f: np.sum(f(x)))(x)
+        value, tangent = wg.jvp(f, (x,), (np.ones_like(x),))
+        np.testing.assert_array_equal(value, want)
+        np.testing.assert_allclose(np.sum(tangent), np.sum(gradient))
+        np.testing.assert_array_equal(wg.vmap(f)(x[None])[0], want)
+
+
+def test_values_of_no_elements_are_put_along_an_axis() -> None:
+    def f(x: Any) -> Any:
+        y = x * 1.0
+        np.put_along_axis(y, np.argsort(y), np.linspace(x, 1.0, 3), -1)
+        return y
+
+    value, tangent = wg.jvp(f, (np.zeros(0),), (np.zeros(0),))
+    assert (
+        value.shape == tangent.shape == wg.grad(lambda x: np.sum(f(x)))(np.zeros(0)).shape == (0,)
+    )

@@ -100,6 +100,45 @@ for _method in "lower higher nearest midpoint".split():
         lambda x, m=_method: np.quantile(x**3, [0.2, 0.6, 1.0], method=m),
         X,
     )
+TIES = np.random.default_rng(3).integers(0, 4, (3, 90)) / 4.0
+ORDERS = [
+    {},
+    *({"kind": kind} for kind in ("quicksort", "heapsort", "stable", "mergesort")),
+    *({"stable": stable} for stable in (True, False)),
+    *({"axis": axis} for axis in (0, None)),
+]
+
+
+@pytest.mark.parametrize("options", ORDERS, ids=str)
+@pytest.mark.filterwarnings("ignore:.*equal elements:wengert.errors.JitWarning")
+def test_equal_elements_are_in_the_order_that_numpy_finds(options: dict[str, Any]) -> None:
+    def f(x: Any) -> Any:
+        order = np.argsort(x, **options)
+        return x * 1.0 + 0.0 * np.sum(x), order, x.argsort(**options)
+
+    weights = np.random.default_rng(1).standard_normal(TIES.size)
+
+    def weighed(x: Any) -> Any:
+        return np.sum(np.ravel(x)[np.ravel(f(x)[1])] * weights)
+
+    want = f(TIES)[1:]
+    for found in (wg.jvp(f, (TIES,), (TIES,))[0], wg.vjp(f, TIES)[0]):
+        for order, numpys in zip(found[1:], want, strict=True):
+            np.testing.assert_array_equal(order, numpys)
+    rows = wg.vmap(f)(np.stack([TIES, -TIES]))[1]
+    np.testing.assert_array_equal(rows, [f(TIES)[1], f(-TIES)[1]])
+    assert wg.value_and_grad(weighed)(TIES)[0] == weighed(TIES)
+    jitted = wg.jit(f, wait=True)
+    for _ in range(2):
+        np.testing.assert_array_equal(jitted(TIES)[1], want[0])
+
+
+@pytest.mark.parametrize("options", [{"kind": "x"}, {"kind": ""}, {"kind": "q", "stable": False}])
+def test_a_kind_of_sorting_that_numpy_refuses_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="kind"):
+        wg.jvp(lambda x: np.argsort(x, **options), (X,), (X,))
+
+
 NAN = "nansum nanprod nanmean nanvar nanstd nanmax nanmin nancumsum nancumprod".split()
 
 

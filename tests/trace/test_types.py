@@ -243,6 +243,41 @@ def test_whether_a_number_is_whole_is_known_and_has_no_derivative():
     assert list(wg.vmap(lambda x: x.is_integer())(np.array([1.0, 1.5, np.inf]))) == [1, 0, 0]
 
 
+FLAGS = [n for n in dir(ARRAY.flags) if not n.startswith("_") and n not in ("num", "owndata")]
+LETTERS = "C F W A B CA FA FORC FNC WRITEABLE BEHAVED CARRAY FARRAY C_CONTIGUOUS".split()
+
+
+def flagged(x):
+    views = (x, x * 1.0, x.T, np.broadcast_to(x, (2, *np.shape(x))), np.sum(x), np.zeros_like(x))
+    return [
+        (*(bool(getattr(y.flags, n)) for n in FLAGS), *(bool(y.flags[n]) for n in LETTERS))
+        for y in views
+    ]
+
+
+def read_only(x):
+    x = np.array(x, order="K")
+    x.flags.writeable = False
+    return x
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.filterwarnings("ignore::wengert.errors.JitWarning")
+def test_the_flags_are_numpys(run):
+    c = np.arange(6.0).reshape(2, 3)
+    arrays = (np.array(0.4), np.float64(0.3), c[0], c, c.T, c[:, ::2])
+    for x in (*arrays, *map(read_only, arrays)):
+        assert asked(flagged, RUNS[run], x) == flagged(x)
+
+
+@pytest.mark.parametrize("run", ["grad", "jvp", "trace", "jit"])
+def test_the_list_of_an_array_without_axes_is_a_number(run):
+    asked_of = lambda x: (np.isscalar(x.tolist()), hasattr(x.tolist(), "__len__"))  # noqa: E731
+    for x in (np.array(1.5), np.array(2)):
+        if x.dtype.kind == "f" or run in ("trace", "jit"):
+            assert asked(asked_of, RUNS[run], x) == asked_of(x)
+
+
 def test_the_flags_of_a_traced_array_cannot_be_set():
     def f(x):
         x.flags.writeable = False

@@ -14,7 +14,7 @@ from ..primitive import Traced
 from ..program import Array
 from ..trace import WRITERS, ArrayTracer, Trace, Tracer
 
-__all__ = ["Operands", "frozen", "writes"]
+__all__ = ["Operands", "as_seen", "frozen", "writes"]
 
 CHECKED = 1 << 20
 """Results for operands of up to so many elements are compared with NumPy's while tracing."""
@@ -28,7 +28,7 @@ def frozen(value: Array) -> Array:
     return value
 
 
-def _as_seen(leaf: Tracer) -> Array:
+def as_seen(leaf: Tracer) -> Array:
     """The value of a traced one: a scalar or an array without axes, whichever it stands for."""
     value = leaf._node.value
     return np.asarray(value) if isinstance(leaf, ArrayTracer) else value
@@ -62,7 +62,7 @@ class Operands:
         copies: dict[int, Array] = {}  # One for each handle, as it counts whether two are the same.
         for i, leaf in enumerate(leaves):
             if isinstance(leaf, Traced):
-                value = _as_seen(leaf)
+                value = as_seen(leaf)
                 if id(leaf) in copies:
                     self._plain[i] = copies[id(leaf)]
                     continue

@@ -26,13 +26,25 @@ from ..memory import copied, laid
 from ..primitive import Params, Primitive, Traced
 from ..primitives.guard import guard
 from ..primitives.logic import equal
+from ..primitives.sorting import argsort
 from ..program import Array, Atom, Equation, Literal, Type, Var
 from ..recorder import Recorder
-from ..trace import ArrayTracer, Flags, Tracer, as_array, as_number, perhaps, plain, strong
+from ..trace import (
+    ArrayTracer,
+    Flags,
+    ReadOnlyView,
+    Tracer,
+    as_array,
+    as_number,
+    perhaps,
+    plain,
+    strong,
+    whole,
+)
 from .assignment import NumpysAssignment
 from .identity import answers_container
 from .node import Node
-from .operands import Operands, frozen, writes
+from .operands import Operands, as_seen, frozen, writes
 from .weak import WeakTracer, hardened
 
 __all__ = ["InlinedError", "JitRecorder", "close", "reason"]
@@ -182,7 +194,8 @@ class JitRecorder(Recorder):
         if not isinstance(value, np.ndarray) or value.size == 1:
             self._given[var] = Tracer(self, None, Node(var, type_, unboxed(np.asarray(value))))
         if isinstance(value, np.ndarray):
-            return ArrayTracer(self, None, Node(var, type_, unboxed(value)))
+            array = ArrayTracer(self, None, Node(var, type_, unboxed(value)))
+            return array if value.flags.writeable else whole(array, ReadOnlyView)
         if isinstance(value, np.generic):
             return Tracer(self, None, node)
         # A truth value chooses; to NumPy it is neither an index nor a length, as a tracer might be.
@@ -265,12 +278,12 @@ class JitRecorder(Recorder):
     def missing(self, value: Tracer, name: str) -> Any:
         if type(value) is WeakTracer or name.startswith("_") or not hasattr(np.ndarray, name):
             return NotImplemented
-        found = getattr(value._node.value, name)
+        found = getattr(as_seen(value), name)
         if callable(found):
             return functools.partial(self._method, value, name)
         self.refuse(f"the attribute {name!r} of an array cannot be traced")
-        if name == "flags" and (type(value._node.value) is not np.ndarray or found.writeable):
-            return Flags(value, found)  # an array of no axes is kept as a number
+        if name == "flags":
+            return Flags(value, found)  # Whether it can be written to is the handle's.
         return self._lent(found, [value], [value._node.value])
 
     def _method(self, value: Tracer, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -473,10 +486,17 @@ class JitRecorder(Recorder):
             found = primitive.evaluate(*map(self.value, args), **params)
             if primitive.opaque:
                 self.check_closed(found)
+            elif primitive is argsort:
+                self._check_order(args[0], params["axis"], found)
         except Exception:  # The function may catch it, and the path has no equation for that.
             self.exceptional = True
             raise
         return self.record(primitive, atoms, params, found)
+
+    def _check_order(self, x: Array, axis: int, order: Array) -> None:
+        """Refuse an order of equal elements that compiled code does not have."""
+        if not np.array_equal(order, argsort.evaluate(self.value(x), axis=axis, kind="stable")):
+            self.refuse("np.argsort puts equal elements in another order than compiled code")
 
     def record(
         self, primitive: Primitive, atoms: tuple[Atom, ...], params: Params, found: Any

@@ -540,6 +540,14 @@ def _fitted(part: Array, shape: tuple[int, ...]) -> Array:
     return part if part.shape == shape else broadcast.bind(part, shape=shape)
 
 
+def _fitted_to_places(part: Array, shape: tuple[int, ...]) -> Array:
+    """The same for what index arrays choose: of nothing NumPy drops axes in front of any length."""
+    rank = len(shape)
+    if part.ndim > rank and 0 in shape and 0 in part.shape[-rank:]:
+        part = np.zeros(part.shape[-rank:], part.dtype)
+    return _fitted(part, shape)
+
+
 def _update(x: Array, part: Array, parsed: Parsed) -> Array:
     index, arrays, _, _ = parsed
     if not arrays:
@@ -551,7 +559,7 @@ def _update(x: Array, part: Array, parsed: Parsed) -> Array:
         return update.bind(x, part, *arrays, index=index)
     found = [known(array, "the places that are assigned to by", "x[i] = ...") for array in arrays]
     filled = fill(index, found)
-    part = _fitted(part, np.shape(ghost(x.shape)[filled]))
+    part = _fitted_to_places(part, np.shape(ghost(x.shape)[filled]))
     if _distinct(found, [x.shape[axis] for axis in parsed.axes]):
         return update.bind(x, part, *arrays, index=index)
     return _last_wins(x, part, filled)

@@ -271,7 +271,7 @@ class _Written:
         scale: _Scale | None = None,
         chosen: np.ndarray[Any, Any] | None = None,
     ) -> Array:
-        used = self._used(chosen)
+        used = self._used(chosen) or [0]  # No elements have a dtype too.
         return self._collect(used, [self.parts[i].power(k) for i in used], chosen)
 
     def same(self, other: Any) -> bool:

@@ -44,10 +44,17 @@ def partition(a: Array, kth: Any, axis: Any = -1, kind: str = "introselect", ord
     return sort(a, axis)
 
 
+_KINDS = {"q": "quicksort", "h": "heapsort", "s": "stable", "m": "stable"}
+"""The kinds of sorting, by the first letter, which is all that NumPy reads."""
+
+
 @implements(np.argsort)
 def argsort(a: Array, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None):
+    if kind is not None or stable is not None:
+        np.argsort(np.zeros(1), kind=kind, stable=stable)  # NumPy's errors
     x, place = _place(a, axis)
-    return sorting.argsort.bind(x, axis=place)
+    name = "stable" if stable else _KINDS[kind[0].lower() if kind else "q"]
+    return sorting.argsort.bind(x, axis=place, kind=name)
 
 
 @implements(np.argpartition)

@@ -20,11 +20,17 @@ __all__ = ["argsort", "searchsorted", "sort"]
 
 argsort = nonlinear(
     "argsort",
-    lambda x, axis: np.argsort(x, axis=axis, stable=True),
-    types=lambda x, axis: Type(operand_type(x).shape, np.dtype(np.intp)),
+    lambda x, axis, kind: np.argsort(x, axis=axis, kind=kind),
+    types=lambda x, axis, kind: Type(operand_type(x).shape, np.dtype(np.intp)),
     jvps=0,
-    batch=lambda size, operands, batched, axis: argsort.bind(operands[0], axis=axis + 1),
-    examples=[Example(((5,),), {"axis": 0}), Example(((2, 4),), {"axis": 1})],
+    batch=lambda size, operands, batched, axis, kind: argsort.bind(
+        operands[0], axis=axis + 1, kind=kind
+    ),
+    examples=[
+        Example(((5,),), {"axis": 0, "kind": "quicksort"}),
+        Example(((2, 4),), {"axis": 1, "kind": "stable"}),
+    ],
+    doc="Only the kind 'stable' says in which order equal elements are: that of the operand.",
 )
 
 
@@ -59,7 +65,7 @@ def _mean_of_ties(tangents: Array, values: Array) -> Array:
 
 
 def _sort_jvp(x_dot: Array, ans: Array, x: Array, axis: int) -> Array:
-    order = _rows(argsort.bind(x, axis=axis), axis)
+    order = _rows(argsort.bind(x, axis=axis, kind="stable"), axis)
     rows, length = order.shape
     if rows * length == 0:
         return x_dot

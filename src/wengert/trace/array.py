@@ -178,6 +178,10 @@ class ArrayTracer(Tracer):
         """Partition in place."""
         self.assign(FUNCTIONS[np.partition](self, kth, axis=axis, **kwargs))
 
+    def tolist(self) -> Any:
+        """Nested lists of traced numbers; one number of an array without axes."""
+        return as_number(super().tolist())
+
     def view(self, dtype: Any = None, type: Any = None) -> Any:
         """Another array in the same memory, of the same dtype."""
         return whole(super().view(dtype, type))
