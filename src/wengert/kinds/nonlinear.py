@@ -19,7 +19,9 @@ class Nonlinear(Primitive):
     ``jvps[i](x_dot, ans, *operands, **params)`` is the tangent that operand i contributes, and
     must be linear in ``x_dot``. Reverse mode transposes it. Where that is slow and the transpose
     is short, ``transposes[i](cotangent, ans, *operands, **params)`` may spell it out; the
-    registry's test holds the two together. Operands may be fewer than rules.
+    registry's test holds the two together. Of several results the rule is given the tuple of
+    cotangents (None is zero). A rule that returns ``NotImplemented`` leaves operands of their
+    kind to the transposed JVP. Operands may be fewer than rules.
     """
 
     def __init__(
@@ -85,10 +87,14 @@ class Nonlinear(Primitive):
         if self.transposes is None:
             return None
         operands, ans = saved
-        return [
-            None if place is None else rule(cotangents[0], ans, *operands, **params)
-            for place, rule in zip(active, self.transposes, strict=False)
-        ]
+        given = tuple(cotangents) if self.multiple else cotangents[0]
+        found: list[Array | None] = []
+        for place, rule in zip(active, self.transposes, strict=False):
+            term = None if place is None else rule(given, ans, *operands, **params)
+            if term is NotImplemented:
+                return None
+            found.append(term)
+        return found
 
 
 def nonlinear(name: str, evaluate: Callable[..., Any], **facts: Any) -> Nonlinear:

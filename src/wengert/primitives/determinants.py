@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kinds import Linear, fit, nonlinear
+from ..kinds import Linear, fit, mul0, nonlinear
 from ..primitive import Example, Operand, Params, operand_type, promote
 from ..program import Array, Type
 from .arithmetic import real
@@ -29,7 +29,7 @@ from .linalg import (
     stack_batch,
     turned,
 )
-from .shape import aligned
+from .shape import aligned, reshape
 
 __all__ = [
     "SMALL",
@@ -50,6 +50,11 @@ SMALL = 3
 def _pairs_sum(x: Array, y: Array) -> Array:
     """The sum of x_ij y_ij over each matrix."""
     return np.sum(x * y, axis=(-2, -1))
+
+
+def _of_matrices(x: Array) -> Array:
+    """A number for each matrix, beside their elements."""
+    return reshape.bind(x, shape=(*x.shape, 1, 1)) if x.shape else x
 
 
 def _well_conditioned(a: Array) -> tuple[Array, Array] | None:
@@ -231,6 +236,7 @@ cofactor = nonlinear(
     _cofactor,
     types=square_type,
     jvps=[lambda a_dot, ans, a: cofactor_tangent.bind(a, a_dot)],
+    transposes=[lambda ct, ans, a: cofactor_tangent.bind(a, ct)],
     batch=stack_batch(lambda: cofactor),
     examples=MATRICES,
     doc="The matrix of cofactors, det(A) A^-T where A has an inverse.",
@@ -240,6 +246,7 @@ det = nonlinear(
     np.linalg.det,
     types=lambda a: Type(square_type(a).shape[:-2], kind_of(a)),
     jvps=[lambda a_dot, ans, a: _pairs_sum(cofactor.bind(a), a_dot)],
+    transposes=[lambda ct, ans, a: mul0.bind(_of_matrices(ct), cofactor.bind(a))],
     batch=stack_batch(lambda: det),
     examples=[
         *MATRICES,
@@ -261,6 +268,13 @@ def _slogdet_jvp(a_dot: Array, ans: Any, a: Array) -> tuple[Array, Array]:
     return sign * (change - real.bind(change)), real.bind(change)
 
 
+def _slogdet_transpose(cts: Sequence[Array | None], ans: Any, a: Array) -> Array | None:
+    """The same for real matrices, whose sign does not change."""
+    if a.dtype.kind == "c":
+        return NotImplemented
+    return None if cts[1] is None else mul0.bind(_of_matrices(cts[1]), turned(inv.bind(a)))
+
+
 slogdet = nonlinear(
     "slogdet",
     lambda a: tuple(np.linalg.slogdet(a)),
@@ -269,6 +283,7 @@ slogdet = nonlinear(
         Type(square_type(a).shape[:-2], real_kind_of(a)),
     ),
     jvps=[_slogdet_jvp],
+    transposes=[_slogdet_transpose],
     batch=stack_batch(lambda: slogdet),
     multiple=True,
     examples=MATRICES,

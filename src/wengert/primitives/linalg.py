@@ -13,11 +13,12 @@ derivative is therefore the usual one, and the other triangle has the derivative
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from ..kinds import Linear, Nonlinear, fit, floating, nonlinear
+from ..kinds import Linear, Nonlinear, fit, floating, mul0, nonlinear
 from ..primitive import Example, Operand, Params, Primitive, operand_type
 from ..program import Array, Type
 from .arithmetic import conjugate, real
@@ -84,6 +85,29 @@ def constant(x: Array, made: Any) -> Array:
     return np.asarray(made, np.finfo(x.dtype).dtype)
 
 
+@lru_cache(maxsize=64)
+def triangle(n: int, offset: int) -> Array:
+    """Ones in the lower triangle up to this diagonal, zeros elsewhere. Nothing may change it."""
+    return _fixed(np.tril(np.ones((n, n)), offset))
+
+
+@lru_cache(maxsize=64)
+def identity(n: int) -> Array:
+    """The identity matrix. Nothing may change it."""
+    return _fixed(np.eye(n))
+
+
+@lru_cache(maxsize=64)
+def halved(n: int) -> Array:
+    """Ones in the lower triangle, halves on the diagonal. Nothing may change it."""
+    return _fixed(np.tril(np.ones((n, n))) - 0.5 * np.eye(n))
+
+
+def _fixed(array: Array) -> Array:
+    array.flags.writeable = False
+    return array
+
+
 def diagonals(x: Array) -> Array:
     """The diagonals of the matrices."""
     return np.sum(x * constant(x, np.eye(x.shape[-2], x.shape[-1])), axis=-1)
@@ -129,6 +153,7 @@ inv = nonlinear(
     np.linalg.inv,
     types=square_type,
     jvps=[lambda a_dot, ans, a: -product(ans, a_dot, ans)],
+    transposes=[lambda ct, ans, a: -product(turned(ans), ct, turned(ans))],
     batch=stack_batch(lambda: inv),
     examples=MATRICES,
     doc="Giles 2008, section 2.2.3.",
@@ -195,10 +220,9 @@ solve = Solve(
 
 def mirrored(x: Array, lower: bool = True) -> Array:
     """The Hermitian matrix that one triangle of ``x`` stands for."""
-    n = x.shape[-1]
-    strict = np.tril(np.ones((n, n)), -1)
+    strict, eye = triangle(x.shape[-1], -1), identity(x.shape[-1])
     part = x * constant(x, strict if lower else strict.T)
-    diagonal = x * constant(x, np.eye(n))
+    diagonal = x * constant(x, eye)
     return part + real_part(diagonal).astype(x.dtype) + adjoint(part)
 
 
@@ -207,11 +231,21 @@ def _cholesky_jvp(a_dot: Array, ans: Array, a: Array) -> Array:
 
     I. Murray, "Differentiation of the Cholesky decomposition", arXiv:1602.07527, equation 8.
     """
-    n = a.shape[-1]
-    half = constant(a, np.tril(np.ones((n, n))) - 0.5 * np.eye(n))
     left = solve.bind(ans, mirrored(a_dot))
     both = adjoint(solve.bind(ans, adjoint(left)))
-    return matmul.bind(ans, both * half)
+    return matmul.bind(ans, both * constant(a, halved(a.shape[-1])))
+
+
+def _cholesky_transpose(ct: Array, ans: Array, a: Array) -> Array:
+    """The same, each step transposed, from the last one to the first; of real matrices."""
+    if a.dtype.kind == "c":
+        return NotImplemented
+    n, upper = a.shape[-1], turned(ans)
+    both = mul0.bind(matmul.bind(upper, ct), constant(a, halved(n)))
+    left = turned(solve.bind(upper, turned(both)))
+    whole = solve.bind(upper, left)
+    strict = mul0.bind(whole + turned(whole), constant(a, triangle(n, -1)))
+    return strict + mul0.bind(whole, constant(a, identity(n)))
 
 
 SYMMETRIC = (
@@ -225,6 +259,7 @@ cholesky = nonlinear(
     np.linalg.cholesky,
     types=square_type,
     jvps=[_cholesky_jvp],
+    transposes=[_cholesky_transpose],
     batch=stack_batch(lambda: cholesky),
     examples=[*SYMMETRIC, HERMITIAN],
     doc="The lower factor. Reads the lower triangle only.",
@@ -243,10 +278,10 @@ def _qr_jvp(a_dot: Array, ans: Any, a: Array) -> tuple[Array, Array]:
     n = r.shape[-1]
     change = turned(solve.bind(turned(r), turned(a_dot)))
     inside = matmul.bind(adjoint(q), change)
-    lower = inside * constant(a, np.tril(np.ones((n, n)), -1))
+    lower = inside * constant(a, triangle(n, -1))
     skew = lower - adjoint(lower)
     if a.dtype.kind == "c":
-        diagonal = inside * constant(a, np.eye(n))
+        diagonal = inside * constant(a, identity(n))
         skew = skew + (diagonal - real.bind(diagonal))
     upper = inside - skew
     return change - matmul.bind(q, upper), matmul.bind(upper, r)
