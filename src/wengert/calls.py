@@ -137,6 +137,9 @@ class Selected(NamedTuple):
     def put(self, args: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
         """All positional arguments, with these leaves in place of the selected ones."""
         full = list(args)
+        if self.single and self.specs[0] is tree.LEAF:
+            full[self.positions[0]] = leaves[0]
+            return full
         start = 0
         for i, spec in enumerate(self.specs):
             position, stop = self.positions[i], start + spec.num_leaves
@@ -155,6 +158,12 @@ class Selected(NamedTuple):
 def select(args: Sequence[Any], argnums: Argnums) -> Selected:
     """The arguments that ``argnums`` names. ShapeError if out of range, DtypeError for integers."""
     single = isinstance(argnums, (int, np.integer))
+    if type(argnums) is int and 0 <= argnums < len(args):
+        value = args[argnums]
+        kind = type(value)
+        if kind is float or (kind is np.ndarray and value.dtype.kind in "fc"):
+            leaf = np.float64(value) if kind is float else value
+            return Selected([leaf], [tree.LEAF], (argnums,), True, [value])
     wanted = (argnums,) if single else tuple(argnums)
     positions: list[int] = []
     if not wanted:
@@ -195,6 +204,8 @@ _NUMBERS = (Traced, int, float, complex, np.generic, np.ndarray, list, tuple)
 
 def result_leaf(value: Any) -> Array:
     """A leaf of a function's result as an array, a number or a traced value."""
+    if type(value) is np.float64:
+        return value
     if isinstance(value, Traced):
         return snapshot(value) if type(value).derived else value.strong()
     if value is None or isinstance(value, (str, bytes)) or _mixed(value):
@@ -419,6 +430,10 @@ def check_holomorphic(leaves: Sequence[Array], holomorphic: bool, verb: str) -> 
 
 def fit_tangent(tangent: Any, type: Type, what: str) -> Array:
     """A tangent as a value of the type it belongs to; an error if it does not fit."""
+    if isinstance(tangent, Traced) and not tangent.python and type.differentiable:
+        found = tangent.dtype, tangent.shape
+        if found[0] is type.dtype and found[1] == type.shape:
+            return tangent
     if not isinstance(tangent, (Traced, np.ndarray, np.generic, int, float, complex)):
         raise DtypeError(f"a {what} is {tangent!r}, which is not a number or an array")
     if isinstance(tangent, Traced):
@@ -459,6 +474,11 @@ def own(
 
     ``taken`` are arrays that the results must not be.
     """
+    if len(leaves) == 1 and not taken and type(cotangents[0]) is np.ndarray:
+        cotangent, dtype = cotangents[0], leaves[0].dtype
+        if cotangent.shape and cotangent.dtype is dtype:
+            mine = cotangent.base is None and cotangent.flags.writeable
+            return [cotangent if mine else cotangent.copy()]
     seen = set(map(id, taken))
     found: list[Array] = []
     for i, leaf in enumerate(leaves):

@@ -251,6 +251,13 @@ class Primitive:
         """What ``push`` and the transpose need; ``active[i]`` is None for a constant operand."""
         raise NotImplementedError
 
+    def linear_in(self, places: Sequence[int]) -> bool:
+        """Whether it is known to be linear in the operands at these places, taken together.
+
+        If so, nothing that it keeps to be pulled through depends on them.
+        """
+        return False
+
     def push(self, tangents: Sequence[Array | None], saved: Any, params: Params) -> Any:
         """The result's tangent from the operands' (None is zero; at least one is not None)."""
         raise NotImplementedError

@@ -19,6 +19,7 @@ from .forks import lock
 from .primitive import Traced
 
 __all__ = [
+    "LEAF",
     "Spec",
     "broadcast_prefix",
     "flatten",
@@ -35,7 +36,8 @@ Spec = Any
 
 _registering = lock()
 _registered: set[type] = set()
-_LEAF = optree.tree_structure(cast(Any, 0.0), namespace=NAMESPACE)
+LEAF = optree.tree_structure(cast(Any, 0.0), namespace=NAMESPACE)
+"""The structure of what is one leaf."""
 
 
 def _register(kind: type) -> None:
@@ -71,14 +73,14 @@ def _register(kind: type) -> None:
 def flatten(tree: Any) -> tuple[list[Any], Spec]:
     """The leaves of a tree in order, and its structure. ``None`` has no leaves."""
     if isinstance(tree, (Traced, np.ndarray, float)):  # Of a traced value nothing else is asked.
-        return [tree], _LEAF
+        return [tree], LEAF
     while True:
         leaves, spec = optree.tree_flatten(tree, namespace=NAMESPACE)
-        new = {
-            type(leaf)
-            for leaf in leaves
-            if dataclasses.is_dataclass(leaf) and not isinstance(leaf, type)
-        } - _registered
+        new: set[type] = set()
+        for leaf in leaves:
+            kind = type(leaf)
+            if hasattr(kind, "__dataclass_fields__") and kind not in _registered:
+                new.add(kind)
         if not new:
             return leaves, spec
         for kind in new:
@@ -92,7 +94,7 @@ def flatten_again(tree: Any) -> tuple[list[Any], Spec]:
 
 def unflatten(spec: Spec, leaves: Sequence[Any]) -> Any:
     """The tree of this structure with these leaves."""
-    if spec is _LEAF:
+    if spec is LEAF:
         return leaves[0]
     return optree.tree_unflatten(spec, leaves)
 
@@ -107,6 +109,8 @@ def flatten_like(spec: Spec, tree: Any, what: str) -> list[Any]:
 
 def parts_like(spec: Spec, tree: Any) -> list[Any]:
     """What stands in a tree where ``spec`` has leaves, whatever it is; ValueError elsewhere."""
+    if spec is LEAF:
+        return [tree]
     flatten(tree)
     return spec.flatten_up_to(tree)
 

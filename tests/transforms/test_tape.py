@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.program import Literal
+from wengert.errors import UnknownDerivativeError
+from wengert.program import Literal, Type
+from wengert.transforms.tape import transpose_at_zero, transpose_linear
 
 N = 200_000
 
@@ -293,3 +295,109 @@ def test_what_is_assigned_after_its_use_does_not_change_the_derivative(number):
     np.testing.assert_allclose(wg.vmap(f)(np.stack([c, c]), np.stack([z, z]))[0], wanted)
     np.testing.assert_allclose(wg.jvp(f, (c, z), (0 * c, 0 * z))[0], wanted)
     np.testing.assert_allclose(wg.vjp(f, c, z)[0], wanted)
+
+
+# -- transposes of linear functions ----------------------------------------------------------------
+
+MATRIX = np.array([[3.0, 0.4, -0.3], [0.1, 1.5, 0.6], [-0.5, 0.2, 0.4]])
+SLOPES = np.array([1.0, np.inf, -2.0])
+
+
+@wg.custom_vjp
+def doubled(x):
+    return 2 * x
+
+
+doubled.defvjp(lambda x: (2 * x, None), lambda _, ct: (2 * ct,))
+
+
+def assigned(t):
+    t = t.copy()
+    t[0] = 2 * t[1]
+    t[1:] += t[0]
+    return t
+
+
+def attempted(t):
+    try:
+        if t[0] > 0:
+            return 5 * t
+    except Exception:
+        return 3 * t
+    return 4 * t
+
+
+LINEAR = {
+    "products": lambda t: t * SLOPES - 2 * t / SLOPES,
+    "matrices": lambda t: MATRIX @ t + t @ MATRIX + np.einsum("ij,j,i->i", MATRIX, t, SLOPES),
+    "systems": lambda t: np.linalg.solve(MATRIX, t),
+    "parts": lambda t: np.concatenate([t[1:], t[[2]]]) + t[None, ::-1].T[:, 0],
+    "reductions": lambda t: np.cumsum(t) + np.sum(t) + np.mean(t),
+    "choices": lambda t: np.where(SLOPES > 0, t, 3 * t),
+    "assignment": assigned,
+    "rows": lambda t: np.stack([3 * v for v in t]),
+    "nothing": lambda t: np.zeros(3),
+}
+OTHERS = {
+    "square": lambda t: t * t,
+    "norm": lambda t: np.sqrt(np.dot(t, t)) * SLOPES,
+    "quotient": lambda t: SLOPES / (1 + t),
+    "system": lambda t: np.linalg.solve(np.diag(t) + MATRIX, SLOPES),
+    "einsum": lambda t: np.einsum("i,i->i", t, t),
+    "branch": lambda t: 3 * t if t[0] > 0 else 4 * t,
+    "truth": lambda t: 3 * t if t[0] else 4 * t,
+    "any": lambda t: 3 * t if t.any() else 4 * t,
+    "sign": lambda t: np.sign(t) * t,
+    "integers": lambda t: t.astype(int) * SLOPES,
+    "count": lambda t: t * len(np.nonzero(t)[0]),
+    "text": lambda t: t * float(f"{t[0]}"),
+    "stopped": lambda t: t * wg.stop_gradient(t),
+    "number": lambda t: t * float(t[0]),
+    "attempt": attempted,
+    "sort": np.sort,
+    "loop": lambda t: wg.scan(lambda c, s: (c + s, c), np.float64(0), t)[1],
+    "rule": doubled,
+}
+
+
+@pytest.mark.parametrize("function", LINEAR.values(), ids=LINEAR)
+def test_a_linear_function_has_one_transpose_at_zero_and_at_unknown_tangents(function):
+    types, cotangents = [Type((3,), np.dtype(float))], [np.array([0.0, 1.0, -0.7])]
+
+    def listed(t):
+        return [function(t)]
+
+    with np.errstate(all="ignore"):
+        (found,) = transpose_at_zero(listed, types, cotangents)
+        (expected,) = transpose_linear(listed, types, cotangents)
+    assert (found is None) == (expected is None)
+    if found is not None:
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("function", OTHERS.values(), ids=OTHERS)
+def test_what_tells_zeros_from_tangents_is_not_transposed_at_zero(function):
+    with np.errstate(all="ignore"):
+        found = transpose_at_zero(
+            lambda t: [function(t)], [Type((3,), np.dtype(float))], [np.ones(3)]
+        )
+    assert found is None
+
+
+@pytest.mark.parametrize("rule", ["square", "branch", "truth", "stopped", "count"])
+def test_a_rule_that_is_not_linear_everywhere_is_refused_where_it_is_not(rule):
+    f = wg.custom_jvp(np.sin)
+
+    @f.defjvp
+    def _(primals, tangents):
+        (x,), (t,) = primals, tangents
+        return np.sin(x), 2 * t if x[0] > 0 else OTHERS[rule](t)
+
+    def total(x):
+        return np.sum(f(x))
+
+    x = np.array([1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(wg.grad(total)(x), 2.0)
+    with pytest.raises(UnknownDerivativeError):
+        wg.grad(total)(-x)
+    np.testing.assert_array_equal(wg.grad(total)(x), 2.0)

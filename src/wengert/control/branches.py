@@ -93,7 +93,7 @@ def _choice(value: Any, verb: str, kinds: str) -> Array:
 def _is_known(value: Any) -> bool:
     """Whether a traced value has a number that no Recorder has to write down as unknown."""
     while isinstance(value, Traced):
-        if isinstance(value._trace, Recorder):
+        if isinstance(value._trace, Recorder) or value._trace.blind:
             return False
         value = value._value
     return value is not None

@@ -34,7 +34,7 @@ from ..transforms.dual import Dual
 from ..transforms.tape import Tape
 from .results import NUMBERS, Outcome, fitted, operand_key
 
-__all__ = ["Call", "RuleCall", "UnfitError", "applied", "custom", "recorded", "zero"]
+__all__ = ["Call", "RuleCall", "UnfitError", "applied", "custom", "recorded", "traced_in", "zero"]
 
 Flags = tuple[bool, ...]
 Terms = Sequence[Array | None]
@@ -46,6 +46,14 @@ class UnfitError(UnknownDerivativeError):
     def __init__(self, what: str) -> None:
         Exception.__init__(self, what)
         self.line = None
+
+
+def traced_in(values: Sequence[Any]) -> bool:
+    """Whether one of the values is traced."""
+    for value in values:  # noqa: SIM110  (a generator takes twice the time)
+        if isinstance(value, Traced):
+            return True
+    return False
 
 
 def recorded(value: Array) -> bool:
@@ -97,6 +105,9 @@ class Call:
 
     name = "function"
 
+    latest: Outcome | None = None
+    """What was expected of the last result."""
+
     def __init__(self, key: Hashable) -> None:
         self.key = key
         self.known: dict[Hashable, Outcome] = {}
@@ -147,8 +158,8 @@ class Call:
         """Leaves of a result, held against what is known of it, which they make known if not."""
         known = self.expected(leaves)
         if known is None:
-            known = Outcome(spec, tuple(map(Type.of, found)), "an earlier call")
-            self.note(leaves, known)
+            known = self.note(leaves, Outcome(spec, tuple(map(Type.of, found)), "an earlier call"))
+        self.latest = known
         return fitted(known, spec, found, self.name)
 
     # -- derivatives -----------------------------------------------------------------------------
@@ -195,10 +206,11 @@ class _Custom(Nonlinear):
     def _values(self, operands: Sequence[Array], params: Params) -> tuple[Any, Any]:
         """The results, and the residuals of the reverse rule where the operands have values."""
         call = params["call"]
-        if not any(isinstance(operand, Traced) for operand in operands):
+        if not traced_in(operands):
             found = call.forward(*operands)
             if found is not None:
                 return found[0], (found[1],)
+            return call.evaluate(*operands), None
         return self.bind(*operands, **params), None
 
     def taped(
@@ -225,7 +237,7 @@ class _Custom(Nonlinear):
     ) -> list[Array | None]:
         operands, ans, residuals = saved
         full = [zero(a) if ct is None else ct for a, ct in zip(ans, cotangents, strict=True)]
-        moving = tuple(place is not None for place in active)
+        moving = tuple([place is not None for place in active])
         return list(params["call"].cotangents(operands, full, moving, residuals))
 
 
@@ -351,6 +363,8 @@ class RuleCall(Call):
 
 def applied(call: RuleCall, leaves: Sequence[Any]) -> Terms:
     """What a rule gives: by running it where that can be done, as an equation where it cannot."""
+    if not traced_in(leaves):
+        return call.rule(*leaves)
     if not any(map(recorded, leaves)):
         with _differentiable(call.name, leaves):
             return call.rule(*leaves)

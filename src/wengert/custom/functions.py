@@ -15,12 +15,10 @@ from ..calls import signature_of
 from ..errors import ShapeError
 from ..primitive import Traced
 from ..verbs import place_of
-from .user import UserCall
+from .results import Memory
+from .user import UserCall, alike_of, all_plain
 
 __all__ = ["custom_jvp", "custom_vjp"]
-
-MANY = 1024
-"""So many facts about its rules and results are remembered for a function."""
 
 
 def _positional(function: CustomFunction, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -45,15 +43,6 @@ def _positional(function: CustomFunction, args: Sequence[Any], kwargs: dict[str,
             remedy="parameters that can be given by position",
         )
     return bound.args
-
-
-class Memory(dict[Hashable, Any]):
-    """Facts about a function; all are forgotten when there are many."""
-
-    def __setitem__(self, key: Hashable, value: Any) -> None:
-        if len(self) >= MANY:
-            self.clear()
-        super().__setitem__(key, value)
 
 
 class CustomFunction:
@@ -133,6 +122,12 @@ class CustomFunction:
         return rule
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs and len(args) == len(self.parameters):
+            if all_plain(args):
+                return _its_own(self.function(*args), args)
+            call = alike_of(self, args)
+            if call is not None:
+                return call.bind()
         leaves = tree.flatten((args, kwargs) if kwargs else args)[0]
         if not any(map(_is_traced, leaves)):
             return _its_own(self.function(*args, **kwargs), leaves)
@@ -178,8 +173,12 @@ def _its_own(result: Any, given: Sequence[Any]) -> Any:
     In a trace no result is a view of an argument: what is written into it must not be read there.
     """
     arrays = [leaf for leaf in given if type(leaf) is np.ndarray]
-    if not arrays:
+    if not arrays or type(result) is np.float64:
         return result
+    if type(result) is np.ndarray and result.base is None and result.flags.owndata:
+        owners = [a is not result and a.base is None and a.flags.owndata for a in arrays]
+        if False not in owners:  # Memory has one owner.
+            return result
     leaves, spec = tree.flatten(result)
     shared = [
         type(leaf) is np.ndarray and any(np.may_share_memory(leaf, array) for array in arrays)

@@ -20,8 +20,14 @@ from ..primitive import Traced
 from ..program import Array, Literal, Type
 from ..recorder import Recorder
 from ..trace import concrete
-from ..transforms.tape import NotLinearError, Tape, check_linear, transpose_linear
-from .call import Terms, UnfitError, recorded
+from ..transforms.tape import (
+    NotLinearError,
+    Tape,
+    check_linear,
+    transpose_at_zero,
+    transpose_linear,
+)
+from .call import Terms, UnfitError, recorded, traced_in
 from .results import samples
 
 __all__ = ["Transposing", "check_rule"]
@@ -45,7 +51,8 @@ def not_linear(name: str, of: str, why: str) -> UnknownDerivativeError:
 class Transposing:
     """The transpose of a rule: ``rule(*tangents)``, linear in arguments of the ``types``.
 
-    ``memory`` remembers under ``key`` which rules cannot be traced, and why.
+    ``memory`` remembers which rules of a ``kind`` ask for the value of a tangent, and under what
+    ``key`` gives, which rules cannot be traced, and why.
     """
 
     def __init__(
@@ -55,7 +62,8 @@ class Transposing:
         *,
         name: str,
         of: str,
-        key: Hashable,
+        kind: Hashable,
+        key: Callable[[], Hashable],
         memory: dict[Hashable, Any],
         function: Any,
     ) -> None:
@@ -63,7 +71,8 @@ class Transposing:
         self.types = types
         self.name = name
         self.of = of
-        self.key = "unfit", key
+        self.kind = kind
+        self.key = key
         self.memory = memory
         self.function = function
 
@@ -73,7 +82,14 @@ class Transposing:
         ``values`` are what the rule uses besides: while they are recorded only tracing is possible,
         and ``UnfitError`` is raised where that is not.
         """
-        reason = self.memory.get(self.key)
+        asks = "asks", self.kind
+        if asks not in self.memory and not traced_in(values):
+            found = transpose_at_zero(self.rule, self.types, given, "protect")
+            if found is not None:
+                return found
+            self.memory[asks] = True
+        unfit = "unfit", self.key()
+        reason = self.memory.get(unfit)
         if reason is None:
             try:
                 return self._traced(given)
@@ -83,7 +99,7 @@ class Transposing:
                 reason = _applied(error)
             except Exception as error:
                 reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            self.memory[self.key] = reason
+            self.memory[unfit] = reason
         if any(map(recorded, (*given, *values))):
             raise UnfitError(f"the rule of {self.name} cannot be traced: {reason}")
         return self._by_basis(given, reason)

@@ -8,7 +8,7 @@ against them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,10 +20,22 @@ from ..kinds import unboxed
 from ..primitive import Operand, operand_type
 from ..program import Array, Literal, Type, Var
 
-__all__ = ["Outcome", "blank", "declared", "fitted", "flat", "operand_key", "samples"]
+__all__ = ["Memory", "Outcome", "blank", "declared", "fitted", "flat", "operand_key", "samples"]
+
+MANY = 1024
+"""So many facts about its rules and results are remembered for a function."""
 
 NUMBERS = frozenset({int, float, complex, bool})
 """Python's numbers, which are weak in NumPy's promotion: they are handed on as they are."""
+
+
+class Memory(dict[Hashable, Any]):
+    """Facts about a function; all are forgotten when there are many."""
+
+    def __setitem__(self, key: Hashable, value: Any) -> None:
+        if len(self) >= MANY:
+            self.clear()
+        super().__setitem__(key, value)
 
 
 class Outcome(NamedTuple):
@@ -36,10 +48,13 @@ class Outcome(NamedTuple):
 
 def operand_key(operand: Operand | Array) -> Any:
     """What the types of a result can depend on: the operand's type, or that it is a number."""
+    kind = type(operand)
+    if kind is np.ndarray:
+        return Type.of(operand)
+    if kind in NUMBERS:
+        return kind
     if isinstance(operand, Literal) and operand.weak:
         return type(operand.value)
-    if type(operand) in NUMBERS:
-        return type(operand)
     return operand.type if isinstance(operand, (Literal, Var)) else Type.of(operand)
 
 
@@ -109,8 +124,12 @@ def fitted(
     outcome: Outcome, spec: tree.Spec, leaves: Sequence[Array], name: str
 ) -> tuple[Array, ...]:
     """The leaves of a result in the types that it must have; an error if they do not fit."""
+    if spec is outcome.spec and len(leaves) == 1:
+        leaf, type = leaves[0], outcome.types[0]
+        if leaf.shape == type.shape and leaf.dtype is type.dtype:
+            return (leaf,)
     remedy = f"result= for {name}, with the shapes and dtypes that it always returns"
-    if spec != outcome.spec:
+    if spec is not outcome.spec and spec != outcome.spec:
         raise ShapeError(
             f"{name} returned the structure {tree.show(spec)}, but {outcome.source} says "
             f"{tree.show(outcome.spec)}",
@@ -132,6 +151,8 @@ def fitted(
 
 def flat(result: Any) -> tuple[list[Array], tree.Spec]:
     """The leaves of a result, as arrays and numbers that nothing else writes into."""
+    if type(result) is np.float64:
+        return [result], tree.LEAF
     leaves, spec = tree.flatten(result)
     found = [result_leaf(leaf) for leaf in leaves]
     return [unboxed(x.copy(order="K")) if type(x) is np.ndarray else x for x in found], spec

@@ -29,7 +29,7 @@ def _constant(leaf: Any) -> Any:
     leaf = joined(leaf)
     if not isinstance(leaf, Traced):
         return leaf
-    while isinstance(leaf, Traced) and not isinstance(leaf._trace, Recorder):
+    while isinstance(leaf, Traced) and not (isinstance(leaf._trace, Recorder) or leaf._trace.blind):
         leaf = leaf._value
     if isinstance(leaf, Traced):
         return stop_gradient_primitive.bind(leaf)

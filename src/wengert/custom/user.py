@@ -16,16 +16,18 @@ from ..program import Array, Literal, Type
 from ..trace import (
     ArrayTracer,
     ForeignValueError,
+    PythonNumber,
+    Tracer,
     as_python_number,
     is_python_number,
     layout,
     snapshot,
 )
-from .call import Call, Flags, RuleCall, Terms, applied, custom, traced, zero
+from .call import Call, Flags, RuleCall, Terms, applied, custom, traced, traced_in, zero
 from .linear import Transposing, check_rule
-from .results import NUMBERS, Outcome, blank, declared, flat, operand_key, samples
+from .results import NUMBERS, Memory, Outcome, blank, declared, flat, operand_key, samples
 
-__all__ = ["UserCall"]
+__all__ = ["UserCall", "alike_of", "all_plain"]
 
 
 class WroteError(UnsupportedError):
@@ -116,6 +118,10 @@ class _Argument:
         )
 
 
+def _of_kind(value: Array, python: bool) -> Any:
+    return _of_python(value) if python else value
+
+
 def _of_python(number: Array) -> Any:
     """One of Python's numbers for one of NumPy's."""
     return number.item() if isinstance(number, np.generic) else as_python_number(number)
@@ -140,13 +146,17 @@ def _order(operand: Array) -> tuple[int, ...] | None:
 
 def _own(value: Array, order: tuple[int, ...] | None = None) -> Array:
     """A copy of a value, which a function of the user's may keep or write into."""
-    kind: type = type(value)
+    kind: Any = type(value)
     plain = kind is np.ndarray
-    if not plain and not issubclass(kind, ArrayTracer):
+    if not plain and not getattr(kind, "assignable", False):
         return value
     if order is not None and (plain or _order(value) != order):
         return value.transpose(order).copy().transpose(tuple(np.argsort(order)))
-    return np.array(value, order="K") if plain else snapshot(value)
+    return value.copy("K") if plain else snapshot(value)
+
+
+SHORT = 1 << 12
+"""Up to this many bytes are compared in one piece."""
 
 
 def _bits(array: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
@@ -160,9 +170,11 @@ def _changed(copy: Array, value: Array) -> bool:
     if type(copy) is np.ndarray:
         if copy.shape != value.shape or copy.dtype != value.dtype:
             return True
+        if copy.nbytes <= SHORT:
+            return copy.tobytes() != value.tobytes()
         pairs = zip(_bits(copy), _bits(value), strict=True)
         return not all(np.array_equal(a, b) for a, b in pairs)
-    return issubclass(type(copy), ArrayTracer) and copy.version > 0
+    return getattr(type(copy), "assignable", False) and copy.version > 0
 
 
 # -- one call --------------------------------------------------------------------------------------
@@ -184,12 +196,24 @@ class UserCall(Call):
         super().__init__((id(function), keys, self.orders))
         self.function = function
         self.name = function.__name__
+        facts = function.memory.get(("facts", self.key))
+        if facts is None:
+            function.memory["facts", self.key] = facts = Memory()
+        self.facts: Memory = facts
+        self.simple = all(a.spec is tree.LEAF and a.places != [None] for a in self.arguments)
+        self.simple = self.simple and not fixed
+
+    def again(self, operands: list[Array]) -> UserCall:
+        """Another call whose arguments are of the same kinds."""
+        call = object.__new__(UserCall)
+        call.__dict__ = {**self.__dict__, "known": {}, "latest": None, "operands": operands}
+        return call
 
     def bind(self) -> Any:
         """The result of the call, as an equation of the operands' traces."""
         operands, self.operands = self.operands, []
         found = custom.bind(*operands, call=self)
-        return tree.unflatten(self.outcome(operands).spec, found)
+        return tree.unflatten((self.latest or self.outcome(operands)).spec, found)
 
     def _checked(
         self,
@@ -200,8 +224,12 @@ class UserCall(Call):
     ) -> Any:
         """What a function returns for all arguments, of which it is given copies."""
         given = list(map(_own, leaves, orders))
-        result = function(*(argument.given(given) for argument in self.arguments))
-        if any(map(_changed, given, leaves)):
+        if self.simple:
+            numbers = [a.python[0] for a in self.arguments]
+            result = function(*map(_of_kind, given, numbers) if True in numbers else given)
+        else:
+            result = function(*(argument.given(given) for argument in self.arguments))
+        if True in map(_changed, given, leaves):
             raise WroteError(
                 f"{what}{self.name}, a function with a rule of its own, wrote into its argument, "
                 "which the values around it cannot see",
@@ -243,9 +271,25 @@ class UserCall(Call):
         return known
 
     def note(self, operands: Sequence[Operand | Array], outcome: Outcome) -> Outcome:
-        key = "result", self.key, tuple(map(operand_key, operands))
-        self.function.memory[key] = outcome
-        return super().note(operands, outcome)
+        keys = tuple(map(operand_key, operands))
+        before = self.facts.get(keys)
+        if before is None or before.types != outcome.types or before.spec != outcome.spec:
+            self.facts[keys] = before = outcome
+        return self.known.setdefault(keys, before)
+
+    def fitted(
+        self, leaves: Sequence[Array], found: Sequence[Array], spec: tree.Spec
+    ) -> tuple[Array, ...]:
+        if not self.known and self.function.result is None and len(found) == 1:
+            # Nothing is expected. The result is most often of the type that earlier calls had.
+            keys, leaf = tuple(map(operand_key, leaves)), found[0]
+            before = self.facts.get(keys)
+            if before is not None and spec is before.spec:
+                (type,) = before.types
+                if leaf.shape == type.shape and leaf.dtype is type.dtype:
+                    self.known[keys] = self.latest = before
+                    return (leaf,)
+        return super().fitted(leaves, found, spec)
 
     def found(self, operands: Sequence[Operand]) -> Outcome:
         specs: list[tree.Spec] = []
@@ -261,9 +305,7 @@ class UserCall(Call):
         except (ForeignValueError, WroteError):
             raise
         except Exception:
-            known = self.function.memory.get(
-                ("result", self.key, tuple(map(operand_key, operands)))
-            )
+            known = self.facts.get(tuple(map(operand_key, operands)))
         return self._tried(operands) if known is None else known
 
     def _tried(self, operands: Sequence[Operand]) -> Outcome:
@@ -300,6 +342,8 @@ class UserCall(Call):
                 remedy=f"@{self.name}.defjvp before a function (primals, tangents), or "
                 f"{self.name}.defvjp(fwd, bwd)",
             )
+        if self.simple:
+            return
         for number, argument in enumerate(self.arguments):
             places = [place for place in argument.places if place is not None]
             if argument.fixed and any(active[place] is not None for place in places):
@@ -318,12 +362,13 @@ class UserCall(Call):
 
     def _pushed(self, primals: Sequence[Array], tangents: Sequence[Array]) -> Terms:
         """The tangents of the results by the user's rule, from all of the operands'."""
-        values = list(map(_own, primals, self.orders))
-        pair = self.function.rule(
-            *self._fixed(values),
-            self._moving(values),
-            self._moving(list(map(_own, tangents)), constants=False),
-        )
+        values = tuple(map(_own, primals, self.orders))
+        dots = tuple(map(_own, tangents))
+        if self.simple:
+            pair = self.function.rule(values, dots)
+        else:
+            moving = self._moving(values), self._moving(dots, constants=False)
+            pair = self.function.rule(*self._fixed(values), *moving)
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise ShapeError(
                 f"the rule of {self.name} must return a pair (result, tangent)",
@@ -331,8 +376,9 @@ class UserCall(Call):
             )
         result, tangent = pair
         outcome = self.outcome(primals)
-        what = f"the result that the rule of {self.name} returned"
-        _fitted_tree(outcome.spec, None, result, what)
+        if outcome.spec is not tree.LEAF:
+            what = f"the result that the rule of {self.name} returned"
+            _fitted_tree(outcome.spec, None, result, what)
         what = f"the tangent that the rule of {self.name} returned"
         return _fitted_tree(outcome.spec, outcome.types, tangent, what)
 
@@ -361,9 +407,8 @@ class UserCall(Call):
         return applied(self._rule(("jvp of vjp", *places), pushed, types), (*primals, *given))
 
     def _pushed_some(self, places: Sequence[int], count: int, *both: Array) -> Terms:
-        full = [zero(primal) for primal in both[:count]]
-        for i, tangent in zip(places, both[count:], strict=True):
-            full[i] = tangent
+        given = dict(zip(places, both[count:], strict=True))
+        full = [given[i] if i in given else zero(both[i]) for i in range(count)]
         return self._pushed(both[:count], full)
 
     def _check(self, primals: Sequence[Array], moving: Flags, types: Sequence[Type]) -> None:
@@ -373,8 +418,8 @@ class UserCall(Call):
         """
         function = self.function
         forward = function.rule is not None
-        key = "linear", self.key, forward, *map(operand_key, primals), moving
-        if function.memory.get(key):
+        key = "linear", self._rules(), moving, *map(operand_key, primals)
+        if key in self.facts:
             return
         places = [i for i, moves in enumerate(moving) if moves]
         if forward:
@@ -392,11 +437,15 @@ class UserCall(Call):
                 self.name,
                 "cotangent",
             )
-        function.memory[key] = True
+        self.facts[key] = True
+
+    def _rules(self) -> Hashable:
+        function = self.function
+        return id(function.rule), id(function.fwd), id(function.bwd)
 
     def _rule(self, kind: Hashable, rule: Callable[..., Terms], types: Sequence[Type]) -> RuleCall:
         function = self.function
-        key = kind, self, id(function.rule), id(function.fwd), id(function.bwd)
+        key = kind, self, self._rules()
         return RuleCall(key, self.name, rule, types, function.memory)
 
     def _transposing(
@@ -407,10 +456,15 @@ class UserCall(Call):
         of: str,
         leaves: Sequence[Array],
     ) -> Transposing:
-        function = self.function
-        key = kind, self.key, id(function.rule), id(function.bwd), *map(operand_key, leaves)
         return Transposing(
-            rule, types, name=self.name, of=of, key=key, memory=function.memory, function=function
+            rule,
+            types,
+            name=self.name,
+            of=of,
+            kind=(kind, self._rules()),
+            key=lambda: (kind, self._rules(), *map(operand_key, leaves)),
+            memory=self.facts,
+            function=self.function,
         )
 
     def forward(self, *leaves: Array) -> tuple[tuple[Array, ...], Any] | None:
@@ -452,8 +506,13 @@ class UserCall(Call):
                 )
                 return transposing.pull(both[count:], both)
 
-            call = self._rule(("vjp of jvp", *places), pulled, types)
-            found = applied(call, (*primals, *cotangents))
+            if not traced_in(primals) and not traced_in(cotangents):
+                found = pulled(*primals, *cotangents)
+            else:
+                call = self._rule(("vjp of jvp", *places), pulled, types)
+                found = applied(call, (*primals, *cotangents))
+        elif residuals is not None and not traced_in(cotangents):
+            found = self._pulled(primals, cotangents, moving, residuals[0])
         elif residuals is not None:
             call = self._rule(
                 ("bwd", *places, id(residuals)),
@@ -479,11 +538,16 @@ class UserCall(Call):
         self, primals: Sequence[Array], cotangents: Sequence[Array], moving: Flags, residuals: Any
     ) -> Terms:
         """The cotangents of the operands that move, by the user's backward pass."""
-        given = tree.unflatten(self.outcome(primals).spec, list(map(_own, cotangents)))
+        spec = (self.latest or self.outcome(primals)).spec
+        given = tree.unflatten(spec, list(map(_own, cotangents)))
         kept = tree.map_leaves(_own, residuals)
-        found = self.function.bwd(*self._fixed(primals), kept, given)
-        arguments = [argument for argument in self.arguments if not argument.fixed]
-        able = [a for a in arguments if any(place is not None for place in a.places)]
+        if self.simple:
+            arguments = able = self.arguments
+            found = self.function.bwd(kept, given)
+        else:
+            arguments = [argument for argument in self.arguments if not argument.fixed]
+            able = [a for a in arguments if any(place is not None for place in a.places)]
+            found = self.function.bwd(*self._fixed(primals), kept, given)
         if not isinstance(found, (tuple, list)) or len(found) not in (len(arguments), len(able)):
             raise ShapeError(
                 f"the backward pass of {self.name} must return a tuple with a cotangent for each "
@@ -523,9 +587,48 @@ def _fitted_tree(
         if type is None or part is None:
             fitted.append(None)
             continue
-        if isinstance(part, (dict, list, tuple)):
-            tree.flatten_like(spec, value, what)
         if isinstance(part, (Traced, np.ndarray)):
             part = result_leaf(part)
+        elif isinstance(part, (dict, list, tuple)):
+            tree.flatten_like(spec, value, what)
         fitted.append(fit_tangent(part, type, what.removeprefix("the ")))
     return fitted
+
+
+_TRACED = frozenset({ArrayTracer, Tracer, PythonNumber})
+_ARRAYS = frozenset({ArrayTracer, np.ndarray})
+_COMMON = _TRACED | {np.ndarray, np.float64, float, int}
+
+
+def all_plain(args: Sequence[Any]) -> bool:
+    """Whether the arguments are numbers and arrays of numbers, the quickest to see."""
+    for arg in args:
+        kind = type(arg)
+        if kind is np.ndarray:
+            if arg.dtype.hasobject:
+                return False
+        elif kind is not float and kind is not np.float64 and kind is not int:
+            return False
+    return True
+
+
+def alike_of(function: Any, args: Sequence[Any]) -> UserCall | None:
+    """The call of a function with arguments that are numbers and arrays, some of them traced.
+
+    It is made from an earlier one with arguments of the same kinds. None for other arguments.
+    """
+    kinds = tuple(map(type, args))
+    if function.nondiff_argnums or _TRACED.isdisjoint(kinds) or not _COMMON.issuperset(kinds):
+        return None
+    token: list[Any] = []
+    for kind, arg in zip(kinds, args, strict=True):
+        if kind is np.ndarray and arg.dtype.kind not in "fciub":
+            return None
+        token += (kind, None if kind not in _ARRAYS else _order(arg))
+    key = "call", *token
+    model = function.memory.get(key)
+    if model is not None:
+        return model.again(list(args))
+    call = UserCall(function, args)
+    function.memory[key] = call.again([])
+    return call

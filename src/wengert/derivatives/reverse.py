@@ -30,28 +30,27 @@ def _scalar_seed(run: Linearised, holomorphic: bool, verb: str) -> Array:
             remedy="wg.jacobian(f) for all derivatives of many results, has_aux=True for a result "
             "that is only handed through",
         )
-    (type,) = run.types
-    if type.shape != ():
+    (output,) = run.outputs
+    shape, dtype = output.shape, output.dtype
+    if shape:
         raise ShapeError(
             f"{verb} differentiates functions that return one number, and this one returned an "
-            f"array of shape {type.shape}",
+            f"array of shape {shape}",
             remedy="np.sum(y) to differentiate the sum, wg.jacobian(f) for all derivatives, or "
             "wg.vjp(f, x) for a combination of them",
         )
     if holomorphic:
-        if type.dtype.kind != "c":
-            raise DtypeError(
-                f"{verb} with holomorphic=True needs a complex result, not {type.dtype}"
-            )
-    elif type.dtype.kind == "c":
+        if dtype.kind != "c":
+            raise DtypeError(f"{verb} with holomorphic=True needs a complex result, not {dtype}")
+    elif dtype.kind == "c":
         raise DtypeError(
             f"{verb} of a function with a complex result is not defined without more",
             remedy="holomorphic=True if the function is, np.real(y) or np.abs(y)**2 for a real "
             "result, or wg.vjp and wg.jvp",
         )
-    elif type.dtype.kind != "f":
-        raise DtypeError(f"{verb} needs a floating-point result, and this one is {type.dtype}")
-    return type.dtype.type(1)
+    elif dtype.kind != "f":
+        raise DtypeError(f"{verb} needs a floating-point result, and this one is {dtype}")
+    return dtype.type(1)
 
 
 @verb

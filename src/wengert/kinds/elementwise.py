@@ -120,7 +120,6 @@ class Elementwise(Primitive):
 
         The two are told apart by their length.
         """
-        partials = self.partials
         number = type(ans)
         if number is np.float64 and self.known:
             for operand in operands:
@@ -129,25 +128,42 @@ class Elementwise(Primitive):
                     break
             else:
                 return (*operands, ans)
+        if number is np.ndarray and self.arity == 1:
+            (partial,), (operand,) = self.partials, operands
+            if partial is not None and operand.shape == ans.shape and operand.dtype is ans.dtype:
+                needs = partial.needs
+                if len(needs) == 1:
+                    return ((None, (ans if needs[0] else operand,)),)
         saved: list[Any] = []
         nested = number is not np.ndarray and _nested(ans)
         shape, dtype = ((), _DOUBLE) if nested else (ans.shape, ans.dtype)
-        for place, node in enumerate(active):
+        known = (*operands, ans)
+        for node, partial, operand in zip(active, self.partials, operands, strict=True):
             if node is None:
                 saved.append(None)
                 continue
-            partial = partials[place]
             if partial is None:
-                raise self._unknown(place)
-            operand = operands[place]
+                raise self._unknown(len(saved))
             kind = None
             if not (nested and _nested(operand)) and (
                 operand.shape != shape or (operand.dtype is not dtype and operand.dtype != dtype)
             ):
                 kind = (operand.shape, operand.dtype, shape, dtype)
-            needs = tuple([ans if i == self.arity else operands[i] for i in partial.needs])
-            saved.append((kind, needs))
+            needs = partial.needs
+            if len(needs) == 1:
+                saved.append((kind, (known[needs[0]],)))
+            else:
+                saved.append((kind, tuple([known[i] for i in needs])))
         return tuple(saved)
+
+    def linear_in(self, places: Sequence[int]) -> bool:
+        for place in places:
+            partial = self.partials[place]
+            if partial is None or self.arity in partial.needs:
+                return False
+            if any(need in places for need in partial.needs):
+                return False
+        return True
 
     def _unknown(self, place: int) -> UnknownDerivativeError:
         return UnknownDerivativeError(
@@ -190,23 +206,23 @@ class Elementwise(Primitive):
     ) -> None:
         """Add to the operands at ``places`` their cotangents, from the result's."""
         numbers = len(saved) > self.arity
-        for i, place in enumerate(places):
+        traced = isinstance(cotangent, Traced)
+        for place, partial, kept in zip(places, self.partials, saved, strict=False):
             if place is None:
                 continue
-            partial = self.partials[i]
             assert partial is not None
             kind = None
             if numbers:
-                needs = [saved[j] for j in partial.needs]
+                needs = [saved[i] for i in partial.needs]
             else:
-                kind, needs = saved[i]
+                kind, needs = kept
             if partial.rule is None:
                 if not partial.factor:
                     continue
                 term = cotangent if partial.factor == 1 else cotangent * partial.factor
             else:
                 slope = partial.rule(*needs)
-                if isinstance(slope, Traced) or isinstance(cotangent, Traced):
+                if traced or isinstance(slope, Traced):
                     term = mul0.bind(cotangent, slope)
                 elif not numbers and _fresh(slope, needs, cotangent) and _harmless(cotangent):
                     term = np.multiply(cotangent, slope, out=slope)
@@ -265,11 +281,11 @@ def _any_nan(c: Array) -> bool:
 
 
 def _fresh(slope: Array, needs: Sequence[Array], cotangent: Array) -> bool:
-    """Whether a slope is an array that its rule has just made, and can hold the product."""
+    """Whether a slope is a large array that its rule has just made, and can hold the product."""
     return (
         type(slope) is np.ndarray
+        and slope.size > LARGE
         and slope.base is None
-        and slope.ndim > 0
         and slope.shape == cotangent.shape
         and slope.dtype == cotangent.dtype
         and not any(slope is need for need in needs)
@@ -278,9 +294,14 @@ def _fresh(slope: Array, needs: Sequence[Array], cotangent: Array) -> bool:
 
 def _multiply_zero_absorbs(a: Array, b: Array) -> Array:
     c = a * b
-    if type(c) is np.float64:
+    kind = type(c)
+    if kind is np.float64:
         return c if c == c or (a != 0 and b != 0) else np.float64(0.0)
-    if type(c) is complex:
+    if kind is np.ndarray and c.ndim == 1 and c.dtype is _DOUBLE and c.size <= LARGE:
+        total = c.dot(c)
+        if total == total:
+            return c
+    if kind is complex:
         c = np.complex128(c)
     if c.size > LARGE and (_harmless(a) or _harmless(b)):
         return c

@@ -76,6 +76,10 @@ class Linear(Primitive):
             return 0
         return self.groups[min(place, len(self.groups) - 1)]
 
+    def linear_in(self, places: Sequence[int]) -> bool:
+        groups = {self.group(place) for place in places}
+        return len(groups) == 1 and None not in groups
+
     def save(
         self, operands: Sequence[Array], ans: Any, active: Sequence[Any], params: Params
     ) -> Any:

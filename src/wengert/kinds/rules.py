@@ -116,6 +116,6 @@ def unless_unknown(compute: Callable[[], Any], count: int = 1) -> Any:
 
 def settled(tangent: Array | None) -> Array | None:
     """A tangent that is to be handed out; the error if it is not known."""
-    if isinstance(tangent, Unknown):
+    if type(tangent) is Unknown:
         tangent.refuse()
     return tangent

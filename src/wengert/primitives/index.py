@@ -77,7 +77,11 @@ def _accumulated(total: Any, ct: Array, *arrays: Array, index: Index) -> Array:
     if isinstance(total, Traced) or isinstance(ct, Traced):
         return scatter_add.bind(total, ct, *arrays, index=index)
     if not arrays:
-        total[index] += ct
+        part = total[index]
+        if type(part) is np.ndarray:
+            np.add(part, ct, out=part)
+        else:
+            total[index] = part + ct
     elif any(isinstance(array, Traced) for array in arrays):
         return scatter_add.bind(total, ct, *arrays, index=index)
     else:

@@ -166,6 +166,9 @@ class Solve(Linear):
     def group(self, place: int) -> int | None:
         return place
 
+    def linear_in(self, places: Sequence[int]) -> bool:
+        return list(places) == [1]
+
     def save(
         self, operands: Sequence[Array], ans: Any, active: Sequence[Any], params: Params
     ) -> Any:

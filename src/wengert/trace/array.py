@@ -259,6 +259,7 @@ class View(ArrayTracer):
         "_params",
         "_primitive",
         "_seen",
+        "_source",
     )
 
     def __init__(
@@ -277,15 +278,16 @@ class View(ArrayTracer):
         self._primitive = primitive
         self._params = params
         self._operands = operands
-        self._seen = base.version
+        self._source: ArrayTracer = cast("View", base)._source if type(base).derived else base
+        self._seen = self._source._version
 
     @property
     def version(self) -> int:
         """Counts the assignments to the base."""
-        return self._base.version
+        return self._source._version
 
     def _refresh(self) -> None:
-        self._seen = self._base.version
+        self._seen = self._source._version
         made: Any = self._base
         if self._primitive is not None:
             made = self._primitive.bind(made, *self._operands, **self._params)
@@ -295,19 +297,19 @@ class View(ArrayTracer):
 
     @property
     def _trace(self) -> Any:
-        if self._seen != self._base.version:
+        if self._seen != self._source._version:
             self._refresh()
         return self._fresh_trace
 
     @property
     def _value(self) -> Array:
-        if self._seen != self._base.version:
+        if self._seen != self._source._version:
             self._refresh()
         return self._fresh_value
 
     @property
     def _node(self) -> Any:
-        if self._seen != self._base.version:
+        if self._seen != self._source._version:
             self._refresh()
         return self._fresh_node
 
@@ -339,7 +341,7 @@ class View(ArrayTracer):
     @property
     def stale(self) -> bool:
         """Whether the base has been assigned to since this was read."""
-        return self._seen != self._base.version
+        return self._seen != self._source._version
 
     def placed(self, model: Array) -> Array:
         """NumPy's view of an array that lies in memory as the root does."""

@@ -67,6 +67,9 @@ class Trace:
     limit: bool = False
     """Whether its values are series, of which what leaves a verb is the limit."""
 
+    blind: bool = False
+    """Whether nothing may be asked of the values of what depends on its inputs."""
+
     below: Any = None
     """The trace of series below this one, if there is one."""
 
@@ -251,6 +254,8 @@ _COMPARED = (int, str, slice, np.dtype, Type)
 def concrete(value: Array) -> Array:
     """The array under all traces, or None where a trace knows the type only."""
     while isinstance(value, Traced):
+        if value._trace.blind and value._node is not None:
+            return None
         value = value._value
     return value
 
@@ -258,6 +263,8 @@ def concrete(value: Array) -> Array:
 def perhaps(value: Array) -> Array:
     """The array under all traces, for which a trace may have to answer; None if it is not known."""
     while isinstance(value, Traced):
+        if value._trace.blind and value._node is not None:
+            return None
         below = value._value
         value = value._trace.force(value) if below is None else below
     return value

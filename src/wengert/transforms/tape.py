@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -42,8 +43,14 @@ __all__ = [
     "Tape",
     "check_linear",
     "linearise",
+    "transpose_at_zero",
     "transpose_linear",
 ]
+
+SMALL = 1 << 12
+"""Up to this many elements computing with zeros takes less time than computing with types."""
+
+DOUBLE = np.dtype(np.float64)
 
 NONE: Params = {}
 """The parameters of most equations."""
@@ -177,9 +184,10 @@ class Tape(Holding):
         else:
             if kind is not np.ndarray:
                 ans = strong(ans)
-            if ans.dtype.kind not in "fc":
+            dtype = ans.dtype
+            if dtype is not DOUBLE and dtype.kind not in "fc":
                 return discrete(ans)
-            wrapper = ArrayTracer if ans.shape else Tracer
+            wrapper = ArrayTracer if ans.ndim else Tracer
         if not moving or primitive.flat:
             return wrapper(self, ans, None)
         place = self.count
@@ -201,8 +209,12 @@ class Tape(Holding):
         self, primitive: Primitive, places: Any, ans: Sequence[Array], saved: Any, params: Params
     ) -> tuple[Any, ...]:
         self.check_results(ans)
-        outputs = tuple(range(self.count, self.count + len(ans)))
-        self.count += len(ans)
+        count = self.count
+        self.count = count + len(ans)
+        if len(ans) == 1 and ans[0].dtype.kind in "fc":
+            self.rows.append((primitive.number, (count,), saved, params, *places))
+            return (wrap(self, ans[0], count),)
+        outputs = tuple(range(count, self.count))
         self.rows.append((primitive.number, outputs, saved, params, *places))
         return tuple(
             wrap(self, a, o) if a.dtype.kind in "fc" else a
@@ -251,7 +263,7 @@ class Tape(Holding):
                 row = rows.pop()
                 number, output, saved, params, *places = row
                 primitive = NUMBERED[number]
-                if primitive.multiple:
+                if type(output) is tuple:
                     several = [sums.pop(place) for place in output]
                     if any(cotangent is not None for cotangent in several):
                         sums.add_all(places, _transposed(row, several))
@@ -259,8 +271,10 @@ class Tape(Holding):
                 cotangent = values.pop(output, None)
                 if cotangent is None:
                     continue
-                owned.discard(output)
-                if isinstance(primitive, Elementwise):
+                if owned:
+                    owned.discard(output)
+                kind = type(primitive)
+                if kind is Elementwise:
                     primitive.pull(cotangent, saved, places, add)
                 elif not isinstance(primitive, Linear):
                     sums.add_all(places, _transposed(row, [cotangent]))
@@ -268,7 +282,11 @@ class Tape(Holding):
                     sums.accumulate(row, cotangent)
                 else:
                     terms = primitive.pull(cotangent, saved, places, params or NONE)
-                    sums.add_all(places, terms)
+                    if len(places) == 1:
+                        if terms[0] is not None:
+                            add(places[0], terms[0])
+                    else:
+                        sums.add_all(places, terms)
         found = [sums.pop(place) for place in range(inputs)]
         return found if self.below is None else list(map(self.below.limit_of, found))
 
@@ -405,6 +423,69 @@ def transpose_linear(
         recorder.close()
 
 
+@lru_cache(maxsize=4096)
+def is_linear(number: int, places: tuple[int, ...]) -> bool:
+    """Whether the primitive of this number is known to be linear in these operands."""
+    return NUMBERED[number].linear_in(places)
+
+
+class _AskedError(Exception):
+    """Something was computed of an argument of a linear function that only its value tells."""
+
+
+class _BlindTape(Tape):
+    """A tape of a linear function at zero, of whose arguments nothing but the types counts."""
+
+    blind = True
+
+    asked = False
+    """Whether that has happened, whoever caught the error."""
+
+    def process(self, primitive: Primitive, args: Sequence[Array], params: Params) -> Any:
+        if primitive.multiple or primitive.flat:
+            result = None
+        else:
+            result = super().process(primitive, args, params)
+        if not isinstance(result, Traced) and any(self.place(arg) is not None for arg in args):
+            self.asked = True
+            raise _AskedError
+        return super().process(primitive, args, params) if result is None else result
+
+
+def transpose_at_zero(
+    function: Callable[..., Sequence[Array | None]],
+    types: Sequence[Type],
+    cotangents: Sequence[Array | None],
+    hold: Hold = "trust",
+) -> list[Array | None] | None:
+    """What ``transpose_linear`` gives, by running the function on zeros: a tape and no Recorder.
+
+    None where that could give something else: the arguments are large, or meet what is not known
+    to be linear in them, or something is asked of their values, or anything fails.
+    """
+    zeros = [type.zeros() for type in types]
+    if max([zero.size for zero in zeros]) > SMALL:
+        return None
+    tape = _BlindTape(hold)
+    try:
+        results = function(*map(tape.input, zeros))
+        pairs = [
+            (tape.place(settled(result)), cotangent)
+            for result, cotangent in zip(results, cotangents, strict=True)
+            if cotangent is not None
+        ]
+        for row in tape.rows:
+            moving = tuple([i for i, place in enumerate(row[4:]) if place is not None])
+            if not is_linear(row[0], moving):
+                return None
+    except Exception:
+        return None
+    finally:
+        asked = tape.asked or bool(tape.refusals)
+        tape.close()
+    return None if asked else tape.pull(pairs, len(types), keep=False)
+
+
 def _transposed(row: Row, cotangents: Sequence[Array | None]) -> list[Array | None]:
     """The operands' cotangents for a primitive that gives a JVP only: that JVP, transposed."""
     number, _, saved, given, *places = row
@@ -425,7 +506,12 @@ def _transposed(row: Row, cotangents: Sequence[Array | None]) -> list[Array | No
 
     types = [Type.of(operands[i]) for i in moving]
     terms: list[Array | None] = [None] * len(operands)
-    for i, term in zip(moving, transpose_linear(pushed, types, cotangents), strict=True):
+    found = None
+    if not any(isinstance(operand, Traced) for operand in operands):
+        found = transpose_at_zero(pushed, types, cotangents)
+    if found is None:
+        found = transpose_linear(pushed, types, cotangents)
+    for i, term in zip(moving, found, strict=True):
         terms[i] = term
     return terms
 
