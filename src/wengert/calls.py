@@ -16,6 +16,7 @@ import numpy as np
 
 from . import tree
 from .errors import DtypeError, ShapeError, TracedArrayError, WengertError, named
+from .memory import read_only
 from .primitive import Traced
 from .program import Array, Type
 from .trace import (
@@ -271,7 +272,10 @@ def _itself(value: Any) -> Any:
 
 
 def _read_only(value: Any) -> Any:
-    return whole(as_array(value), ReadOnlyView)
+    array = as_array(value)
+    if isinstance(array, Traced):
+        return whole(array, ReadOnlyView)
+    return read_only(array)
 
 
 def alive(value: Any) -> Any:

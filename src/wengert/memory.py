@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["copied", "laid"]
+__all__ = ["copied", "laid", "protected_as", "read_only"]
 
 
 def _room(model: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -39,3 +39,17 @@ def laid(array: np.ndarray[Any, Any], model: np.ndarray[Any, Any]) -> np.ndarray
 def copied(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """A copy that lies in memory as the array itself does, with its gaps and directions."""
     return array.copy() if array.flags.c_contiguous else laid(array, array)
+
+
+def read_only(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A view of an array that cannot be written to; one that cannot be as it is."""
+    if array.flags.writeable:
+        array = array.view()
+        array.flags.writeable = False
+    return array
+
+
+def protected_as(copy: np.ndarray[Any, Any], array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A new copy of an array, read-only if that is."""
+    copy.flags.writeable = array.flags.writeable
+    return copy

@@ -204,3 +204,75 @@ def test_an_array_of_objects_that_are_not_all_numbers_is_what_it_is_without_jit(
     with pytest.warns(wg.errors.JitWarning):
         assert list(mixed(2.0)) == [2.0, "a"]
     assert [list(mixed(2.0)), list(mixed(3.0))] == [[2.0, "a"], [3.0, "a"]]
+
+
+# -- read-only arguments ---------------------------------------------------------------------------
+
+
+def _catches(x):
+    try:
+        x[0] = 2.0
+    except ValueError:
+        return 3 * np.sum(x)
+    return np.sum(x)
+
+
+def _catches_in_a_view(x):
+    tail = x[1:]
+    try:
+        tail[...] = 2.0
+    except ValueError:
+        return 3 * np.sum(x * x)
+    return np.sum(x)
+
+
+def _asks(x):
+    return np.sum(x) * (2.0 if x.flags.writeable else 3.0)
+
+
+def _along(f):
+    return lambda x: wg.jvp(f, (x,), (np.ones_like(x),))
+
+
+def _arguments(like):
+    fixed = like.copy()
+    fixed.flags.writeable = False
+    return [like.copy(), fixed]
+
+
+@pytest.mark.parametrize("f", [_catches, _catches_in_a_view, _asks])
+@pytest.mark.parametrize("verb", [wg.value_and_grad, _along, lambda f: f])
+@pytest.mark.parametrize("like", [np.ones(3), np.ones((2, 3)).T])
+def test_arguments_are_as_read_only_as_the_callers(f, verb, like):
+    derived, jitted = verb(f), wg.jit(verb(f), wait=True)
+    inner = verb(wg.jit(f, wait=True))
+    for _ in range(3):
+        for mine, plain in zip(_arguments(like), _arguments(like), strict=True):
+            wanted = derived(plain.copy() if plain.flags.writeable else plain)
+            for function in (jitted, inner):
+                given = mine.copy("K") if mine.flags.writeable else mine
+                same(function(given), wanted)
+
+
+@pytest.mark.parametrize("verb", [wg.grad, _along, wg.hessian])
+def test_writes_to_read_only_arguments_are_refused(verb):
+    def g(x):
+        x[0] = 2.0
+        return np.sum(x * x)
+
+    jitted = wg.jit(verb(g), wait=True)
+    writeable, fixed = _arguments(np.ones(3))
+    for _ in range(2):
+        jitted(writeable)
+        with pytest.raises(ValueError, match="read-only"):
+            jitted(fixed)
+
+
+def test_a_function_of_objects_is_confirmed_with_read_only_arguments():
+    def g(x):
+        weights = np.array([x[0], x[1]])
+        return np.sum(weights) * (1.0 if x.flags.writeable else 5.0)
+
+    jitted = wg.jit(g)
+    for x in _arguments(np.array([1.0, 2.0])):
+        assert wg.grad(jitted)(x).tolist() == wg.grad(g)(x).tolist()

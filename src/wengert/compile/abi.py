@@ -30,6 +30,7 @@ __all__ = [
     "SUITABLE",
     "TYPE",
     "VALUE",
+    "WRITEABLE",
     "interface",
 ]
 
@@ -50,6 +51,7 @@ DATA, NDIM, SHAPE, STRIDES, DESCR, FLAGS = 16, 24, 32, 40, 56, 64
 """Of an array."""
 SUITABLE: Final = 0x0001 | 0x0100
 """Flags of an array: C-contiguous and aligned."""
+WRITEABLE: Final = 0x0400
 
 _NUMPY_FUNCTIONS: Final = {"PyArray_NewFromDescr": 94, "PyArray_Scalar": 60}
 _PYTHON_FUNCTIONS: Final = (
@@ -108,7 +110,10 @@ def _layouts_are_known() -> bool:
     )
     cell = types.CellType(array)
     transposed = array.T
-    flags = [word(each, FLAGS, ctypes.c_int) & SUITABLE for each in (array, transposed)]
+    fixed = array.view()
+    fixed.flags.writeable = False
+    mask = SUITABLE | WRITEABLE
+    flags = [word(each, FLAGS, ctypes.c_int) & mask for each in (array, transposed, fixed)]
     numbers = [
         (1.5, ctypes.c_double),
         (np.float64(2.5), ctypes.c_double),
@@ -126,7 +131,7 @@ def _layouts_are_known() -> bool:
         and [shape[0], shape[1]] == [3, 5]
         and [strides[0], strides[1]] == [20, 4]
         and word(array, DESCR) == id(array.dtype)
-        and flags == [SUITABLE, 0x0100]
+        and flags == [mask, 0x0500, SUITABLE]
         and word(cell, CELL) == id(array)
         and word((array,), ITEMS) == id(array)
         and word(b"wengert", BYTES, ctypes.c_char) == b"w"

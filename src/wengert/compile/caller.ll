@@ -159,6 +159,7 @@ check:
   %at5 = add i64 %at, 5
   %at6 = add i64 %at, 6
   %at7 = add i64 %at, 7
+  %at8 = add i64 %at, 8
   %place = call i64 @word(ptr %t, i64 %at1)
   %first = call ptr @pointer(ptr %t, i64 %at2)
   %number = call i64 @word(ptr %t, i64 %at2)
@@ -199,8 +200,11 @@ array_head:
   %a_dtype = or i1 %a_is_one, %a_is_other
   %a_ndim64 = sext i32 %a_ndim to i64
   %a_same_axes = icmp eq i64 %a_ndim64, %a_axes
-  %a_masked = and i32 %a_flags, @SUITABLE@
-  %a_suits = icmp eq i32 %a_masked, @SUITABLE@
+  %a_mask = call i64 @word(ptr %t, i64 %at6)
+  %a_wanted_flags = call i64 @word(ptr %t, i64 %at7)
+  %a_flags64 = sext i32 %a_flags to i64
+  %a_masked = and i64 %a_flags64, %a_mask
+  %a_suits = icmp eq i64 %a_masked, %a_wanted_flags
   %a_and = and i1 %a_dtype, %a_same_axes
   %a_fine = and i1 %a_and, %a_suits
   br i1 %a_fine, label %array_shape, label %no
@@ -213,7 +217,7 @@ array_axis:
   br i1 %a_left, label %array_extent, label %array_data
 array_extent:
   %a_extent = call i64 @word(ptr %a_shape, i64 %a_k)
-  %a_where = add i64 %at6, %a_k
+  %a_where = add i64 %at8, %a_k
   %a_wanted = call i64 @word(ptr %t, i64 %a_where)
   %a_k1 = add i64 %a_k, 1
   %a_agrees = icmp eq i64 %a_extent, %a_wanted
@@ -221,7 +225,7 @@ array_extent:
 array_data:
   %a_data = call ptr @field(ptr %a, i64 @DATA@)
   call void @put(ptr %inputs, i64 %number, ptr %a_data)
-  %array_next = add i64 %at6, %a_axes
+  %array_next = add i64 %at8, %a_axes
   br label %next
 
 value:

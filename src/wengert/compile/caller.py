@@ -99,7 +99,7 @@ BOXED: Final = 1 << 32
 """Added to an output's number of axes for an array; without it, of no axes, it is a number."""
 
 
-_FIELDS: Final = "TYPE VALUE CELL ITEMS BYTES DATA NDIM SHAPE STRIDES DESCR FLAGS SUITABLE".split()
+_FIELDS: Final = "TYPE VALUE CELL ITEMS BYTES DATA NDIM SHAPE STRIDES DESCR FLAGS".split()
 
 
 @cache

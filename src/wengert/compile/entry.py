@@ -101,14 +101,16 @@ class Argument:
     """Of a list, a tuple or a dict what it holds; of a dict by these keys, in this order."""
     place: int | None = None
     """The number of its input; without one the next."""
+    writeable: bool | None = None
+    """Of an array whether it can be written to; None: either."""
 
     @staticmethod
-    def array(type: Type) -> Argument:
+    def array(type: Type, writeable: bool | None = None) -> Argument:
         """An ``np.ndarray`` (of no subclass) of this dtype and shape.
 
-        C-contiguous, aligned, in native byte order.
+        C-contiguous, aligned, in native byte order; if need be writeable, or read-only.
         """
-        return Argument(type, (np.ndarray,))
+        return Argument(type, (np.ndarray,), writeable=writeable)
 
     @staticmethod
     def scalar(dtype: Any, *, numbers: bool = False) -> Argument:
@@ -345,7 +347,9 @@ class _Table:
         self.inputs += 1
         if types == (np.ndarray,):
             shape, dtypes = argument.type.shape, _dtypes(argument.type.dtype)
-            self.checks += Check.ARRAY, place, number, *self.ids(*dtypes), len(shape), *shape
+            self.checks += Check.ARRAY, place, number, *self.ids(*dtypes), len(shape)
+            mask = abi.SUITABLE | abi.WRITEABLE * (argument.writeable is not None)
+            self.checks += mask, abi.SUITABLE | abi.WRITEABLE * bool(argument.writeable), *shape
         elif types == (int,):
             self.checks += Check.INT, place, number, *self.ids(int)
         elif bool in types:

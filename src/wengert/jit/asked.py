@@ -108,11 +108,14 @@ def _check(
 class Asked:
     """A call: its arguments, its key, its leaves, and which of them are inputs.
 
+    ``below`` are the inputs without the traces that differentiate.
+
     Raises ``InlinedError`` if an argument belongs to a Program that is being recorded.
     """
 
     __slots__ = (
         "args",
+        "below",
         "inputs",
         "key",
         "kwargs",
@@ -132,14 +135,15 @@ class Asked:
         self.leaves, self.spec = tree.flatten((moving, named))
         self.places: list[int] = []
         self.inputs: list[Any] = []
+        self.below: list[Any] = []
         self.traced = False
         keys: list[Hashable] = []
         for place, leaf in enumerate(self.leaves):
             below = leaf
             if isinstance(leaf, Traced):
                 self.traced = True
-                leaf = snapshot(leaf) if isinstance(leaf, ArrayTracer) else leaf
                 below = handle(_below(leaf), leaf)
+                leaf = snapshot(leaf) if isinstance(leaf, ArrayTracer) else leaf
             key = dynamic_key(below)
             if key is None:
                 keys.append(token(leaf))
@@ -147,6 +151,7 @@ class Asked:
                 keys.append(key)
                 self.places.append(place)
                 self.inputs.append(leaf)
+                self.below.append(below)
         ordered = order((moving, named))
         self.key = (self.spec, ordered, tuple(keys), static.key(self.static), outside)
 

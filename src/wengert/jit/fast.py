@@ -148,7 +148,7 @@ def _leaves(asked: Asked) -> list[Argument] | None:
         if kind is np.ndarray:
             if not leaf.flags.c_contiguous or not leaf.dtype.isnative:
                 return None
-            argument = Argument.array(Type.of(leaf))
+            argument = Argument.array(Type.of(leaf), leaf.flags.writeable)
         elif kind in (float, int, bool, complex):
             argument = Argument.number(kind)
         else:

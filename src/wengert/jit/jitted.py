@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..calls import handle, settled
+from ..calls import settled
 from ..errors import GuardFailed, JitWarning
 from ..forks import lock
+from ..memory import protected_as
 from ..program import Array, Program
-from ..trace import concrete
 from ..verbs import place_of
 from .asked import Asked, Static
 from .call import call
@@ -75,8 +75,13 @@ def enabled() -> bool:
 def _native(value: Array) -> Array:
     """An argument as a Program takes it: of native byte order, aligned."""
     if isinstance(value, np.ndarray) and not (value.dtype.isnative and value.flags.aligned):
-        return value.astype(value.dtype.newbyteorder("="))
+        return protected_as(value.astype(value.dtype.newbyteorder("=")), value)
     return value
+
+
+def _copy(value: Array) -> Array:
+    """A copy of an array, read-only if that is; a number as it is."""
+    return protected_as(value.copy("K"), value) if isinstance(value, np.ndarray) else value
 
 
 _NUMBERS = frozenset({float, int, bool, complex})
@@ -258,13 +263,13 @@ class Jitted:
         self, asked: Asked, paths: Paths, values: Sequence[Array], outside: Outside
     ) -> Path | None:
         """A new path, traced with the values under all traces; None where there can be none."""
-        below = [handle(concrete(value), value) for value in values]
+        below = [_native(value) for value in asked.below]
         found, refusal = self._trace(asked, paths, below, outside)
         if refusal:
             paths.give_up(refusal)
         if found is not None and found.objects:
             outside.restore()
-            inputs = [np.copy(value) if isinstance(value, np.ndarray) else value for value in below]
+            inputs = [_copy(value) for value in below]
             args, kwargs = asked.rebuilt(inputs)
             self._confirmed(found, paths, args, kwargs, inputs)
         return found.path if found is not None and found.path in paths.paths else None

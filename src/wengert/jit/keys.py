@@ -1,8 +1,9 @@
 """Keys: what must be the same for two calls to share a compiled path.
 
-Arrays count by dtype, shape and layout, Python's numbers by their class. All else counts by value:
-arguments, and also the variables outside of the function (``environment``), so that a change of one
-is noticed. An object without an equality of its own counts by the values of its attributes.
+Arrays count by dtype, shape, layout and whether they are read-only, Python's numbers by their
+class. All else counts by value: arguments, and also the variables outside of the function
+(``environment``), so that a change of one is noticed. An object without an equality of its own
+counts by the values of its attributes.
 """
 
 from __future__ import annotations
@@ -122,7 +123,10 @@ def dynamic_key(leaf: Any) -> Hashable:
         dtype = leaf.dtype
         if dtype.kind not in "fciub":
             return None
-        return (dtype, leaf.shape) if leaf.flags.c_contiguous else (dtype, leaf.shape, leaf.strides)
+        flags = leaf.flags
+        if flags.writeable:
+            return (dtype, leaf.shape) if flags.c_contiguous else (dtype, leaf.shape, leaf.strides)
+        return dtype, leaf.shape, leaf.strides, "read-only"
     if kind is float or kind is bool or kind is complex:
         return kind
     if kind is int:

@@ -10,6 +10,7 @@ import numpy as np
 from .. import tree
 from ..errors import UnsupportedError
 from ..kinds import unboxed
+from ..memory import read_only
 from ..primitive import Traced
 from ..program import Array
 from ..trace import WRITERS, ArrayTracer, Trace, Tracer
@@ -22,10 +23,7 @@ CHECKED = 1 << 20
 
 def frozen(value: Array) -> Array:
     """A value that cannot be written to."""
-    if isinstance(value, np.ndarray):
-        value = value.view()
-        value.flags.writeable = False
-    return value
+    return read_only(value) if isinstance(value, np.ndarray) else value
 
 
 def as_seen(leaf: Tracer) -> Array:
