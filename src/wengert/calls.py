@@ -409,8 +409,9 @@ def linearised(
         handles = list(map(handle_for, selected.given))
         inputs = [handles[i](tape.input(tape.held(leaf))) for i, leaf in enumerate(selected.leaves)]
         result = f(*selected.put(args, inputs), **kwargs)
-        result, aux = split_aux(result, has_aux)
+        aux = None
         if has_aux:
+            result, aux = split_aux(result, has_aux)
             aux = tree.map_leaves(lambda leaf: aux_leaf(tape, leaf), aux)
         outputs, spec = tree.flatten(result)
         outputs = [result_leaf(output) for output in outputs]

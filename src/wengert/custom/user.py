@@ -23,11 +23,16 @@ from ..trace import (
     layout,
     snapshot,
 )
+from ..transforms.tape import transpose_at_zero
 from .call import Call, Flags, RuleCall, Terms, applied, custom, traced, traced_in, zero
 from .linear import Transposing, check_rule
 from .results import NUMBERS, Memory, Outcome, blank, declared, flat, operand_key, samples
 
 __all__ = ["UserCall", "alike_of", "all_plain"]
+
+
+_CONSTANTS = frozenset({int, float, bool, str, type(None)})
+"""Classes of constants whose values can be compared, and not be changed."""
 
 
 class WroteError(UnsupportedError):
@@ -127,6 +132,10 @@ def _of_python(number: Array) -> Any:
     return number.item() if isinstance(number, np.generic) else as_python_number(number)
 
 
+def _is_plain(value: Any) -> bool:
+    return type(value) is np.ndarray or type(value) is np.float64
+
+
 def _is_array(leaf: Any) -> bool:
     return type(leaf) is np.ndarray
 
@@ -136,7 +145,7 @@ def _order(operand: Array) -> tuple[int, ...] | None:
 
     NumPy's functions can ask for it, and so can the user's, wherever they are called from.
     """
-    if np.ndim(operand) < 2:
+    if len(np.shape(operand) if type(operand) in NUMBERS else operand.shape) < 2:
         return None
     model = layout(operand)
     if model.flags.c_contiguous:
@@ -153,6 +162,16 @@ def _own(value: Array, order: tuple[int, ...] | None = None) -> Array:
     if order is not None and (plain or _order(value) != order):
         return value.transpose(order).copy().transpose(tuple(np.argsort(order)))
     return value.copy("K") if plain else snapshot(value)
+
+
+def _own_tree(value: Any) -> Any:
+    """The same of nested values."""
+    kind = type(value)
+    if kind is np.ndarray and not value.dtype.hasobject:
+        return value.copy("K")
+    if kind is tuple:
+        return tuple([_own_tree(part) for part in value])
+    return value if kind in _CONSTANTS or kind is np.float64 else tree.map_leaves(_own, value)
 
 
 SHORT = 1 << 12
@@ -200,8 +219,12 @@ class UserCall(Call):
         if facts is None:
             function.memory["facts", self.key] = facts = Memory()
         self.facts: Memory = facts
-        self.simple = all(a.spec is tree.LEAF and a.places != [None] for a in self.arguments)
-        self.simple = self.simple and not fixed
+        self.free = [a for a in self.arguments if not a.fixed]
+        self.numbers = [number for a in self.free for number in a.python]
+        self.simple = all(a.spec is tree.LEAF and a.places != [None] for a in self.free) and all(
+            _constant_key(args[i]) is not None for i in fixed
+        )
+        self.constants = tuple(args[i] for i in sorted(fixed)) if self.simple else ()
 
     def again(self, operands: list[Array]) -> UserCall:
         """Another call whose arguments are of the same kinds."""
@@ -225,8 +248,11 @@ class UserCall(Call):
         """What a function returns for all arguments, of which it is given copies."""
         given = list(map(_own, leaves, orders))
         if self.simple:
-            numbers = [a.python[0] for a in self.arguments]
-            result = function(*map(_of_kind, given, numbers) if True in numbers else given)
+            values = map(_of_kind, given, self.numbers) if True in self.numbers else given
+            if self.constants:
+                rest, fixed = iter(values), iter(self.constants)
+                values = [next(fixed if a.fixed else rest) for a in self.arguments]
+            result = function(*values)
         else:
             result = function(*(argument.given(given) for argument in self.arguments))
         if True in map(_changed, given, leaves):
@@ -365,7 +391,7 @@ class UserCall(Call):
         values = tuple(map(_own, primals, self.orders))
         dots = tuple(map(_own, tangents))
         if self.simple:
-            pair = self.function.rule(values, dots)
+            pair = self.function.rule(*self.constants, values, dots)
         else:
             moving = self._moving(values), self._moving(dots, constants=False)
             pair = self.function.rule(*self._fixed(values), *moving)
@@ -495,6 +521,9 @@ class UserCall(Call):
         types = [Type.of(primals[i]) for i in places]
         if self.function.bwd is None:
             self._check(primals, moving, types)
+            found = self._at_zero(places, primals, cotangents, types)
+            if found is not None:
+                return _in_places(found, places, count)
 
             def pulled(*both: Array) -> Terms:
                 transposing = self._transposing(
@@ -506,11 +535,8 @@ class UserCall(Call):
                 )
                 return transposing.pull(both[count:], both)
 
-            if not traced_in(primals) and not traced_in(cotangents):
-                found = pulled(*primals, *cotangents)
-            else:
-                call = self._rule(("vjp of jvp", *places), pulled, types)
-                found = applied(call, (*primals, *cotangents))
+            call = self._rule(("vjp of jvp", *places), pulled, types)
+            found = applied(call, (*primals, *cotangents))
         elif residuals is not None and not traced_in(cotangents):
             found = self._pulled(primals, cotangents, moving, residuals[0])
         elif residuals is not None:
@@ -529,10 +555,24 @@ class UserCall(Call):
                 types,
             )
             found = applied(call, (*primals, *cotangents))
-        terms: list[Array | None] = [None] * count
-        for i, term in zip(places, found, strict=True):
-            terms[i] = term
-        return terms
+        return _in_places(found, places, count)
+
+    def _at_zero(
+        self,
+        places: Sequence[int],
+        primals: Sequence[Array],
+        cotangents: Sequence[Array],
+        types: Sequence[Type],
+    ) -> Terms | None:
+        """The rule transposed where that is quick, as ``Transposing`` does; None elsewhere."""
+        asks = "asks", (("jvp", *places), self._rules())
+        if traced_in(primals) or traced_in(cotangents) or asks in self.facts:
+            return None
+        rule = functools.partial(self._pushed_some, places, len(primals), *primals)
+        found = transpose_at_zero(rule, types, cotangents, "protect", quiet=True)
+        if found is None:
+            self.facts[asks] = True
+        return found
 
     def _pulled(
         self, primals: Sequence[Array], cotangents: Sequence[Array], moving: Flags, residuals: Any
@@ -540,12 +580,12 @@ class UserCall(Call):
         """The cotangents of the operands that move, by the user's backward pass."""
         spec = (self.latest or self.outcome(primals)).spec
         given = tree.unflatten(spec, list(map(_own, cotangents)))
-        kept = tree.map_leaves(_own, residuals)
+        kept = _own_tree(residuals)
         if self.simple:
-            arguments = able = self.arguments
-            found = self.function.bwd(kept, given)
+            arguments = able = self.free
+            found = self.function.bwd(*self.constants, kept, given)
         else:
-            arguments = [argument for argument in self.arguments if not argument.fixed]
+            arguments = self.free
             able = [a for a in arguments if any(place is not None for place in a.places)]
             found = self.function.bwd(*self._fixed(primals), kept, given)
         if not isinstance(found, (tuple, list)) or len(found) not in (len(arguments), len(able)):
@@ -568,6 +608,16 @@ class UserCall(Call):
         return [term for term, moves in zip(terms, moving, strict=True) if moves]
 
 
+def _in_places(terms: Terms, places: Sequence[int], count: int) -> Terms:
+    """Terms of all operands from those of some, None elsewhere."""
+    if len(places) == count:
+        return terms
+    full: list[Array | None] = [None] * count
+    for place, term in zip(places, terms, strict=True):
+        full[place] = term
+    return full
+
+
 def _fitted_tree(
     spec: tree.Spec, types: Sequence[Type | None] | None, value: Any, what: str
 ) -> list[Array | None]:
@@ -575,6 +625,10 @@ def _fitted_tree(
 
     None stands for zero, for a leaf without a type anything may.
     """
+    if spec is tree.LEAF and types is not None and _is_plain(value):
+        (wanted,) = types
+        if wanted is not None and value.dtype is wanted.dtype and value.shape == wanted.shape:
+            return [value[()] if wanted.differentiable else wanted.zeros()]
     try:
         parts = tree.parts_like(spec, value)
     except ValueError:
@@ -595,9 +649,14 @@ def _fitted_tree(
     return fitted
 
 
-_TRACED = frozenset({ArrayTracer, Tracer, PythonNumber})
-_ARRAYS = frozenset({ArrayTracer, np.ndarray})
-_COMMON = _TRACED | {np.ndarray, np.float64, float, int}
+def _constant_key(value: Any) -> Hashable:
+    """What makes constants the same where that is quick to see; None elsewhere."""
+    kind = type(value)
+    if kind in _CONSTANTS:
+        return kind, repr(value)
+    if kind is tuple and _CONSTANTS.issuperset(map(type, value)):
+        return kind, repr(value)
+    return None
 
 
 def all_plain(args: Sequence[Any]) -> bool:
@@ -615,20 +674,40 @@ def all_plain(args: Sequence[Any]) -> bool:
 def alike_of(function: Any, args: Sequence[Any]) -> UserCall | None:
     """The call of a function with arguments that are numbers and arrays, some of them traced.
 
-    It is made from an earlier one with arguments of the same kinds. None for other arguments.
+    It is made from an earlier one with arguments of the same kinds, and the same constants among
+    its ``nondiff_argnums``. None for other arguments.
     """
-    kinds = tuple(map(type, args))
-    if function.nondiff_argnums or _TRACED.isdisjoint(kinds) or not _COMMON.issuperset(kinds):
-        return None
-    token: list[Any] = []
-    for kind, arg in zip(kinds, args, strict=True):
-        if kind is np.ndarray and arg.dtype.kind not in "fciub":
+    fixed: Sequence[int] = ()
+    if function.nondiff_argnums:
+        count = len(args)
+        fixed = [place % count for place in function.nondiff_argnums if -count <= place < count]
+    token: list[Any] = ["call"]
+    operands: list[Any] = []
+    traced = False
+    for place, arg in enumerate(args):
+        kind: Any = type(arg)
+        if place in fixed:
+            token.append(_constant_key(arg))
+            if token[-1] is None:
+                return None
+            continue
+        token.append(kind)
+        if kind is ArrayTracer or kind is Tracer or kind is PythonNumber:
+            traced = True
+            token.append(None if kind is not ArrayTracer else _order(arg))
+        elif kind is np.ndarray:
+            if arg.dtype.kind not in "fciub":
+                return None
+            token.append(_order(arg))
+        elif kind is not float and kind is not np.float64 and kind is not int:
             return None
-        token += (kind, None if kind not in _ARRAYS else _order(arg))
-    key = "call", *token
+        operands.append(arg)
+    if not traced:
+        return None
+    key = tuple(token)
     model = function.memory.get(key)
     if model is not None:
-        return model.again(list(args))
+        return model.again(operands)
     call = UserCall(function, args)
     function.memory[key] = call.again([])
     return call

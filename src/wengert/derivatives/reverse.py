@@ -14,6 +14,7 @@ from ..calls import (
     fit_tangent,
     linearised,
     own,
+    without,
 )
 from ..errors import DtypeError, ShapeError
 from ..program import Array
@@ -90,9 +91,9 @@ def _value_and_grad(
         run = linearised(f, args, kwargs, argnums, has_aux=has_aux)
         check_holomorphic(run.selected.leaves, holomorphic, "grad")
         seed = _scalar_seed(run, holomorphic, "grad")
-        value = run.primal
-        leaves = run.selected.leaves
-        cotangents = run.tape.pull([(run.places[0], seed)], len(leaves), keep=False)
+        leaves, tape, output = run.selected.leaves, run.tape, run.outputs[0]
+        value = without(tape, output)
+        cotangents = tape.pull([(tape.place(output), seed)], len(leaves), keep=False)
         gradient = run.selected.shape_like(own(cotangents, leaves))
         return ((value, run.aux) if has_aux else value), gradient
 

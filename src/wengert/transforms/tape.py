@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -246,11 +247,17 @@ class Tape(Holding):
         return found if self.below is None else list(map(self.below.limit_of, found))
 
     def pull(
-        self, cotangents: Iterable[tuple[int | None, Array]], inputs: int, *, keep: bool
+        self,
+        cotangents: Iterable[tuple[int | None, Array]],
+        inputs: int,
+        *,
+        keep: bool,
+        quiet: bool = False,
     ) -> list[Array | None]:
         """Cotangents of the first ``inputs`` places from ``(place, cotangent)`` of some outputs.
 
-        Without ``keep`` the rows are consumed and their residuals freed on the way.
+        Without ``keep`` the rows are consumed and their residuals freed on the way. In a sweep over
+        another tape NumPy is ``quiet`` already.
         """
         sums = _Sums()
         values, owned, add = sums.values, sums.owned, sums.add
@@ -258,14 +265,14 @@ class Tape(Holding):
             if place is not None:
                 add(place, cotangent)
         rows = self.rows if not keep else self.rows.copy()
-        with np.errstate(all="ignore"):
+        with nullcontext() if quiet else np.errstate(all="ignore"):
             while rows:
                 row = rows.pop()
                 number, output, saved, params, *places = row
                 primitive = NUMBERED[number]
                 if type(output) is tuple:
                     several = [sums.pop(place) for place in output]
-                    if any(cotangent is not None for cotangent in several):
+                    if several[0] is not None or any(ct is not None for ct in several):
                         sums.add_all(places, _transposed(row, several))
                     continue
                 cotangent = values.pop(output, None)
@@ -457,6 +464,8 @@ def transpose_at_zero(
     types: Sequence[Type],
     cotangents: Sequence[Array | None],
     hold: Hold = "trust",
+    *,
+    quiet: bool = False,
 ) -> list[Array | None] | None:
     """What ``transpose_linear`` gives, by running the function on zeros: a tape and no Recorder.
 
@@ -483,7 +492,7 @@ def transpose_at_zero(
     finally:
         asked = tape.asked or bool(tape.refusals)
         tape.close()
-    return None if asked else tape.pull(pairs, len(types), keep=False)
+    return None if asked else tape.pull(pairs, len(types), keep=False, quiet=quiet)
 
 
 def _transposed(row: Row, cotangents: Sequence[Array | None]) -> list[Array | None]:
@@ -508,7 +517,7 @@ def _transposed(row: Row, cotangents: Sequence[Array | None]) -> list[Array | No
     terms: list[Array | None] = [None] * len(operands)
     found = None
     if not any(isinstance(operand, Traced) for operand in operands):
-        found = transpose_at_zero(pushed, types, cotangents)
+        found = transpose_at_zero(pushed, types, cotangents, quiet=True)
     if found is None:
         found = transpose_linear(pushed, types, cotangents)
     for i, term in zip(moving, found, strict=True):
