@@ -596,3 +596,101 @@ def test_numbers_beside_a_float32_stay_weak_under_jit():
     for k in (2.0, 3):
         jitted = wg.jit(f, wait=True)
         assert [jitted(x, k).dtype for _ in range(3)] == [np.float32] * 3
+
+
+# -- calls like earlier ones -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [wg.custom_jvp, wg.custom_vjp])
+def test_a_constant_argument_counts_with_its_class_in_every_call(make):
+    seen: list[Any] = []
+
+    @functools.partial(make, nondiff_argnums=(-1,))
+    def power(x, n):
+        seen.append(n)
+        return x**n
+
+    if make is wg.custom_jvp:
+
+        @power.defjvp
+        def _(n, primals, tangents):
+            seen.append(n)
+            return primals[0] ** n, n * primals[0] ** (n - 1) * tangents[0]
+    else:
+        power.defvjp(
+            lambda x, n: (power(x, n), x),
+            lambda n, x, ct: (seen.append(n) or n * x ** (n - 1) * ct,),
+        )
+    x = np.array([1.5, 2.0])
+    for n in (1, 1.0, True, 3, 1, 0.0, -0.0, True):
+        seen.clear()
+        found = wg.grad(lambda x, n=n: np.sum(power(x, n)))(x)
+        np.testing.assert_array_equal(found, n * x ** (int(n) - 1.0))
+        assert {repr(each) for each in seen} == {repr(n)}
+
+
+@pytest.mark.parametrize("make", [wg.custom_jvp, wg.custom_vjp])
+def test_results_may_be_of_other_types_in_later_calls(make):
+    count = 0
+
+    def first(x):
+        return x[0] if count == 0 else x[:count] if count < 3 else (x[:1], x[1:])
+
+    f = make(first)
+    if make is wg.custom_jvp:
+        f.defjvp(lambda primals, tangents: (first(primals[0]), first(tangents[0])))
+    else:
+
+        def bwd(_, ct):
+            parts = ct if isinstance(ct, tuple) else (np.reshape(ct, -1),)
+            found = np.zeros(3)
+            found[: sum(map(len, parts))] = np.concatenate(parts)
+            return (found,)
+
+        f.defvjp(lambda x: (first(x), None), bwd)
+    x = np.array([1.0, 2.0, 3.0])
+    for count in (0, 2, 1, 3, 0, 2):  # noqa: B007 (it is read by the function)
+        result = first(x)
+        parts = result if isinstance(result, tuple) else (result,)
+        expected = np.arange(3.0) < sum(map(np.size, parts))
+
+        def total(x):
+            result = f(x)
+            parts = result if isinstance(result, tuple) else (result,)
+            return sum(np.sum(part) for part in parts)
+
+        np.testing.assert_array_equal(wg.grad(total)(x), expected)
+
+
+def test_numbers_of_python_reach_the_function_as_such_in_every_call():
+    kinds: list[Any] = []
+
+    @wg.custom_vjp
+    def product(x, y):
+        return x * y
+
+    def fwd(x, y):
+        kinds.append((type(x), type(y)))
+        return x * y, (x, y)
+
+    product.defvjp(fwd, lambda kept, ct: (ct * kept[1], ct * kept[0]))
+    both = wg.grad(product, argnums=(0, 1))
+    for x, y in [(2.0, 3.0), (np.float64(2), 3.0), (2.0, np.float64(3)), (2.0, 3.0)]:
+        kinds.clear()
+        assert both(x, y) == (3.0, 2.0)
+        assert kinds == [(type(x), type(y))]
+    assert wg.grad(lambda x: product(x, 3))(2.0) == 3.0
+    assert kinds[-1] == (float, int)
+
+
+@pytest.mark.parametrize("make", [wg.custom_jvp, wg.custom_vjp])
+def test_a_rule_may_return_what_it_keeps(make):
+    slope = np.array([2.0, -1.0])
+    f = make(lambda x: slope * x)
+    if make is wg.custom_jvp:
+        f.defjvp(lambda primals, tangents: (slope * primals[0], slope * tangents[0]))
+    else:
+        f.defvjp(lambda x: (slope * x, None), lambda _, ct: (slope,))
+    found = wg.grad(lambda x: np.sum(f(x)))(np.ones(2))
+    found *= 7.0
+    np.testing.assert_array_equal(slope, [2.0, -1.0])

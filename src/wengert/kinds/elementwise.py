@@ -51,6 +51,22 @@ def _partial(declared: Any, arity: int, name: str) -> _Partial | None:
     return _Partial(rule=declared, needs=tuple(places[w] for w in wanted))
 
 
+_PICK: dict[tuple[int, tuple[int, ...]], Callable[..., tuple[Array, ...]]] = {
+    (1, ()): lambda x, ans: (),
+    (1, (0,)): lambda x, ans: (x,),
+    (1, (1,)): lambda x, ans: (ans,),
+    (1, (0, 1)): lambda x, ans: (x, ans),
+    (2, ()): lambda x, y, ans: (),
+    (2, (0,)): lambda x, y, ans: (x,),
+    (2, (1,)): lambda x, y, ans: (y,),
+    (2, (2,)): lambda x, y, ans: (ans,),
+    (2, (0, 1)): lambda x, y, ans: (x, y),
+    (2, (0, 2)): lambda x, y, ans: (x, ans),
+    (2, (1, 2)): lambda x, y, ans: (y, ans),
+    (2, (0, 1, 2)): lambda x, y, ans: (x, y, ans),
+}
+"""What a partial needs of operands and result, by their number; it is taken at every operation."""
+
 _DOUBLE = np.dtype(np.float64)
 
 
@@ -86,6 +102,8 @@ class Elementwise(Primitive):
         self.arity = len(partials)
         self.partials = tuple(_partial(p, self.arity, name) for p in partials)
         self.known = None not in self.partials
+        pick = [_PICK.get((self.arity, p.needs)) for p in self.partials if p is not None]
+        self._pick: Any = pick if len(pick) == self.arity and None not in pick else None
         self.additive = all(p is not None and p.rule is None and p.factor for p in self.partials)
         if dtype is None:
             if self.ufunc is None:
@@ -128,12 +146,21 @@ class Elementwise(Primitive):
                     break
             else:
                 return (*operands, ans)
-        if number is np.ndarray and self.arity == 1:
-            (partial,), (operand,) = self.partials, operands
-            if partial is not None and operand.shape == ans.shape and operand.dtype is ans.dtype:
-                needs = partial.needs
-                if len(needs) == 1:
-                    return ((None, (ans if needs[0] else operand,)),)
+        pick = self._pick if number is np.ndarray else None
+        if pick is not None and self.arity == 1:
+            (x,) = operands
+            if x.shape == ans.shape and x.dtype is ans.dtype:
+                return ((None, pick[0](x, ans)),)
+        elif pick is not None and self.arity == 2:
+            (x, y), (moves, other) = operands, active
+            shape, dtype = ans.shape, ans.dtype
+            if (moves is None or (x.dtype is dtype and x.shape == shape)) and (
+                other is None or (y.dtype is dtype and y.shape == shape)
+            ):
+                return (
+                    None if moves is None else (None, pick[0](x, y, ans)),
+                    None if other is None else (None, pick[1](x, y, ans)),
+                )
         saved: list[Any] = []
         nested = number is not np.ndarray and _nested(ans)
         shape, dtype = ((), _DOUBLE) if nested else (ans.shape, ans.dtype)

@@ -57,6 +57,12 @@ def _of_matrices(x: Array) -> Array:
     return reshape.bind(x, shape=(*x.shape, 1, 1)) if x.shape else x
 
 
+def _sum_of_squares(a: Array) -> Array:
+    """The square of the Frobenius norm of each matrix."""
+    squares = a * a if a.dtype.kind != "c" else a.real * a.real + a.imag * a.imag
+    return squares.sum(axis=(-2, -1))
+
+
 def _well_conditioned(a: Array) -> tuple[Array, Array] | None:
     """Inverse and determinant, if dividing by the determinant does no harm; None otherwise."""
     with np.errstate(all="ignore"):
@@ -64,7 +70,8 @@ def _well_conditioned(a: Array) -> tuple[Array, Array] | None:
             inverse = np.linalg.inv(a)
         except np.linalg.LinAlgError:
             return None
-        size = np.linalg.norm(a, axis=(-2, -1)) * np.linalg.norm(inverse, axis=(-2, -1))
+        a = a.astype(inverse.dtype, copy=False)
+        size = np.sqrt(_sum_of_squares(a) * _sum_of_squares(inverse))
         value = np.linalg.det(a)
         bad = ~(size < 0.01 / np.sqrt(np.finfo(inverse.dtype).eps)) | (value == 0)
     return None if np.any(bad) else (inverse, value)

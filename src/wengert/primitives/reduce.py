@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..kinds import Nonlinear, linear, nonlinear
-from ..primitive import Example, Operand, Rule, operand_type
+from ..primitive import Example, Operand, Rule, Traced, operand_type
 from ..program import Array, Type
 from .logic import select
 from .shape import broadcast, concatenate, convert, reshape, transpose
@@ -50,7 +50,9 @@ def expand(ct: Array, shape: tuple[int, ...], axes: Axes) -> Array:
     """A reduced value, spread over the axes again."""
     if ct.shape and len(axes) < len(shape):
         ct = np.reshape(ct, kept(shape, axes))
-    return broadcast.bind(ct, shape=shape)
+    if isinstance(ct, Traced):
+        return broadcast.bind(ct, shape=shape)
+    return broadcast.evaluate(ct, shape=shape)
 
 
 def _total(dtype: np.dtype[Any]) -> np.dtype[Any]:

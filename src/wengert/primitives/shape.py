@@ -81,7 +81,7 @@ transpose = linear(
 
 
 def _broadcast(x: Array, shape: tuple[int, ...]) -> Array:
-    if not np.ndim(x) and shape:
+    if shape and (type(x) is np.float64 or not np.ndim(x)):
         base = np.asarray(x)
         return np.ndarray(shape, base.dtype, base, 0, (0,) * len(shape))
     return np.broadcast_to(x, shape)[()]
