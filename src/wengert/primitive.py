@@ -84,13 +84,14 @@ class Radicand:
     """What a root is the root of: ``ans**degree`` is ``rule(*operands)**power``.
 
     A rule is the identity (NaN where there is no root), or ``homogeneous``: a positive factor of
-    all operands is one of the root.
+    all operands is one of the root. An even root is not negative unless it is ``signed``.
     """
 
     degree: int
     rule: Rule
     power: int = 1
     homogeneous: bool = False
+    signed: bool = False
 
 
 def named(name: str) -> Primitive:

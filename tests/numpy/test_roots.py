@@ -344,6 +344,46 @@ SQUARES: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {
     ),
     "0 added": (lambda x: sum([norm(x), 0.0]) ** 2, ZERO, 2 * np.eye(2)),
     "dtype=": (lambda x: np.multiply(norm(x), norm(x), dtype=float), ZERO, 2 * np.eye(2)),
+    # sums, signs, choices
+    "a root and a multiple of it": (
+        lambda x: norm(x) * (3 * norm(x) + norm(x)),
+        ZERO,
+        8 * np.eye(2),
+    ),
+    "a root less a multiple of it": (
+        lambda x: np.subtract(norm(x), 3 * norm(x)) ** 2,
+        ZERO,
+        8 * np.eye(2),
+    ),
+    "weights of a root added": (
+        lambda x: np.sum((np.array([1.0, 2.0]) * norm(x) + norm(x)) ** 2),
+        ZERO,
+        26 * np.eye(2),
+    ),
+    "copysign": (lambda x: np.sum(np.copysign(x, -1.0) ** 2), ZERO, 2 * np.eye(2)),
+    "copysign of a root": (lambda x: np.copysign(norm(x), 1.0) ** 2, ZERO, 2 * np.eye(2)),
+    "x sign(x)": (lambda x: np.sum((x * np.sign(x)) ** 2), ZERO, 2 * np.eye(2)),
+    "sign(x) x": (lambda x: np.sum((np.sign(x) * x) ** 2), ZERO, 2 * np.eye(2)),
+    "|x| sign(x)": (lambda x: np.sum((abs(x) * np.sign(x)) ** 2), ZERO, 2 * np.eye(2)),
+    "minimum": (lambda x: np.sum(0.5 * np.minimum(abs(x), 1) ** 2), ZERO, np.eye(2)),
+    "maximum and 0": (lambda x: np.sum(np.maximum(0, abs(x)) ** 2), ZERO, 2 * np.eye(2)),
+    "fmax": (lambda x: np.sum(np.fmax(abs(x), -1) ** 2), ZERO, 2 * np.eye(2)),
+    "clip": (lambda x: np.sum(np.clip(abs(x), 0, 5) ** 2), ZERO, 2 * np.eye(2)),
+    "maximum(x, -x)": (lambda x: np.sum(np.maximum(x, -x) ** 2), ZERO, 2 * np.eye(2)),
+    "minimum(-x, x)": (lambda x: np.sum(np.minimum(-x, x) ** 2), ZERO, 2 * np.eye(2)),
+    "a traced exponent": (lambda x: norm(x) ** (x[0] * 0 + 2), ZERO, 2 * np.eye(2)),
+    "traced exponents": (lambda x: np.sum(np.power(abs(x), x * 0 + 2)), ZERO, 2 * np.eye(2)),
+    "a traced exponent of 3": (lambda x: norm(x) ** (x[0] * 0 + 3), ZERO, np.zeros((2, 2))),
+    "norms of one element": (
+        lambda x: norm(x[:1], np.inf) ** 2 + norm(x[1:], 1) ** 2,
+        ZERO,
+        2 * np.eye(2),
+    ),
+    "the greatest and the sum of one": (
+        lambda x: abs(x[:1]).max() ** 2 + np.sum(abs(x[1:])) ** 2,
+        ZERO,
+        2 * np.eye(2),
+    ),
     # powers that are none of the radicand
     "norm ** 3": (lambda x: norm(x) ** 3, ZERO, np.zeros((2, 2))),
     "y * y * y": (lambda x: twice(norm(x)) * norm(x), ZERO, np.zeros((2, 2))),
@@ -390,6 +430,15 @@ NEAR = (
     "np.cumprod",
     "assigned in turn, y @ y",
     "a kernel of distances",
+    "a root and a multiple of it",
+    "weights of a root added",
+    "copysign",
+    "x sign(x)",
+    "|x| sign(x)",
+    "minimum",
+    "clip",
+    "maximum(x, -x)",
+    "traced exponents",
 )
 
 
@@ -401,6 +450,8 @@ def test_away_from_zero_they_agree_with_finite_differences(name: str) -> None:
 
 def test_compiled_functions_have_them_too() -> None:
     names = ["norm", "std", "abs", "hypot", "y * y", "y @ y", "scaled", "over a traced length"]
+    names += ["a root and a multiple of it", "x sign(x)", "clip", "maximum(x, -x)", "copysign"]
+    names += ["a traced exponent", "norms of one element"]
 
     def total(x: Any) -> Any:
         return sum(f(x + point) for f, point, _ in map(SQUARES.__getitem__, names))
@@ -599,6 +650,15 @@ def test_what_was_assigned_since_is_not_taken_for_the_root(f: Callable[[Any], An
 
 
 UNLIKE: list[Callable[[Any], Any]] = [
+    lambda x: np.sum((norm(x) + abs(x)) * norm(x)),
+    lambda x: np.sum((abs(x) - 3 * abs(x[::-1])) ** 2),
+    lambda x: np.sum((x * np.sign(x[::-1])) ** 2),
+    lambda x: np.sum((np.sign(x) * norm(x)) ** 2),
+    lambda x: np.sum(np.maximum(abs(x), 1.7) ** 2),
+    lambda x: np.sum(np.outer(np.maximum(abs(x), 1.7), abs(x)) ** 2),
+    lambda x: np.sum(np.maximum(x, -x[::-1]) ** 2),
+    lambda x: np.sum(np.minimum(abs(x), norm(x) - 0.7) ** 2),
+    lambda x: np.sum(abs(x) ** (x**2)),
     lambda x: norm(x + 1) * norm(x + 2),
     lambda x: norm(x * np.array([1.0, 2.0])) * norm(x * np.array([1.0, 3.0])),
     lambda x: np.sum(np.sqrt(x * x) * np.sqrt(x**2 + 1)),

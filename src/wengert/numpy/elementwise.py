@@ -181,7 +181,7 @@ def sign(x: Array) -> Array:
     if x.dtype.kind == "c":
         size = np.absolute(x)
         return as_number(np.where(size == 0, 0, x / np.where(size == 0, 1, size)))
-    return arithmetic.sign.bind(x)
+    return applied(arithmetic.sign, x) if x.dtype.kind == "f" else arithmetic.sign.bind(x)
 
 
 def _part(val: Array, primitive: Linear) -> Array:

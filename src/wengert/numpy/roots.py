@@ -34,8 +34,9 @@ import numpy as np
 
 from ..kinds import via
 from ..primitive import Primitive, Radicand, Traced
+from ..primitives.arithmetic import LENGTH, SIGN
 from ..program import Array
-from ..trace import FUNCTIONS, Tracer, alike, class_of, snapshot, store
+from ..trace import FUNCTIONS, Tracer, alike, class_of, concrete, snapshot, store
 
 __all__ = [
     "GREATEST",
@@ -92,6 +93,11 @@ class _Root:
     def depth(self) -> int:
         """How many roots are within each other."""
         return 1 + max(map(_depth, self.operands))
+
+    @property
+    def positive(self) -> bool:
+        """Whether this is an even root, which is not negative."""
+        return self.radicand.degree % 2 == 0 and not self.radicand.signed
 
     def smooth(self, k: Power) -> bool:
         """Whether the k-th power is a power of the radicand."""
@@ -403,8 +409,7 @@ class Monomial:
     @property
     def positive(self) -> bool:
         """Whether this is a product of even roots, without a factor that may be negative."""
-        even = (isinstance(r, _Root) and r.radicand.degree % 2 == 0 for r, _ in self.roots)
-        return not self.scaled and all(even)
+        return not self.scaled and all(isinstance(r, _Root) and r.positive for r, _ in self.roots)
 
     @property
     def bare(self) -> bool:
@@ -455,12 +460,18 @@ class Monomial:
         few = len(roots) + len(factors) + len(divisors) <= MANY
         return Monomial(roots, factors, divisors) if few else None
 
-    def same(self, other: Monomial) -> bool:
-        """Whether another product is of the same factors in the same order."""
+    def over_same(self, other: Monomial) -> bool:
+        """Whether another product is of the same roots in the same order."""
         return (
             len(self.roots) == len(other.roots)
             and all(n == m for (_, n), (_, m) in zip(self.roots, other.roots, strict=True))
             and all(a.same(b) for (a, _), (b, _) in zip(self.roots, other.roots, strict=True))
+        )
+
+    def same(self, other: Monomial) -> bool:
+        """Whether another product is of the same factors in the same order."""
+        return (
+            self.over_same(other)
             and len(self.factors) == len(other.factors)
             and len(self.divisors) == len(other.divisors)
             and all(map(alike, self.factors, other.factors))
@@ -540,9 +551,21 @@ def root_of(x: Array) -> Monomial | None:
     if type(x).assignable and x.version != version:
         return None
     if type(root) is not Monomial:
+        if root[0] is SIGN:
+            return None
         root = Monomial(((_Root(*root, shape=x.shape), 1),))
         x._radical = version, root
     return root
+
+
+def _signed_by(x: Array) -> Array:
+    """What a value is the sign of; None for all other values."""
+    if not isinstance(x, Traced) or not type(x).rooted or type(x).python:
+        return None
+    version, root = x._radical
+    if type(root) is Monomial or root[0] is not SIGN:
+        return None
+    return None if type(x).assignable and x.version != version else root[1][0]
 
 
 def root_as(radicand: Radicand, *operands: Array) -> Monomial:
@@ -635,12 +658,30 @@ def _whole(k: Any) -> Power | None:
 
 def _raised(x: Tracer, exponent: Any, compute: Callable[[Array], Any]) -> Any:
     """x to a power, which ``compute`` computes."""
-    root, k = root_of(x), _whole(exponent)
+    root = root_of(x)
+    if isinstance(exponent, Traced) and root is not None:
+        return _raised_to_traced(x, root, exponent, compute)
+    k = _whole(exponent)
     if root is None or k is None:
         return compute(x)
     if root.smooth(k):
         return grafted(compute(still(x)), root.power(k))
     return remembered(compute(x), root.to(k) if isinstance(k, int) else None)
+
+
+def _raised_to_traced(x: Tracer, root: Monomial, k: Tracer, compute: Callable[[Array], Any]) -> Any:
+    """x to a power that is traced: where that is even now, the derivative is the radicand's."""
+    value = concrete(k)
+    if not root.bare or not root.positive or k.dtype.kind != "f":
+        return compute(x)
+    found, n = root.roots[0]
+    degree, power = found.radicand.degree, n * found.radicand.power
+    if value is not None and not np.any((value >= 1) & (value * power % degree == 0)):
+        return compute(x)
+    result = compute(x)
+    smooth = found.radicand.rule(*found.operands) ** (k * (power / degree))
+    even = np.logical_and(np.greater_equal(k, 1), np.equal(k * power % degree, 0))
+    return grafted(result, np.where(even, smooth, result))
 
 
 def _factor(x: Array) -> Monomial | None:
@@ -656,11 +697,29 @@ def _factor(x: Array) -> Monomial | None:
 
 
 def product_of(x: Array, y: Array) -> Monomial | None:
-    """What is to be remembered of the product of two values, if one is a root."""
+    """What is to be remembered of the product of two values, if one is a root or a sign."""
+    length = _length(x, y) or _length(y, x)
+    if length is not None:
+        return length
     one, other = _factor(x), _factor(y)
     if one is None or other is None or not (one.roots or other.roots):
         return None
     return one * other
+
+
+def _length(sign: Array, x: Array) -> Monomial | None:
+    """What a sign times a value is, if it is the sign of that or of its absolute value."""
+    operand = _signed_by(sign)
+    if operand is None or np.shape(operand) != np.shape(x):
+        return None
+    root = root_of(x)
+    if root is None:
+        same = isinstance(x, Traced) and alike(operand, _kept(x))
+        return Monomial(((_Root(LENGTH, (operand,), shape=x.shape), 1),)) if same else None
+    absolute = root.bare and not root.scaled and root.roots[0][1] == 1
+    found = root.roots[0][0]
+    same = absolute and found.radicand is LENGTH and alike(operand, found.operands[0])
+    return Monomial((), (operand,)) if same else None
 
 
 def _multiplied(x: Array, y: Array, compute: Callable[[Array, Array], Any]) -> Any:
@@ -872,6 +931,15 @@ def _mover(name: str) -> Any:
     return method
 
 
+def _reducing(function: Callable[..., Any]) -> Any:
+    """A method that is a function of NumPy's."""
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    return method
+
+
 def _attribute(x: Array, name: str) -> Any:
     return getattr(x, name)
 
@@ -909,7 +977,14 @@ def function_of_roots(
         return moved(x, result, func, args[1:], kwargs)
     if func in _JOINS:
         return _joined(func, result, args, kwargs)
+    if func in _OF_ONE and args[0] is x and 0 < x.size == np.size(result):
+        plain = len(args) <= 2 and kwargs.keys() <= {"axis", "keepdims"}
+        return moved(x, result, np.reshape, (np.shape(result),), {}) if plain else result
     return result
+
+
+_OF_ONE = frozenset({np.sum, np.max, np.min, np.mean, np.prod, np.median})
+"""NumPy's functions that give an element as it is where there is no other."""
 
 
 # -- the class of traced roots ---------------------------------------------------------------------
@@ -930,16 +1005,13 @@ class Rooted(Tracer):
         return _multiplied(other, self, lambda x, y: plain(x) if y is self else x * y)
 
     def __add__(self, other: Array) -> Any:
-        result = super().__add__(other)
-        return remembered(result, root_of(self)) if _is_zero(other) else result
+        return _shifted(self, other, super().__add__(other))
 
     def __radd__(self, other: Array) -> Any:
-        result = super().__radd__(other)
-        return remembered(result, root_of(self)) if _is_zero(other) else result
+        return _shifted(other, self, super().__radd__(other))
 
     def __sub__(self, other: Array) -> Any:
-        result = super().__sub__(other)
-        return remembered(result, root_of(self)) if _is_zero(other) else result
+        return _shifted(self, other, super().__sub__(other), -1)
 
     def __truediv__(self, other: Array) -> Any:
         return _over(self, other, lambda _, y: super(Rooted, self).__truediv__(y))
@@ -1005,12 +1077,46 @@ class RootedNumeric(Rooted):
 
     __getitem__ = _mover("__getitem__")
 
+    sum, max, min, mean, prod = map(_reducing, (np.sum, np.max, np.min, np.mean, np.prod))
 
-def _shifted(x: Array, y: Array, result: Any, sign: int = 0) -> Any:
-    """A sum or a difference, which is a root as before if the other operand is 0."""
-    if _is_zero(y):
-        return remembered(result, root_of(x))
-    return remembered(result, root_of(y)) if not sign and _is_zero(x) else result
+
+def _shifted(x: Array, y: Array, result: Any, sign: int = 1) -> Any:
+    """A sum or a difference: a root as before if one is 0, a multiple of a root if both are."""
+    one, other = root_of(x), root_of(y)
+    if one is None or other is None:
+        if one is not None and _is_zero(y):
+            return remembered(result, one)
+        return remembered(result, other) if sign == 1 and _is_zero(x) else result
+    if not one.over_same(other):
+        return result
+    scales = [
+        _Scale(_product(each.factors), _product(each.divisors)).apply(1.0) for each in (one, other)
+    ]
+    return remembered(result, Monomial(one.roots, (scales[0] + sign * scales[1],)))
+
+
+def _chosen(x: Array, y: Array, result: Any, sign: int) -> Any:
+    """The greater (``sign`` is 1) or the smaller of two values, of which one is a root."""
+    for root, limit in ((root_of(x), y), (root_of(y), x)):
+        if root is not None and root.positive and sign == 1 and _never_positive(limit):
+            given = x if limit is y else y
+            return moved(given, result, np.broadcast_to, (result.shape,), {})
+    one, other = _kept(x), _kept(y)
+
+    def rebuild(parts: list[Array]) -> Array:
+        if parts[0].dtype.kind in "iu":  # numbers of elements; 0 where two are shared
+            shared = np.where(parts[0] == parts[1], parts[0], 0)
+        else:
+            shared = (parts[0] + parts[1]) / 2
+        less, greater = np.less(sign * one, sign * other), np.greater(sign * one, sign * other)
+        return np.where(greater, parts[0], np.where(less, parts[1], shared))
+
+    return joined(result, [x, y], rebuild)
+
+
+def _never_positive(x: Array) -> bool:
+    """Whether a value is a constant of which no element is more than 0."""
+    return not isinstance(x, Traced) and bool(np.all(np.less_equal(x, 0)))
 
 
 def _negated(x: Tracer, result: Any) -> Any:
@@ -1042,7 +1148,11 @@ _UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.power: lambda ufunc, x, k: _raised(x, k, lambda x: _by(ufunc)(x, k)),
     np.float_power: lambda ufunc, x, k: _raised(x, k, lambda x: _by(ufunc)(x, k)),
     np.add: lambda ufunc, x, y: _shifted(x, y, _by(ufunc)(x, y)),
-    np.subtract: lambda ufunc, x, y: _shifted(x, y, _by(ufunc)(x, y), 1),
+    np.subtract: lambda ufunc, x, y: _shifted(x, y, _by(ufunc)(x, y), -1),
+    np.maximum: lambda ufunc, x, y: _chosen(x, y, _by(ufunc)(x, y), 1),
+    np.minimum: lambda ufunc, x, y: _chosen(x, y, _by(ufunc)(x, y), -1),
+    np.fmax: lambda ufunc, x, y: _chosen(x, y, _by(ufunc)(x, y), 1),
+    np.fmin: lambda ufunc, x, y: _chosen(x, y, _by(ufunc)(x, y), -1),
     np.negative: lambda ufunc, x: _negated(x, _by(ufunc)(x)),
     np.positive: lambda ufunc, x: remembered(_by(ufunc)(x), root_of(x)),
     np.conjugate: _conjugated,

@@ -15,10 +15,13 @@ import numpy as np
 
 from ..errors import UnknownDerivativeError
 from ..kinds import answer, elementwise, floating, linear, mul0, nonlinear, unboxed
-from ..primitive import Example, Operand, Radicand, operand_type, promote
+from ..primitive import Example, Operand, Radicand, Traced, operand_type, promote
 from ..program import Array, Literal, Type
+from ..trace import alike, concrete
 
 __all__ = [
+    "LENGTH",
+    "SIGN",
     "SQUARE_ROOT",
     "absolute",
     "add",
@@ -224,6 +227,9 @@ ceil = elementwise("ceil", np.ceil, 0)
 trunc = elementwise("trunc", np.trunc, 0)
 rint = elementwise("rint", np.rint, 0)
 spacing = elementwise("spacing", np.spacing, 0)
+SIGN = Radicand(1 << 40, lambda x: x)
+"""No root: the sign of a number, which times that number is its absolute value."""
+
 sign = elementwise(
     "sign",
     lambda x: np.sign(x),
@@ -231,6 +237,7 @@ sign = elementwise(
     arity=1,
     dtype=answer(np.sign),
     doc="Of real numbers, where it is constant between the jumps.",
+    radicand=SIGN,
 )
 positive = elementwise("positive", np.positive, [1], text="+{0}")
 nextafter = elementwise("nextafter", np.nextafter, [1, lambda: 0.0])
@@ -273,6 +280,8 @@ round_ = nonlinear(
 )
 
 LENGTH = Radicand(2, lambda x: x * x, homogeneous=True)
+LENGTH_OF_PAIR = Radicand(2, lambda x, y: x * x, homogeneous=True, signed=True)
+"""Of the absolute value of the first operand, with a sign that depends on the second."""
 
 absolute = elementwise(
     "absolute",
@@ -288,6 +297,7 @@ copysign = elementwise(
     "copysign",
     np.copysign,
     [lambda x, y: np.sign(x) * np.copysign(np.ones_like(x), y), lambda: 0.0],
+    radicand=LENGTH_OF_PAIR,
 )
 
 
@@ -314,11 +324,34 @@ step = elementwise(
     lower=lambda x, y: np.where(x > y, 1, np.where(x == y, 0.5, 0)).astype(x.dtype),
     doc="1 where x > y, 1/2 where they are equal, 0 where x < y: how a tie is shared.",
 )
+
+
+def _length_of_pair(x: Array, y: Array) -> Radicand | None:
+    """The radicand of the greater of a number and its negative, which is its absolute value."""
+    return LENGTH_OF_PAIR if _are_opposite(x, y) or _are_opposite(y, x) else None
+
+
+def _are_opposite(x: Array, y: Array) -> bool:
+    """Whether y is computed as -x is."""
+    if not isinstance(x, Traced) or not isinstance(y, Traced) or x.shape != y.shape:
+        return False
+    one, other = concrete(x), concrete(y)
+    if one is not None and other is not None and not np.array_equal(one, -other):
+        return False
+    return x.dtype == y.dtype and x.dtype.kind == "f" and alike(np.negative(x), y)
+
+
 maximum = elementwise(
-    "maximum", np.maximum, [lambda x, y: step.bind(x, y), lambda x, y: step.bind(y, x)]
+    "maximum",
+    np.maximum,
+    [lambda x, y: step.bind(x, y), lambda x, y: step.bind(y, x)],
+    radicand=_length_of_pair,
 )
 minimum = elementwise(
-    "minimum", np.minimum, [lambda x, y: step.bind(y, x), lambda x, y: step.bind(x, y)]
+    "minimum",
+    np.minimum,
+    [lambda x, y: step.bind(y, x), lambda x, y: step.bind(x, y)],
+    radicand=_length_of_pair,
 )
 
 
@@ -339,8 +372,10 @@ def _is_less(x: Array, y: Array) -> Array:
     return step.bind(_number(y, math.inf), x)
 
 
-fmax = elementwise("fmax", np.fmax, [_wins, lambda x, y: _wins(y, x)])
-fmin = elementwise("fmin", np.fmin, [_is_less, lambda x, y: _is_less(y, x)])
+fmax = elementwise("fmax", np.fmax, [_wins, lambda x, y: _wins(y, x)], radicand=_length_of_pair)
+fmin = elementwise(
+    "fmin", np.fmin, [_is_less, lambda x, y: _is_less(y, x)], radicand=_length_of_pair
+)
 
 
 def _over(x: Array, y: Array) -> Array:
