@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,8 +114,13 @@ def promotion(operand: Operand) -> Any:
 
 def promote(operands: Sequence[Operand]) -> np.dtype[Any]:
     """The dtype to which NumPy promotes the operands, with Python numbers as weak as there."""
+    return _promoted(*map(promotion, operands))
+
+
+@lru_cache(maxsize=1024, typed=True)  # np.dtype(float) equals the class float
+def _promoted(*kinds: Any) -> np.dtype[Any]:
     scalars = {int: 0, float: 0.0, complex: 0j}
-    return np.result_type(*(scalars.get(p, p) for p in map(promotion, operands)))
+    return np.result_type(*(scalars.get(kind, kind) for kind in kinds))
 
 
 class Primitive:

@@ -23,7 +23,16 @@ from .errors import ProgramError
 if TYPE_CHECKING:
     from .primitive import Primitive
 
-__all__ = ["Atom", "Equation", "Literal", "Program", "Type", "Var", "variable_names"]
+__all__ = [
+    "Atom",
+    "Equation",
+    "Literal",
+    "Program",
+    "Type",
+    "Var",
+    "type_of_shape",
+    "variable_names",
+]
 
 Array: TypeAlias = Any
 """A value: a NumPy array or scalar, a Python number, or a traced value."""

@@ -49,7 +49,7 @@ class Outcome(NamedTuple):
 def operand_key(operand: Operand | Array) -> Any:
     """What the types of a result can depend on: the operand's type, or that it is a number."""
     kind = type(operand)
-    if kind is np.ndarray:
+    if kind is np.ndarray or kind is np.float64:
         return Type.of(operand)
     if kind in NUMBERS:
         return kind

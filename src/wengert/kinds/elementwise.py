@@ -22,7 +22,7 @@ from ..primitive import (
     operand_type,
     promote,
 )
-from ..program import Array, Type
+from ..program import Array, Type, type_of_shape
 from .rules import answer, fit, spread, unboxed
 
 __all__ = ["Elementwise", "elementwise", "mul0", "via"]
@@ -116,8 +116,12 @@ class Elementwise(Primitive):
     def types(self, operands: Sequence[Operand], params: Params) -> tuple[Type, ...]:
         if len(operands) != self.arity:
             raise TypeError(f"{self.name} takes {self.arity} operands, not {len(operands)}")
-        shape = np.broadcast_shapes(*(operand_type(o).shape for o in operands))
-        return (Type(shape, self.dtype(operands)),)
+        first, *rest = shapes = [operand_type(o).shape for o in operands]
+        shape = first
+        for other in rest:
+            if shape != other and other:
+                shape = other if not shape else np.broadcast_shapes(*shapes)
+        return (type_of_shape(shape, self.dtype(operands)),)
 
     def batch(self, size: int, operands: list[Array], batched: list[bool], params: Params) -> Any:
         ranks = [getattr(o, "ndim", 0) - b for o, b in zip(operands, batched, strict=True)]

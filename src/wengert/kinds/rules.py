@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import numpy as np
@@ -29,8 +30,12 @@ __all__ = [
 def answer(ufunc: np.ufunc) -> Callable[[Sequence[Operand]], np.dtype[Any]]:
     """The type rule of a ufunc: the dtype in which it answers, TypeError if it does not."""
 
+    @lru_cache(maxsize=1024, typed=True)  # np.dtype(float) equals the class float
+    def resolved(*kinds: Any) -> np.dtype[Any]:
+        return ufunc.resolve_dtypes((*kinds, None))[-1]
+
     def dtype(operands: Sequence[Operand]) -> np.dtype[Any]:
-        return ufunc.resolve_dtypes((*map(promotion, operands), None))[-1]
+        return resolved(*map(promotion, operands))
 
     return dtype
 
