@@ -22,7 +22,7 @@ from .program import Array, Type
 from .trace import (
     HELD,
     Hold,
-    ReadOnlyView,
+    ReadOnlyArgument,
     as_array,
     as_python_number,
     check_kind,
@@ -274,7 +274,7 @@ def _itself(value: Any) -> Any:
 def _read_only(value: Any) -> Any:
     array = as_array(value)
     if isinstance(array, Traced):
-        return whole(array, ReadOnlyView)
+        return whole(array, ReadOnlyArgument)
     return read_only(array)
 
 

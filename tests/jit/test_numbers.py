@@ -190,3 +190,20 @@ def test_derivatives_of_functions_of_numpys_are_compiled() -> None:
     slope = wg.jit(wg.grad(np.sin), wait=True)
     assert [slope(x) for x in (0.5, 0.7)] == pytest.approx([np.cos(0.5), np.cos(0.7)])
     assert "1 native" in repr(slope)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16])
+def test_large_integers_in_lists_make_objects_as_in_numpy(dtype):
+    x = np.ones(2, dtype)
+    large = [10**30]
+    for f in (lambda x: x + large, lambda x: large * x, lambda x: np.add(x, large)):
+        found, wanted = wg.jit(f)(x), f(x)
+        assert found.dtype == wanted.dtype == object
+        assert found.tolist() == wanted.tolist()
+
+    def in_place(x):
+        x += large
+        return x
+
+    with pytest.raises(TypeError, match="Cannot cast"):
+        wg.jit(in_place)(x)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import wengert as wg
 from outcomes import assert_numpys, in_a_derivative, plainly, same
 from wengert.errors import WengertError
 from wengert.trace import protocols
@@ -200,3 +201,21 @@ def test_a_number_is_moved_as_an_array_or_a_number_as_in_numpy(f: Any, x: Any) -
     assert_numpys(f, x)
     if f is not np.modf:
         assert_numpys(written, x)
+
+
+@pytest.mark.parametrize("value", [-np.inf, -0.0, 4.0])
+@pytest.mark.parametrize("kind", [float, np.float64, np.float32])
+def test_half_powers_of_numbers_are_numpys_by_function_and_by_operator(value, kind):
+    x = kind(value)
+    functions = [lambda x: np.power(x, 0.5)] + [lambda x: x**0.5] * (kind is not float)
+    for f in functions:
+        with np.errstate(all="ignore"):
+            wanted = f(x)
+            for found in (
+                wg.value_and_grad(f)(x)[0],
+                wg.jvp(f, (x,), (kind(1.0),))[0],
+                wg.jit(f)(x),
+                wg.jit(wg.value_and_grad(f))(x)[0],
+            ):
+                assert found.dtype == wanted.dtype
+                assert repr(found) == repr(wanted)

@@ -358,3 +358,27 @@ def test_a_float_in_an_array_computes_and_is_refused_as_before() -> None:
     assert wg.grad(f)(3.0) == 7.0
     with pytest.raises(AttributeError, match="'float' object has no attribute 'shape'"):
         wg.grad(lambda x: np.array([x, 1.0])[1] + x.shape[0])(3.0)
+
+
+def _said(x):
+    views = x[1:], x.T, x[...], x.reshape(-1, 1), x[0, ...]
+    said = [(view.base is None, view.flags.owndata, view.flags["OWNDATA"]) for view in views]
+    return [*said, isinstance(np.cross(x[:2], x[:2] + 1.0), np.ndarray), x.base is None]
+
+
+@pytest.mark.filterwarnings("ignore:Arrays of 2-dimensional vectors:DeprecationWarning")
+@pytest.mark.parametrize("read_only", [False, True])
+def test_views_say_whose_memory_they_have(read_only):
+    x = np.arange(1.0, 4.0)
+    x.flags.writeable = not read_only
+    said = []
+
+    def f(x):
+        said.append(_said(x))
+        return np.sum(x)
+
+    f(x)
+    for verb in (wg.grad, wg.hessian, lambda f: wg.jit(wg.grad(f))):
+        verb(f)(x)
+    wg.jvp(f, (x,), (x,))
+    assert all(each == said[0] for each in said)

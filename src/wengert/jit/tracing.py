@@ -32,7 +32,7 @@ from ..recorder import Recorder
 from ..trace import (
     ArrayTracer,
     Flags,
-    ReadOnlyView,
+    ReadOnlyArgument,
     Tracer,
     as_array,
     as_number,
@@ -195,7 +195,7 @@ class JitRecorder(Recorder):
             self._given[var] = Tracer(self, None, Node(var, type_, unboxed(np.asarray(value))))
         if isinstance(value, np.ndarray):
             array = ArrayTracer(self, None, Node(var, type_, unboxed(value)))
-            return array if value.flags.writeable else whole(array, ReadOnlyView)
+            return array if value.flags.writeable else whole(array, ReadOnlyArgument)
         if isinstance(value, np.generic):
             return Tracer(self, None, node)
         # A truth value chooses; to NumPy it is neither an index nor a length, as a tracer might be.
@@ -477,8 +477,12 @@ class JitRecorder(Recorder):
             self.failure = UnsupportedError(handled)
             raise self.failure
         given, args = args, [plain(arg) for arg in args]
-        if any(a is not b and isinstance(b, Traced) for a, b in zip(given, args, strict=True)):
-            return primitive.bind(*args, **params)
+        converted = [(a, b) for a, b in zip(given, args, strict=True) if a is not b]
+        if converted:
+            if any(isinstance(b, Traced) for _, b in converted):
+                return primitive.bind(*args, **params)
+            # NumPy computes with objects, such as large integers in a list.
+            self.objects = self.objects or any(np.asarray(a).dtype.hasobject for a, _ in converted)
         try:
             if any(type(arg) is WeakTracer for arg in args):
                 return hardened(self, primitive, args, params)

@@ -306,7 +306,7 @@ def cross(
         allowed = " or ".join(map(str, _LENGTHS))
         raise ValueError(f"np.cross takes vectors of length {allowed}")
     if a.shape[-1] == b.shape[-1] == 2:
-        return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+        return as_array(a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0])
     a1, a2, a3 = _components(a)
     b1, b2, b3 = _components(b)
     parts = [a2 * b3 - a3 * b2, a3 * b1 - a1 * b3, a1 * b2 - a2 * b1]

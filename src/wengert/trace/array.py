@@ -33,6 +33,7 @@ __all__ = [
     "ArrayTracer",
     "Flat",
     "PlacedView",
+    "ReadOnlyArgument",
     "ReadOnlyView",
     "View",
     "as_array",
@@ -381,6 +382,17 @@ class ReadOnlyView(View):
 
     def assign(self, new: Tracer) -> None:
         raise _read_only()
+
+
+class ReadOnlyArgument(ReadOnlyView):
+    """An argument that is read-only: a view of what the caller's array holds, and of no other."""
+
+    __slots__ = ()
+
+    @property
+    def base(self) -> Any:
+        """That of an argument: none."""
+        return None
 
 
 def _read_only() -> ReadOnlyError:

@@ -87,6 +87,8 @@ class Withheld:
 
 
 _WRITING = {
+    "OWNDATA": "owndata",
+    "O": "owndata",
     "WRITEABLE": "writeable",
     "W": "writeable",
     "BEHAVED": "behaved",
@@ -94,7 +96,7 @@ _WRITING = {
     "CARRAY": "carray",
     "CA": "carray",
 }
-"""The flags that depend on whether the array can be written to, by their keys."""
+"""The flags that depend on the handle, not on how the value lies in memory, by their keys."""
 
 
 class Flags:
@@ -112,6 +114,8 @@ class Flags:
     def __getattr__(self, name: str) -> Any:
         if name == "writeable":
             return type(self._value).assignable and self._value.writeable
+        if name == "owndata" and type(self._value).derived and self._value.base is not None:
+            return False
         if name == "behaved":
             return self._flags.aligned and self.writeable
         if name == "carray":

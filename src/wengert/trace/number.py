@@ -306,6 +306,8 @@ class Tracer(Traced, metaclass=_Standing):
                         trace.refused(error)
                         raise
                 else:
+                    if ufunc is np.power and ROOTS and not self.shape and _is_half(inputs[1]):
+                        return np.sqrt(self)
                     result = primitive.bind(*inputs)
                 if primitive.radicand is not None:
                     FUNCTIONS["note root"](primitive, result, inputs)
@@ -635,6 +637,17 @@ def _refused(function: Any, *_: Any, **__: Any) -> Any:
     """In place of a rule for a NumPy function that has none."""
     module = getattr(function, "__module__", "numpy") or "numpy"
     raise no_rule(f"{module.replace('numpy', 'np', 1)}.{function.__name__}")
+
+
+ROOTS = bool(np.signbit(np.power(-0.0, 0.5)))
+"""Whether NumPy takes the square root for ``np.power(x, 0.5)`` of numbers, as it does of arrays.
+
+At -0.0 and -inf these differ from the power, which the operator gives of numbers.
+"""
+
+
+def _is_half(exponent: Any) -> bool:
+    return isinstance(exponent, float) and exponent == 0.5
 
 
 def _operate(ufunc: np.ufunc, left: Tracer, right: Array) -> Any:
