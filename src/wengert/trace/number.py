@@ -306,7 +306,7 @@ class Tracer(Traced, metaclass=_Standing):
                         trace.refused(error)
                         raise
                 else:
-                    if ufunc is np.power and ROOTS and not self.shape and _is_half(inputs[1]):
+                    if ufunc is np.power and ROOTS and not self.shape and _is_half(inputs[1], self):
                         return np.sqrt(self)
                     result = primitive.bind(*inputs)
                 if primitive.radicand is not None:
@@ -646,8 +646,11 @@ At -0.0 and -inf these differ from the power, which the operator gives of number
 """
 
 
-def _is_half(exponent: Any) -> bool:
-    return isinstance(exponent, float) and exponent == 0.5
+def _is_half(exponent: Any, x: Tracer) -> bool:
+    """Whether an exponent is 1/2, of no wider dtype than x."""
+    if not isinstance(exponent, float) or exponent != 0.5:
+        return False
+    return x.dtype.kind == "f" and (type(exponent) is float or x.dtype == np.float64)
 
 
 def _operate(ufunc: np.ufunc, left: Tracer, right: Array) -> Any:
