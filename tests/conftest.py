@@ -12,6 +12,9 @@ from hypothesis import HealthCheck, settings
 # Figures are drawn into files, also where there is a display.
 os.environ["MPLBACKEND"] = "Agg"
 
+# What fails here is found by the frames that others are not shown.
+os.environ.setdefault("WENGERT_TRACEBACK", "full")
+
 # Settings of the user's own are not what is tested. WENGERT_TARGET stays: `make test-portable`
 # sets it.
 for name in ("JIT", "JIT_WAIT", "CACHE", "NUM_THREADS"):

@@ -9,6 +9,7 @@ import numpy as np
 
 import wengert as wg
 from wengert.primitive import Traced
+from wengert.trace import unfilled
 
 
 def plain(result: Any) -> Any:
@@ -16,6 +17,7 @@ def plain(result: Any) -> Any:
     if isinstance(result, (tuple, list)):
         return tuple(map(plain, result))
     array = isinstance(result, np.ndarray)
+    result = unfilled(result)
     while isinstance(result, Traced):
         result = result._value
     return np.asarray(result) if array else result

@@ -33,7 +33,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 TESTS = [
-    *("tests/numpy", "tests/primitives", "tests/transforms", "tests/optimize", "tests/control"),
+    *("tests/functions", "tests/primitives", "tests/transforms", "tests/optimize", "tests/control"),
     *("tests/test_derivatives.py", "tests/test_numerical.py", "tests/test_registry.py"),
     *("tests/test_random_programs.py", "tests/test_worked_examples.py", "tests/test_readme.py"),
     *("tests/compile", "tests/jit/test_control_flow.py", "tests/jit/test_programs.py"),
@@ -48,7 +48,7 @@ LEFT_OUT = [
 """Tests in tests/compile of how code is kept, called and shared, which processors do alike."""
 
 SHORT = [
-    *("tests/optimize", "tests/numpy", "tests/test_derivatives.py", "tests/test_readme.py"),
+    *("tests/optimize", "tests/functions", "tests/test_derivatives.py", "tests/test_readme.py"),
     *("tests/compile/test_agreement.py", "tests/compile/test_lapack.py"),
     *("tests/compile/test_strips.py", "tests/compile/test_sums.py"),
 ]

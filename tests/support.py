@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import settings
+from numpy._core.overrides import array_function_dispatch
 
 from wengert.calls import result_leaf
 from wengert.primitive import Traced
@@ -18,6 +19,12 @@ Arrays = Sequence[Any]
 Function = Callable[..., Arrays]
 
 STEP = 1e-3
+
+
+@array_function_dispatch(lambda x: (x,), module="numpy")
+def transform(x: Any) -> Any:
+    """A function of NumPy's, as it seems, for which there is no rule."""
+    return np.fft.fft(x)
 
 
 def slow(*values: Any, reason: str) -> Any:

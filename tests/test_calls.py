@@ -99,7 +99,7 @@ def test_traced_values_of_the_caller_are_returned():
     assert wg.grad(lambda x: wg.jit(lambda y: x * y)(x))(3.0) == 6.0
 
 
-def test_an_iterator_that_writes_into_a_traced_array_says_what_to_write_instead():
+def test_iterators_write_into_traced_arrays():
     def iterated(x):
         y = x * 1.0
         with np.nditer(y, op_flags=["readwrite"]) as it:
@@ -116,9 +116,7 @@ def test_an_iterator_that_writes_into_a_traced_array_says_what_to_write_instead(
         return np.sum(y)
 
     x = np.ones((2, 3))
-    with pytest.raises(TypeError) as caught:
-        wg.grad(iterated)(x)
-    assert "np.ndindex" in caught.value.__notes__[0]
+    np.testing.assert_array_equal(wg.grad(iterated)(x), 2 * x)
     np.testing.assert_array_equal(wg.grad(indexed)(x), 4 * x)
 
 

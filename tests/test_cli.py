@@ -17,14 +17,14 @@ from wengert.cli import main
 from wengert.errors import CompileError
 
 MODEL = """
-import math
+from array import array
 import numpy as np
 
 def loss(W, x, y=2.0):
     return np.sum((np.tanh(W @ x) - y) ** 2)
 
 def leaky(x):
-    return math.sin(x)
+    return array("d", [x])[0]
 
 def broken(x):
     raise KeyError("mine")
@@ -257,8 +257,8 @@ def test_integer_arrays_are_data(run):
 def test_an_error_of_ours_in_the_function_shows_its_line_and_is_status_1(run):
     status, out, err = run("explain", "model.py:leaky", "x=1")
     assert (status, out) == (1, "")
-    assert "model.py:9    return math.sin(x)" in err
-    assert "Write instead: np.sin(x)" in err
+    assert 'model.py:9    return array("d", [x])[0]' in err
+    assert "Write instead: " in err
 
 
 def test_an_exception_of_the_function_passes(run):

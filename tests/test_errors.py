@@ -1,8 +1,8 @@
 """Bad input: each kind is a wengert exception that shows the user's line and the remedy."""
 
+import array
 import ctypes
 import functools
-import math
 import pickle
 from pathlib import Path
 
@@ -32,16 +32,26 @@ def use_leaked():
     return LEAKED[0] + 1.0
 
 
-def assign_into_plain_array(x):
-    a = np.zeros(3)
+def in_c(x):
+    return array.array("d", [x])[0]
+
+
+def assign_into_memory(x):
+    a = array.array("d", [0.0, 0.0])
     a[0] = x[0]
     return a[0]
 
 
-def in_place_into_plain_array(x):
-    a = np.zeros(3)
-    a += x
-    return np.sum(a)
+def assign_into_text(x):
+    a = np.array(["", ""])
+    a[0] = x[0]
+    return x
+
+
+def assign_into_bytes(x):
+    a = np.frombuffer(bytearray(16))
+    a[0] = x[0]
+    return x
 
 
 def branch_on(x):
@@ -94,7 +104,7 @@ TABLE = {
         "NumPy array",
     ),
     "a sparse matrix as a constant": (
-        lambda: wg.grad(lambda x: np.sum(x @ scipy.sparse.eye(3).tocsr()))(X),
+        lambda: wg.grad(lambda x: np.sum(np.maximum(x, scipy.sparse.eye(3).tocsr())))(X),
         errors.TracedArrayError,
         "toarray",
     ),
@@ -175,29 +185,21 @@ TABLE = {
         "shape",
     ),
     "a leaked value": (use_leaked, errors.LeakedTracerError, "has_aux"),
-    "float": (lambda: wg.grad(lambda x: float(x))(1.0), errors.TracedArrayError, "np.sin"),
-    "complex": (lambda: wg.grad(lambda x: complex(x))(1.0), errors.TracedArrayError, "complex"),
-    "item": (lambda: wg.grad(lambda x: x.item())(np.float64(1.0)), errors.TracedArrayError, "item"),
-    "math.sin": (lambda: wg.grad(lambda x: math.sin(x))(1.0), errors.TracedArrayError, "np.sin"),
-    "assignment into a plain array": (
-        lambda: wg.grad(assign_into_plain_array)(X),
+    "a number for C": (lambda: wg.grad(in_c)(1.0), errors.TracedArrayError, "np.array([x, y])"),
+    "assignment into memory of C's": (
+        lambda: wg.grad(assign_into_memory)(X),
         errors.TracedArrayError,
-        "np.zeros_like",
+        "np.zeros(n)",
     ),
-    "in-place addition to a plain array": (
-        lambda: wg.grad(in_place_into_plain_array)(X),
+    "assignment into an array of strings": (
+        lambda: wg.vmap(assign_into_text)(X[None]),
         errors.TracedArrayError,
-        "plain array",
+        "floating point",
     ),
-    "out= of a plain array": (
-        lambda: wg.grad(lambda x: np.sum(np.sin(x, out=np.zeros(3))))(X),
+    "assignment into an array of bytes": (
+        lambda: wg.grad(assign_into_bytes)(X),
         errors.TracedArrayError,
-        "out",
-    ),
-    "np.asarray": (
-        lambda: wg.grad(lambda x: np.sum(np.asarray(x)))(X),
-        errors.TracedArrayError,
-        "np.asarray",
+        "x.copy()",
     ),
     "a C function": (
         lambda: wg.grad(lambda x: ctypes.pythonapi.PyFloat_AsDouble(ctypes.py_object(x)))(1.0),
@@ -207,12 +209,12 @@ TABLE = {
     "a function of SciPy that is not written in NumPy": (
         lambda: wg.grad(lambda x: scipy.linalg.cholesky(x)[0, 0])(np.eye(2)),
         errors.WengertError,
-        "",
+        "np.linalg",
     ),
     "a NumPy function without a rule": (
-        lambda: wg.grad(lambda x: np.sum(np.bartlett(x)))(X),
+        lambda: wg.grad(lambda x: np.packbits(x)[0])(X),
         errors.WengertError,
-        "",
+        "np.packbits",
     ),
     "a branch on a batch": (lambda: wg.vmap(branch_on)(X), errors.AbstractValueError, "np.where"),
     "batches of different sizes": (
@@ -274,16 +276,6 @@ def test_bad_input_is_explained(case):
     assert Path(__file__).name in message, "the user's own line is shown"
 
 
-def put_slice(y, x):
-    y[:, 0] = x**2
-    return np.sum(y)
-
-
-def add_to(y, x):
-    y += x**2
-    return np.sum(y)
-
-
 @functools.lru_cache
 def cached(x):
     return np.exp(x)
@@ -297,42 +289,6 @@ def transformed(x):
 transformed.defvjp(lambda x: (transformed(x), None), lambda _, y_bar: (transformed(y_bar),))
 
 REMEDIES = {
-    "a slice of np.zeros": (
-        lambda x: put_slice(np.zeros((3, 2)), x),
-        "np.zeros_like(x, shape=n) for np.zeros(n)",
-        lambda x: put_slice(np.zeros_like(x, shape=(3, 2)), x),
-    ),
-    "an element of np.zeros": (
-        lambda x: put_slice(np.zeros((1, 2)), x[0]),
-        "np.zeros_like(x, shape=n) for np.zeros(n)",
-        lambda x: put_slice(np.zeros_like(x, shape=(1, 2)), x[0]),
-    ),
-    "+=": (
-        lambda x: add_to(np.zeros(3), x),
-        "y = y + x for y += x",
-        lambda x: np.sum(np.zeros(3) + x**2),
-    ),
-    "full_like": (
-        lambda x: np.sum(np.full_like(X, x[0]) ** 2),
-        "np.full for np.full_like(y, x)",
-        lambda x: np.sum(np.full(3, x[0]) ** 2),
-    ),
-    "r_": (
-        lambda x: np.sum(np.r_[x, 1.0, x] ** 2),
-        "np.concatenate for np.r_",
-        lambda x: np.sum(np.concatenate([x, [1.0], x]) ** 2),
-    ),
-    "c_": (
-        lambda x: np.sum(np.c_[x, x] ** 2),
-        "np.column_stack for np.c_",
-        lambda x: np.sum(np.column_stack([x, x]) ** 2),
-    ),
-    "complex": (
-        lambda x: abs(complex(x[0], x[1])),
-        "a + 1j * b for complex(a, b)",
-        lambda x: abs(x[0] + 1j * x[1]),
-    ),
-    "item": (lambda x: x[0].item() ** 2, "x for x.item()", lambda x: x[0] ** 2),
     "a table": (
         lambda x: {1.0: 3.0}.get(x[0], 0.0) * x[0],
         "wg.stop_gradient(x) for the x",
@@ -340,13 +296,8 @@ REMEDIES = {
     ),
     "a cached function": (
         lambda x: cached(x[0]),
-        "f.__wrapped__(x)",
+        "cached.__wrapped__(x) for cached(x)",
         lambda x: cached.__wrapped__(x[0]),
-    ),
-    "det of a matrix of numbers": (
-        lambda x: np.linalg.det(np.array([[x[0], x[1]], [1.0, x[2]]])),
-        "np.block([[a, b], [c, d]])",
-        lambda x: np.linalg.det(np.block([[x[0], x[1]], [1.0, x[2]]])),
     ),
     "a complex cotangent of a real value": (
         lambda x: np.sum(np.abs(transformed(x)) ** 2),
@@ -368,7 +319,7 @@ def test_the_remedy_works_with_and_without_derivatives(case):
 
 def test_the_line_shown_is_the_one_at_fault():
     with pytest.raises(errors.TracedArrayError) as caught:
-        wg.grad(assign_into_plain_array)(X)
+        wg.grad(assign_into_memory)(X)
     assert "a[0] = x[0]" in str(caught.value)
 
 
@@ -395,43 +346,10 @@ def test_control_flow_on_values_works_without_vmap():
     assert wg.jvp(branch_on, (-2.0,), (1.0,))[1] == -1.0
 
 
-@pytest.mark.parametrize("verb", [wg.grad, lambda f: lambda x: wg.jvp(f, (x,), (1.0,))])
-def test_an_array_of_objects_in_linear_algebra_says_what_to_write(verb):
-    def f(t, array):
-        return np.linalg.det(array([[t, 1.0], [0.0, t]]))
-
-    with pytest.raises(TypeError) as caught:
-        verb(lambda t: f(t, np.array))(2.0)
-    assert any("wg.numpy.array" in note for note in caught.value.__notes__)
-    verb(lambda t: f(t, wg.numpy.array))(2.0)
-
-
-@pytest.mark.parametrize(
-    "verb",
-    [
-        lambda f: wg.grad(lambda x: np.sum(f(x)))(1.0),
-        lambda f: wg.jvp(f, (1.0,), (1.0,)),
-        lambda f: wg.vmap(f)(X),
-        lambda f: wg.trace(f)(1.0),
-        lambda f: wg.explain(f, 1.0),
-        lambda f: wg.grad(wg.grad(lambda x: np.sum(f(x))))(1.0),
-    ],
-)
-def test_an_array_of_numbers_traced_and_plain_says_what_to_write_once(verb):
-    with pytest.raises(TypeError) as caught:
-        verb(lambda x: np.sin(np.array([x, 2.0])))
-    (note,) = caught.value.__notes__
-    assert "wg.numpy.array" in note
-
-
 def test_a_function_without_a_rule_is_named_as_the_user_knows_it():
-    mine = np.frompyfunc(lambda s: s * s, 1, 1)
-    for f, name in ((mine, "<lambda> (vectorized)"), (scipy.special.erfcx, "scipy.special.erfcx")):
-        with pytest.raises(errors.UnsupportedError) as caught:
-            wg.grad(lambda x, f=f: np.sum(f(x)))(X)
-        assert str(caught.value).startswith(f"{name} was called")
-    with pytest.raises(errors.UnsupportedError, match=r"Write instead: np\.sqrt;"):
-        wg.grad(lambda x: np.sum(np.emath.sqrt(x)))(X)
+    with pytest.raises(errors.UnsupportedError) as caught:
+        wg.grad(lambda x: np.sum(scipy.special.erfcx(x)))(X)
+    assert str(caught.value).startswith("scipy.special.erfcx was called")
 
 
 @pytest.mark.parametrize(

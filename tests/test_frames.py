@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import fractions
 import functools
 import linecache
-import statistics
+import os
+import subprocess
+import sys
+import traceback
+import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,7 +81,95 @@ def test_a_line_is_shown_with_its_code():
 
 
 def test_the_users_line_is_not_one_of_the_standard_library():
-    values = (1.0, 2.0)
     with pytest.raises(wengert.errors.TracedArrayError) as caught:
-        wengert.grad(lambda x: statistics.mean([x, *values]))(3.0)
-    assert "statistics.mean([x, *values])" in str(caught.value)
+        wengert.grad(lambda x: fractions.Fraction(x))(3.0)
+    assert "fractions.Fraction(x)" in str(caught.value)
+
+
+# -- notebooks -------------------------------------------------------------------------------------
+
+CELL = """def f(x):
+    return hash(x) * x
+"""
+
+
+NUMBERS = types.SimpleNamespace(_filename_map={"/tmp/ipykernel_7/42.py": 12})
+SHELL = types.SimpleNamespace(compile=NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("file", "where"),
+    [
+        ("<ipython-input-3-0a1b2c>", "Cell In[3], line 2    return hash(x) * x"),
+        ("/tmp/ipykernel_7/42.py", "Cell In[12], line 2    return hash(x) * x"),
+        ("C:\\Temp\\ipykernel_7\\43.py", "a cell, line 2    return hash(x) * x"),
+    ],
+)
+def test_a_line_of_a_notebook_is_shown_by_its_cell(file, where, monkeypatch):
+    shell = types.SimpleNamespace(get_ipython=lambda: SHELL)
+    monkeypatch.setitem(sys.modules, "IPython", shell)
+    monkeypatch.setitem(linecache.cache, file, (len(CELL), None, CELL.splitlines(True), file))
+    space = {}
+    exec(compile(CELL, file, "exec"), space)
+    with pytest.raises(wengert.errors.TracedArrayError) as caught:
+        wengert.grad(space["f"])(1.0)
+    assert caught.value.line == where
+
+
+# -- tracebacks ------------------------------------------------------------------------------------
+
+
+def cut(x):
+    return np.sum(hash(x) * x)
+
+
+def inner(x):
+    return wengert.grad(cut)(x) * x
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda f: wengert.grad(f)(1.0),
+        lambda f: wengert.jvp(f, (1.0,), (1.0,)),
+        lambda f: wengert.vmap(f)(np.ones(2)),
+        lambda f: wengert.hessian(f)(1.0),
+    ],
+)
+@pytest.mark.parametrize("f", [cut, inner])
+def test_the_traceback_of_an_error_ends_at_the_users_line(run, f, monkeypatch):
+    monkeypatch.setattr(frames, "TRIMS", True)
+    with pytest.raises(wengert.errors.TracedArrayError) as caught:
+        run(f)
+    last = traceback.extract_tb(caught.value.__traceback__)[-1]
+    assert (last.filename, last.name) == (__file__, "cut")
+    assert caught.value.line == f"test_frames.py:{last.lineno}    return np.sum(hash(x) * x)"
+
+
+def test_the_traceback_of_another_error_is_as_it_was(monkeypatch):
+    monkeypatch.setattr(frames, "TRIMS", True)
+    with pytest.raises(ValueError, match="square") as caught:
+        wengert.grad(lambda x: np.linalg.det(np.ones((2, 3))) * x)(1.0)
+    assert not isinstance(caught.value, wengert.errors.WengertError)
+    assert "numpy" in traceback.extract_tb(caught.value.__traceback__)[-1].filename
+
+
+FAILING = """
+import numpy as np
+import wengert as wg
+
+def test_it():
+    wg.grad(lambda x: np.sum(hash(x) * x))(1.0)
+"""
+
+
+@pytest.mark.slow(reason="starts a process")
+@pytest.mark.parametrize("full", [False, True])
+def test_pytest_shows_the_users_frames_alone(full, tmp_path):
+    (tmp_path / "test_it.py").write_text(FAILING, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(Path(wengert.__file__).parents[1])}
+    environment["WENGERT_TRACEBACK"] = "full" if full else ""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert "test_it.py:6: TracedArrayError" in done.stdout or full
+    assert ("reverse.py" in done.stdout) is full

@@ -40,7 +40,7 @@ NOT_HOLOMORPHIC: dict[str, str] = dict.fromkeys(
 ELSEWHERE: dict[str, str] = {
     "custom": "its parameter is a call of a function of the user's: see tests/custom",
     **dict.fromkeys(("scan", "switch", "while"), "its parameters are Programs: see tests/control"),
-    "spectral": "its operands belong together: see tests/numpy/test_eigenvectors.py",
+    "spectral": "its operands belong together: see tests/functions/test_eigenvectors.py",
     "call": "its parameter is a Program: see tests/jit",
     "guard": "it has no results: see tests/jit",
     "woven_call": "its parameter is a Program: see tests/compile/test_complexes.py",

@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import errors, numpy, primitives, transforms
+from . import errors, functions, numpy, primitives, transforms
 from .agreement import check_value
 from .control import (
     cond,
@@ -40,9 +40,11 @@ from .derivatives import (
 )
 from .evaluate import evaluate
 from .explain import explain
+from .frames import hide
 from .jit import jit
 from .numerical import check_grads, derivative
 from .program import Program
+from .stand_ins import stand_ins
 from .transforms import simplify
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ __all__ = [
     "evaluate",
     "explain",
     "fori_loop",
+    "functions",
     "get_num_threads",
     "grad",
     "hessian",
@@ -80,6 +83,7 @@ __all__ = [
     "scan",
     "set_num_threads",
     "simplify",
+    "stand_ins",
     "stop_gradient",
     "switch",
     "trace",
@@ -94,7 +98,12 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """What is imported when it is first used, as that takes long: SciPy's optimisers, compiling."""
     if name == "optimize":
-        return import_module(".optimize", __name__)
+        found = import_module(".optimize", __name__)
+        hide(__name__)
+        return found
     if name in ("get_num_threads", "set_num_threads"):
         return getattr(import_module(".compile.threads", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+hide(__name__)

@@ -16,6 +16,7 @@ import numpy as np
 
 from . import tree
 from .errors import DtypeError, ShapeError, TracedArrayError, WengertError, named
+from .frames import trim
 from .memory import read_only
 from .primitive import Traced
 from .program import Array, Type
@@ -23,15 +24,18 @@ from .trace import (
     HELD,
     Hold,
     ReadOnlyArgument,
+    Trace,
     as_array,
     as_python_number,
     check_kind,
     is_python_number,
     joined,
     plain,
+    refusal_of,
     snapshot,
     whole,
 )
+from .trace.base import FILLED
 from .transforms.tape import Tape
 
 __all__ = [
@@ -208,7 +212,8 @@ def result_leaf(value: Any) -> Array:
     if type(value) is np.float64:
         return value
     if isinstance(value, Traced):
-        return snapshot(value) if type(value).derived else value.strong()
+        kind = type(value)  # What is behind a filled array changes when the trace ends.
+        return snapshot(value) if kind.derived or (FILLED and kind.assignable) else value.strong()
     if value is None or isinstance(value, (str, bytes)) or _mixed(value):
         raise DtypeError(f"the function returned {value!r}, which is not a number or an array")
     found = plain(value) if isinstance(value, np.ndarray) else np.asarray(value)[()]
@@ -351,17 +356,25 @@ _OBJECT_ARRAY = (
 """What NumPy says when an array of Python objects is given to what computes with numbers only."""
 
 
-def annotate(error: Exception, holds: bool = False) -> None:
+def annotate(error: Exception, trace: Trace | None = None) -> None:
     """Add to an error of NumPy's the note that says what it has to do with differentiation.
 
-    NumPy puts an error of its own in front of ours where a traced number is assigned into a plain
-    array ("setting an array element with a sequence"): ours is raised in its place.
+    An error of C code's that stands for one of ours ("setting an array element with a sequence",
+    "must be numpy.ndarray, not ArrayTracer") is replaced by it. Of ours the traceback is trimmed.
     """
+    if isinstance(error, WengertError):
+        trim(error)
+        return
     if isinstance(error.__cause__, WengertError) and "array element" in str(error):
         raise error.__cause__.with_traceback(error.__traceback__) from None
+    refused = refusal_of(error, () if trace is None else trace.refusals)
+    if refused is not None:
+        refused.__traceback__ = error.__traceback__
+        trim(refused)
+        raise refused from error
     text = str(error)
     note = ""
-    if holds and "read-only" in text:
+    if getattr(trace, "holds", False) and "read-only" in text:
         note = HELD
     elif "WRITEBACKIFCOPY" in text or "NPY_ITER_REFS_OK" in text:
         note = (
@@ -387,8 +400,9 @@ def called(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -
     """``f(*args, **kwargs)`` of traced values, with the note on errors of NumPy's."""
     try:
         return f(*args, **kwargs)
-    except (TypeError, ValueError, AttributeError) as error:
-        annotate(error)
+    except Exception as error:
+        leaves = tree.flatten((tuple(args), kwargs))[0]
+        annotate(error, next((leaf._trace for leaf in leaves if isinstance(leaf, Traced)), None))
         raise
 
 
@@ -417,8 +431,8 @@ def linearised(
         outputs = [result_leaf(output) for output in outputs]
         tape.check_held()
         tape.check_caught(f)
-    except (TypeError, ValueError, AttributeError) as error:
-        annotate(error, tape.holds)
+    except Exception as error:
+        annotate(error, tape)
         raise
     finally:
         tape.close()

@@ -42,11 +42,12 @@ class WengertError(Exception):
     """Base of every exception that wengert raises.
 
     Parameters: ``what`` was met and why it cannot work, and the ``remedy``, what to write instead.
-    The user's own line is looked up when the exception is made and kept in ``line``.
+    The user's own line, unless it is given, is looked up when the exception is made; it is kept in
+    ``line``.
     """
 
-    def __init__(self, what: str, *, remedy: str = "") -> None:
-        self.line = user_line()
+    def __init__(self, what: str, *, remedy: str = "", line: str | None = None) -> None:
+        self.line = line or user_line()
         parts = [what]
         if self.line:
             parts.append(f"  {self.line}")

@@ -9,22 +9,31 @@ from __future__ import annotations
 import functools
 import inspect
 import linecache
+import os
+import re
 import sys
 import sysconfig
 from collections.abc import Container
 from pathlib import Path
-from types import CodeType, FrameType
+from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 __all__ = [
+    "TRIMS",
     "asked_by_name",
+    "hide",
     "home_of",
     "is_ours",
     "is_users",
+    "is_wengerts",
+    "is_your_line",
+    "line_raised",
     "place",
     "running",
+    "trim",
     "user_asks",
     "user_line",
+    "within_wengert",
 ]
 
 _PACKAGE = str(Path(__file__).parent)
@@ -42,6 +51,22 @@ _FOR_OTHERS = _PASSED | _LOOKING
 
 _ours: dict[str, bool] = {}
 """What is known of files; Python's frozen modules are not among them."""
+
+
+@functools.cache
+def is_wengerts(filename: str) -> bool:
+    """Whether a file belongs to wengert itself."""
+    return filename.startswith(_PACKAGE)
+
+
+def within_wengert() -> bool:
+    """Whether the code that calls the caller of this function is called by wengert in the end."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        if is_wengerts(frame.f_code.co_filename):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def is_ours(filename: str) -> bool:
@@ -98,24 +123,95 @@ def home_of(function: Any) -> str:
     return "" if code is None else code.co_filename
 
 
+_TOOLS = frozenset("pandas numba sklearn matplotlib xarray polars torch jax tensorflow".split())
+"""Installed packages whose lines say nothing to who uses them."""
+
+
+@functools.cache
+def is_your_line(filename: str) -> bool:
+    """Whether a line of a file tells the user something; installed packages may be their own."""
+    if is_ours(filename) or _is_standard(filename) or filename.endswith((".pyx", "<stringsource>")):
+        return False
+    return _installed_package(filename) not in _TOOLS
+
+
 def place(code: CodeType, line: int, variables: dict[str, Any] | None = None) -> str:
-    """A line of code for an error message: ``file:line    code``."""
+    """A line of code for an error message: ``file:line    code``, or ``Cell In[n], line``."""
     text = linecache.getline(code.co_filename, line, variables).strip()
-    return f"{Path(code.co_filename).name}:{line}    {text}".rstrip()
+    where = _cell(code.co_filename)
+    where = f"{where}, line {line}" if where else f"{Path(code.co_filename).name}:{line}"
+    return f"{where}    {text}".rstrip()
+
+
+_CELL = re.compile(r"<ipython-input-(\d+)-|[/\\]ipykernel_\d+[/\\]")
+"""The names that IPython gives to its cells, and Jupyter's kernel."""
+
+
+def _cell(filename: str) -> str:
+    """What a notebook calls the cell that has this name for a file; empty for files."""
+    match = _CELL.search(filename)
+    if match is None:
+        return ""
+    number = match.group(1)
+    if number is None:
+        shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+        numbers = getattr(getattr(shell, "compile", None), "_filename_map", {})
+        number = numbers.get(filename)
+    return "a cell" if number is None else f"Cell In[{number}]"
 
 
 def user_line() -> str | None:
     """The innermost line outside of wengert, NumPy and the standard library, or None.
 
-    Its form is ``file:line    code``. Of installed packages any may be the user's own.
+    Its form is that of ``place``.
     """
     frame = sys._getframe(1)
     while frame is not None:
-        file = frame.f_code.co_filename
-        if not is_ours(file) and not _is_standard(file):
+        if is_your_line(frame.f_code.co_filename):
             return place(frame.f_code, frame.f_lineno, frame.f_globals)
         frame = frame.f_back
     return None
+
+
+def line_raised(error: BaseException) -> str | None:
+    """The innermost line of the user's that an exception has come through, as ``user_line``."""
+    line = None
+    reached = error.__traceback__
+    while reached is not None:
+        if is_your_line(reached.tb_frame.f_code.co_filename):
+            line = place(reached.tb_frame.f_code, reached.tb_lineno, reached.tb_frame.f_globals)
+        reached = reached.tb_next
+    return line
+
+
+TRIMS = os.environ.get("WENGERT_TRACEBACK") != "full"
+"""Whether tracebacks leave out the frames between the user's line and the error."""
+
+
+def trim(error: BaseException) -> None:
+    """Leave out of a traceback the frames that are wengert's and NumPy's, but for the first.
+
+    So it ends at the user's own line. It stays as it is where it has none.
+    """
+    entries: list[TracebackType] = []
+    reached = error.__traceback__
+    while reached is not None:
+        entries.append(reached)
+        reached = reached.tb_next
+    kept = [each for each in entries[1:] if not is_ours(each.tb_frame.f_code.co_filename)]
+    if not TRIMS or not kept:
+        return
+    trimmed = None
+    for each in reversed([entries[0], *kept]):
+        trimmed = TracebackType(trimmed, each.tb_frame, each.tb_lasti, each.tb_lineno)
+    error.__traceback__ = trimmed
+
+
+def hide(package: str) -> None:
+    """Tell pytest to leave the frames of a package's modules out of what it shows."""
+    for name, module in list(sys.modules.items()):
+        if TRIMS and name.startswith(f"{package}."):
+            vars(module)["__tracebackhide__"] = True
 
 
 def running(names: Container[str]) -> str | None:

@@ -17,6 +17,7 @@ import optree
 from .errors import ShapeError
 from .forks import lock
 from .primitive import Traced
+from .trace.base import FILLED
 
 __all__ = [
     "LEAF",
@@ -73,7 +74,7 @@ def _register(kind: type) -> None:
 def flatten(tree: Any) -> tuple[list[Any], Spec]:
     """The leaves of a tree in order, and its structure. ``None`` has no leaves."""
     if isinstance(tree, (Traced, np.ndarray, float)):  # Of a traced value nothing else is asked.
-        return [tree], LEAF
+        return [_unfilled(tree)], LEAF
     while True:
         leaves, spec = optree.tree_flatten(tree, namespace=NAMESPACE)
         new: set[type] = set()
@@ -82,14 +83,20 @@ def flatten(tree: Any) -> tuple[list[Any], Spec]:
             if hasattr(kind, "__dataclass_fields__") and kind not in _registered:
                 new.add(kind)
         if not new:
-            return leaves, spec
+            return leaves if not FILLED else list(map(_unfilled, leaves)), spec
         for kind in new:
             _register(kind)
 
 
 def flatten_again(tree: Any) -> tuple[list[Any], Spec]:
     """``flatten``, but quicker, where a dataclass that was never met may count as a leaf."""
-    return optree.tree_flatten(tree, namespace=NAMESPACE)
+    leaves, spec = optree.tree_flatten(tree, namespace=NAMESPACE)
+    return leaves if not FILLED else list(map(_unfilled, leaves)), spec
+
+
+def _unfilled(leaf: Any) -> Any:
+    """What stands behind a plain array that has been given traced values; any other as it is."""
+    return FILLED[id(leaf)][1] if id(leaf) in FILLED else leaf
 
 
 def unflatten(spec: Spec, leaves: Sequence[Any]) -> Any:

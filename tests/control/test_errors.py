@@ -215,14 +215,20 @@ def test_it_is_refused_and_the_error_says_why(case):
     assert "test_errors.py" in (caught.value.line or "")
 
 
-def test_indexing_a_plain_array_by_a_counter_says_what_to_write():
+def test_a_plain_array_is_read_at_a_counter():
     table = np.arange(5.0)
-    with pytest.raises(AbstractValueError, match=r"np\.take_along_axis.*for table\[i\]") as caught:
-        wg.fori_loop(0, 5, lambda i, c: c + table[i], 0.0)
-    assert "table[i]" in caught.value.line
     read = lambda i: np.take_along_axis(table, np.reshape(i, -1), axis=0)[0]
+    assert wg.fori_loop(0, 5, lambda i, c: c + table[i], 0.0) == 10.0
     assert wg.fori_loop(0, 5, lambda i, c: c + read(i), 0.0) == 10.0
     assert wg.fori_loop(0, 5, lambda i, c: c + np.asarray(table, like=i)[i], 0.0) == 10.0
+    assert wg.grad(lambda x: wg.fori_loop(0, 5, lambda i, c: c + x * table[i], x))(2.0) == 11.0
+
+
+def test_indexing_a_list_by_a_counter_says_what_to_write():
+    table = [0.0, 1.0, 2.0]
+    with pytest.raises(AbstractValueError, match=r"for table\[i\]") as caught:
+        wg.fori_loop(0, 3, lambda i, c: c + table[i], 0.0)
+    assert "table[i]" in caught.value.line
 
 
 def test_an_unknown_derivative_in_a_body_is_an_error_and_not_a_zero():

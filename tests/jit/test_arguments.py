@@ -13,6 +13,7 @@ import pytest
 from jitted_calls import agree, same
 
 import wengert as wg
+from support import transform
 
 pytestmark = pytest.mark.filterwarnings("ignore::wengert.errors.JitWarning")
 
@@ -133,6 +134,7 @@ EVERY: list[tuple[Callable[..., Any], list[tuple[Any, ...]]]] = [
     (lambda x: (str(x[0]), x[0].item(), x.tolist()), [(X,)]),
     (np.unique, [(X,)]),
     (np.fft.fft, [(X,)]),
+    (transform, [(X,)]),
     (lambda x: (np.shares_memory(x, x[1:]), np.allclose(x, 1)), [(X,), (np.ones(3),)]),
     (lambda z: (z.real, z.imag, abs(z)), [(np.array([1 + 2j, 3]),)]),
     (lambda x: x * 2, [(np.ma.masked_array([1.0, 2.0], [0, 1]).filled(0.0),)]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from ctypes import c_double
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ def test_guards_tell_zeros_and_nan_apart() -> None:
 
 
 def test_new_paths_at_every_call_end_in_plain_calls() -> None:
-    f = wg.jit(lambda x: x * float(x[0]))
+    f = wg.jit(lambda x: x * c_double(x[0]).value)
 
     def many() -> None:
         for x in np.random.default_rng(4).normal(size=(300, 2)):
@@ -123,7 +124,7 @@ def test_new_paths_at_every_call_end_in_plain_calls() -> None:
 
 def test_what_is_guarded_by_value_is_not_differentiated() -> None:
     with pytest.raises(wg.errors.TracedArrayError):
-        wg.grad(wg.jit(lambda x: x * float(x)))(2.0)
+        wg.grad(wg.jit(lambda x: x * c_double(x).value))(2.0)
 
 
 @pytest.mark.parametrize(

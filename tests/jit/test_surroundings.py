@@ -18,6 +18,7 @@ import pytest
 from jitted_calls import same
 
 import wengert as wg
+from support import transform
 
 pytestmark = pytest.mark.filterwarnings("ignore::wengert.errors.JitWarning")
 
@@ -367,7 +368,7 @@ def counter_before_what_is_not_traced() -> Any:
     def f(x: Any) -> Any:
         calls.append(1)
         assert x.flags.writeable
-        return np.fft.fft(x).real * len(calls)
+        return transform(x).real * len(calls)
 
     return f
 
@@ -453,7 +454,7 @@ def bound_method_of_a_generator() -> Any:
 
 def generator_before_what_is_not_traced() -> Any:
     rng = np.random.default_rng(0)
-    return lambda x: (np.fft.fft(x).real * rng.normal(), hash(x.tobytes()) and None)
+    return lambda x: (transform(x).real * rng.normal(), hash(x.tobytes()) and None)
 
 
 def generator_before_an_iterator() -> Any:

@@ -6,6 +6,7 @@ At the first call, which compares the rules with NumPy, and at those that follow
 from __future__ import annotations
 
 import copy
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -353,6 +354,10 @@ memoryview(np.asarray(y))[0] = 3.0
 np.asarray(np.broadcast_to(y, (2, 6)))[0, 0] = 1.0
 np.asarray(y.astype(int))[0] = 5
 """.strip().splitlines()
+
+
+if sys.version_info < (3, 12):  # Python asks nobody whether an object has memory.
+    CAUGHT = [line for line in CAUGHT if "memoryview" not in line]
 
 
 @pytest.mark.parametrize("line", CAUGHT)

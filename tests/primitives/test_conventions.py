@@ -213,3 +213,39 @@ def test_the_slope_of_a_logarithm_at_minus_zero_is_that_of_an_array(f: Any) -> N
     slope = wg.grad(lambda x: np.sum(f(x)))(np.array([-0.0]))[0]
     assert wg.grad(f)(-0.0) == wg.grad(f)(np.float64(-0.0)) == slope == -np.inf
     assert wg.jit(wg.grad(f))(-0.0) == slope
+
+
+@pytest.mark.parametrize(
+    ("f", "cut", "step"),
+    [
+        (np.arcsin, 1.43, 1.0),
+        (np.arcsin, -1.43, 1.0),
+        (np.arccos, 1.43, 1.0),
+        (np.arccos, -1.43, 1.0),
+        (np.arccosh, -1.43, 1.0),
+        (np.arccosh, 0.43, 1.0),
+        (np.arcsinh, 1.43j, 1j),
+        (np.arcsinh, -1.43j, 1j),
+        (np.arctanh, 1.43, 1.0),
+        (np.arctan, 1.43j, 1j),
+        (np.sqrt, -1.43, 1.0),
+        (np.log, -1.43, 1.0),
+    ],
+)
+@pytest.mark.parametrize("side", [0.0, -0.0])
+def test_the_derivative_on_a_cut_is_that_of_the_side_that_the_value_is_of(f, cut, step, side):
+    z = complex(cut.real, side) if step == 1.0 else complex(side, cut.imag)
+    h = 1e-6
+    if step == 1.0:
+        before, after = complex(z.real - h, side), complex(z.real + h, side)
+    else:
+        before, after = complex(side, z.imag - h), complex(side, z.imag + h)
+    slope = (f(after) - f(before)) / (2 * h * step)
+    gradient = wg.grad(f, holomorphic=True)
+    for found in (
+        wg.jvp(f, (z,), (1.0 + 0j,))[1],
+        gradient(z),
+        wg.vmap(gradient)(np.array([z]))[0],
+        wg.jit(gradient)(z),
+    ):
+        np.testing.assert_allclose(found, slope, atol=1e-6)

@@ -20,36 +20,42 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from support import transform
 from wengert import errors
 
 X = np.float64(1.5)
 V = np.array([1.0, 2.0, 3.0])
 
 
+def in_c(x):
+    """What plain numbers take and no traced value does: a number in memory of C's."""
+    return array.array("d", [x])[0]
+
+
 def named(x):
     try:
-        return x * float(x)
+        return x * in_c(x)
     except TypeError:
         return x
 
 
 def bare(x):
     try:
-        return x * math.sin(x)
+        return x * math.sin(array.array("d", [x])[0])
     except:  # noqa: E722
         return x
 
 
 def any_exception(x):
     try:
-        return x * complex(x).real
+        return x * pickle.loads(pickle.dumps(x))
     except Exception:
         return x
 
 
 def one_of_several(x):
     try:
-        return x * np.asarray([x, 1.0], dtype=float)[0]
+        return x * np.array(array.array("d", [x, 1.0]))[0]
     except (TypeError, ValueError):
         return x
 
@@ -57,12 +63,12 @@ def one_of_several(x):
 def suppressed(x):
     y = x
     with contextlib.suppress(TypeError):
-        y = x * x.item()
+        y = x * {1.5: 2.0}[x]
     return y
 
 
 def assigned(x):
-    table = np.zeros(2)
+    table = array.array("d", [0.0, 0.0])
     try:
         table[0] = x
     except Exception:
@@ -72,7 +78,7 @@ def assigned(x):
 
 def in_a_helper(x):
     def convert(y):
-        return float(y)
+        return array.array("d", [y])[0]
 
     for _ in range(3):
         try:
@@ -85,7 +91,7 @@ def in_a_helper(x):
 def finally_and_raised_from(x):
     try:
         try:
-            return x * float(x)
+            return x * in_c(x)
         except TypeError as error:
             raise ValueError("no number") from error
         finally:
@@ -96,25 +102,18 @@ def finally_and_raised_from(x):
 
 def without_a_rule(x):
     try:
-        return np.fft.fft(np.stack([x, x])).real[0]
+        return transform(np.stack([x, x])).real[0]
     except NotImplementedError:
         return x
 
 
 def in_a_thread(x):
     with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(float, x)
+        future = pool.submit(in_c, x)
         try:
             return x * future.result()
         except TypeError:
             return x
-
-
-def by_a_scalar_of_numpys(x):
-    try:
-        return x * np.float64(x)  # C code, which raises another error instead.
-    except (TypeError, ValueError):
-        return x
 
 
 def packed(x):
@@ -127,10 +126,7 @@ def packed(x):
 CAUGHT = {
     f.__name__: f
     for f in (named, bare, any_exception, one_of_several, suppressed, assigned, in_a_helper)
-} | {
-    f.__name__: f
-    for f in (finally_and_raised_from, without_a_rule, in_a_thread, by_a_scalar_of_numpys, packed)
-}
+} | {f.__name__: f for f in (finally_and_raised_from, without_a_rule, in_a_thread, packed)}
 
 
 @pytest.mark.parametrize("f", CAUGHT.values(), ids=CAUGHT)
@@ -141,6 +137,18 @@ def test_a_refusal_that_the_users_code_caught_is_raised_again(f):
     text = "".join(traceback.format_exception_only(caught.value))
     assert "It was caught at\n  test_caught.py:" in text
     assert "wg.stop_gradient(x)" in text
+
+
+def converted(x):
+    try:
+        return x * math.sin(np.asarray([float(x), 1.0], dtype=float)[0])
+    except (TypeError, ValueError):
+        return x
+
+
+def test_an_attempt_that_succeeds_is_none_to_speak_of():
+    assert wg.value_and_grad(converted)(X) == (converted(X), np.sin(X) + X * np.cos(X))
+    assert wg.vmap(converted)(V).tolist() == [converted(v) for v in V]
 
 
 VERBS = {
@@ -195,7 +203,7 @@ def test_in_a_rule_of_the_users_own_it_is_raised_where_the_rule_is_differentiate
     def rule(primals, tangents):
         (x,), (t,) = primals, tangents
         try:
-            return x**2, 2.0 * t * float(x)
+            return x**2, 2.0 * t * in_c(x)
         except TypeError:
             return x**2, t
 
@@ -208,7 +216,7 @@ def test_in_a_rule_of_the_users_own_it_is_raised_where_the_rule_is_differentiate
 def test_the_line_of_the_conversion_and_the_line_of_the_attempt_are_shown():
     with pytest.raises(errors.TracedArrayError) as caught:
         wg.grad(in_a_helper)(X)
-    assert "return float(y)" in str(caught.value)
+    assert 'return array.array("d", [y])[0]' in str(caught.value)
     assert "x = x * convert(x)" in caught.value.__notes__[0]
 
 
@@ -239,7 +247,7 @@ def test_what_plain_values_refuse_too_may_be_caught():
 def test_stop_gradient_is_a_way_out():
     def f(x):
         try:
-            r = float(wg.stop_gradient(x))
+            r = in_c(wg.stop_gradient(x))
         except TypeError:
             r = 0.0
         return x * r
@@ -249,35 +257,35 @@ def test_stop_gradient_is_a_way_out():
 
 def test_a_refusal_that_ends_the_function_is_raised_once_and_as_it_was():
     with pytest.raises(errors.TracedArrayError) as caught:
-        wg.grad(lambda x: math.sin(x))(X)
+        wg.grad(lambda x: in_c(x))(X)
     assert not hasattr(caught.value, "__notes__")
 
 
 def test_an_error_of_the_users_own_in_its_place_is_kept():
     def f(x):
         try:
-            return math.sin(x)
+            return in_c(x)
         except TypeError as error:
-            raise KeyError("no sine") from error
+            raise KeyError("no number") from error
 
     for run in (lambda: wg.grad(f)(X), lambda: wg.jvp(f, (X,), (X,)), lambda: wg.vmap(f)(V)):
-        with pytest.raises(KeyError, match="no sine"):
+        with pytest.raises(KeyError, match="no number"):
             run()
 
     def g(x):
         try:
-            return math.sin(x)
+            return in_c(x)
         except TypeError as error:
-            raise ValueError("no sine") from error
+            raise ValueError("no number") from error
 
-    with pytest.raises(ValueError, match="no sine"):
+    with pytest.raises(ValueError, match="no number"):
         wg.grad(g)(X)
 
 
 def test_an_inner_derivative_that_fails_for_plain_values_too_may_be_caught():
     def f(x):
         try:
-            slope = wg.grad(math.sin)(1.0)
+            slope = wg.grad(in_c)(1.0)
         except TypeError:
             slope = 5.0
         return x * slope
@@ -286,13 +294,12 @@ def test_an_inner_derivative_that_fails_for_plain_values_too_may_be_caught():
 
 
 LIBRARY = '''
-import math
-import pickle
+import array
 
 def converted(x):
     """A number as a float where it can be one."""
     try:
-        return float(x)
+        return array.array("d", [x])[0]
     except TypeError:
         return x
 
@@ -329,7 +336,7 @@ def test_the_standard_library_is_a_library(tmp_path):
     assert wg.value_and_grad(lambda x: found["converted"](x) * 2.0)(X) == (3.0, 2.0)
 
 
-@pytest.mark.parametrize("f", [named, in_a_helper, lambda x: math.sin(x)])
+@pytest.mark.parametrize("f", [named, in_a_helper, in_c])
 def test_nothing_keeps_the_frames_of_the_function_alive(f):
     class Mark:
         pass
@@ -359,7 +366,7 @@ def test_one_refusal_is_kept_of_many_at_the_same_line():
     def f(x):
         for _ in range(100):
             with contextlib.suppress(TypeError):
-                float(x)
+                array.array("d", [x])
         kept.append(len(x._trace.refusals))
         return x
 

@@ -62,23 +62,42 @@ TABLE = np.arange(6.0).reshape(3, 2)
     [
         lambda i: TABLE[i],
         lambda i: TABLE[i, 0],
-        lambda i: TABLE[..., i],
-        lambda i: [1.0, 2.0, 3.0][i],
+        lambda i: TABLE.T[..., i],
         lambda i: TABLE[np.stack([i, i])],
+        lambda i: TABLE[[i, 0]],
+        lambda i: TABLE[np.array([i, -1])],
         lambda i: np.take(TABLE, i, axis=0),
-        lambda i: TABLE.copy().__setitem__(i, 1.0),
+        lambda i: TABLE.take(i, axis=1, mode="wrap"),
+        lambda i: TABLE[::-1][i, None],
     ],
 )
-def test_a_table_that_is_not_traced_says_how_to_read_it(read):
+def test_a_table_that_is_not_traced_is_read_at_places_that_are_not_known(read):
     places = np.array([2, 0, 1])
-    with pytest.raises(AbstractValueError, match=r"(?s)np\.take_along_axis\(table, .*") as caught:
-        wg.vmap(read)(places)
-    assert "test_batching.py" in caught.value.line
+    wanted = np.stack([read(i) for i in places])
+    np.testing.assert_array_equal(wg.vmap(read)(places), wanted)
+    np.testing.assert_array_equal(wg.map(read, places), wanted)
+    np.testing.assert_array_equal(wg.jit(wg.vmap(read))(places), wanted)
     slope = wg.grad(lambda x, i: np.sum(read(i)) * x)
-    with pytest.raises(AbstractValueError, match="take_along_axis"):
-        wg.vmap(slope)(np.ones(3), places)
-    read_plainly = read(1)
-    assert read_plainly is None or np.all(np.isfinite(read_plainly))
+    sums = wanted.reshape(3, -1).sum(axis=1)
+    np.testing.assert_array_equal(wg.vmap(slope)(np.ones(3), places), sums)
+
+
+def test_a_place_outside_of_a_table_is_numpys_error():
+    with pytest.raises(IndexError, match="out of bounds"):
+        wg.vmap(lambda i: TABLE[..., i])(np.array([2, 0, 1]))
+
+
+@pytest.mark.parametrize("off", [False, True])
+def test_a_table_that_cannot_be_read_there_says_how_to_read_it(off):
+    table = TABLE if off else TABLE.tolist()
+    places = np.array([2, 0, 1])
+    wg.stand_ins(not off)
+    try:
+        with pytest.raises(AbstractValueError, match=r"(?s)np\.take_along_axis\(table") as caught:
+            wg.vmap(lambda i: table[i])(places)
+    finally:
+        wg.stand_ins(True)
+    assert "test_batching.py" in caught.value.line
 
 
 def test_an_index_error_of_the_users_own_stays_one():

@@ -204,7 +204,7 @@ def _expm1(x: Real, y: Real) -> Parts:
 def _log(x: Real, y: Real) -> Parts:
     a, b = np.abs(x), np.abs(y)
     larger, smaller = np.maximum(a, b), np.minimum(a, b)
-    ratio = np.where(smaller == larger, 1, smaller / larger)
+    ratio = np.where(smaller == larger, x.dtype.type(1), smaller / larger)
     size = np.log(larger) + 0.5 * np.log1p(ratio * ratio)
     return np.where(np.isinf(x) | np.isinf(y), math.inf, size), np.arctan2(y, x)
 

@@ -31,10 +31,13 @@ from ..program import Atom, Equation, Literal, Program, Type, Var
 from ..recorder import record
 from ..transforms.simplify import simplify
 from .complex_functions import COMPLEX, PARTWISE, added_zero, real_power, turned, whole_power
+from .complex_mathematics import CMATH
 
 __all__ = ["Parts", "Splitter", "has_complex", "rule", "split"]
 
 DType = np.dtype[Any]
+
+DOUBLE = np.dtype(np.float64)
 
 Found = Sequence["Parts | Atom"]
 """What the results of an equation become; a real one stays what it is."""
@@ -315,6 +318,9 @@ class Splitter:
 
     def _elementwise(self, equation: Equation) -> Found | None:
         primitive = equation.primitive
+        if equation.primitive.name in CMATH:
+            given = [self.parts(atom, DOUBLE) for atom in equation.inputs]
+            return [self.of_numbers(CMATH[equation.primitive.name], given)]
         operands = self.operands(equation)
         if operands is None:
             return None

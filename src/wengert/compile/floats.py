@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from ..primitives.mathematics import EXACT_FUNCTIONS
+from .mathlib import EXACT
 from .numbers import Numbers, both, differ, either, negated
 
 __all__ = ["FLOATS", "product"]
@@ -305,6 +307,8 @@ FLOATS: Mapping[str, Callable[..., str]] = {
     "isinf": _infinite,
     "isfinite": _finite,
     "signbit": _signbit,
+    "cmath.abs": _library(EXACT + "hypot"),
+    **{f"math.{name}": _library(EXACT + name) for name in EXACT_FUNCTIONS},
     **{
         name: _library(name)
         for name in (

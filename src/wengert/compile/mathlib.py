@@ -39,7 +39,7 @@ import numpy as np
 
 from .machine import available, host
 
-__all__ = ["LARGEST_ERROR", "Function", "Mathlib", "Variant", "mathlib", "used"]
+__all__ = ["EXACT", "LARGEST_ERROR", "Function", "Mathlib", "Variant", "mathlib", "used"]
 
 _UNARY = (
     "exp exp2 expm1 log log2 log10 log1p cbrt sin cos tan asin acos atan "
@@ -66,6 +66,12 @@ _X86 = (("e", "avx512f", 64), ("d", "avx2", 32), ("b", "sse2", 16))
 
 _PURE = "nounwind willreturn memory(none)"
 """What LLVM may assume of a call: it returns, and does nothing but compute its result."""
+
+EXACT = "exact "
+"""Before a name: the function of one number everywhere, so that no bit depends on a number's place.
+
+It has a symbol of its own, as LLVM vectorises all calls of a symbol alike.
+"""
 
 LARGEST_ERROR = 4.0
 """Of a vector function, in units in the last place of the result, where that is a normal number."""
@@ -154,6 +160,8 @@ class Mathlib:
         return self._functions[key]
 
     def _find(self, name: str, dtype: str) -> Function:
+        own = name.startswith(EXACT)
+        name = name.removeprefix(EXACT)
         base = _ALIASES.get(name, name)
         arity = _ARITY[base]
         suffix, kind, size = {"float64": ("", "double", 8), "float32": ("f", "float", 4)}[dtype]
@@ -161,6 +169,8 @@ class Mathlib:
         address = _address(self._scalar, symbol)
         if address is None:
             raise KeyError(name)
+        if own:
+            return Function(base, f"exact_{symbol}", arity, kind, address, ())
         for library in self._vectors:
             variants = library.variants(base, symbol, arity, size)
             if variants:

@@ -29,7 +29,7 @@ from ..primitive import Operand, Params, Traced, operand_type
 from ..primitives.shape import broadcast
 from ..program import Array, Literal, Program, Type
 from ..recorder import Recorder, record
-from ..trace import ForeignValueError
+from ..trace import ForeignValueError, refusal_of
 from ..transforms.dual import Dual
 from ..transforms.tape import Tape
 from .results import NUMBERS, Outcome, fitted, operand_key
@@ -378,7 +378,10 @@ def _differentiable(name: str, leaves: Sequence[Any]) -> Generator[None]:
     """Say of an error in a rule that is itself differentiated that this is where it comes from."""
     try:
         yield
-    except (TracedArrayError, UnsupportedError, AbstractValueError) as error:
+    except (TypeError, ValueError, UnsupportedError) as raised:
+        error = refusal_of(raised) or raised
+        if not isinstance(error, (TracedArrayError, UnsupportedError, AbstractValueError)):
+            raise
         if not any(isinstance(leaf, Traced) for leaf in leaves):
             raise
         what = str(error).splitlines()[0]

@@ -64,8 +64,8 @@ def jvp(
         if has_aux:
             aux = tree.map_leaves(lambda leaf: aux_leaf(dual, leaf), aux)
         dual.check_caught(f)
-    except (TypeError, ValueError, AttributeError) as error:
-        annotate(error)
+    except Exception as error:
+        annotate(error, dual)
         raise
     finally:
         dual.close()

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..frames import is_ours
+from ..stand_ins import STANDING_IN
 from ..verbs import Derived
 from .identity import GLOBALS, asker, compares_bools, question
 from .keys import GENERATORS, PARTS, attributes, contents, outer
@@ -199,7 +200,7 @@ def _is_opaque(function: Any) -> bool:
     while isinstance(function, functools.partial):
         function = function.func
     if isinstance(function, (types.BuiltinFunctionType, types.MethodDescriptorType)):
-        return not hasattr(function, "_implementation")
+        return not hasattr(function, "_implementation") and function not in STANDING_IN
     if isinstance(function, type):
         return not isinstance(vars(function).get("__init__"), types.FunctionType)
     if not isinstance(function, types.FunctionType) or hasattr(function, "_implementation"):

@@ -13,7 +13,7 @@ from ..kinds import unboxed
 from ..memory import read_only
 from ..primitive import Traced
 from ..program import Array
-from ..trace import WRITERS, ArrayTracer, Trace, Tracer
+from ..trace import WRITERS, ArrayTracer, Trace, Tracer, unfilled
 
 __all__ = ["Operands", "as_seen", "frozen", "writes"]
 
@@ -74,6 +74,14 @@ class Operands:
                 self._plain[i] = copies[id(leaf)] = value
                 self.values.append(value)
                 self.tracers.append(leaf)
+            elif writes and type(leaf) is np.ndarray and leaf.dtype.kind != "O":
+                if id(leaf) not in copies:
+                    value = copies[id(leaf)] = np.array(leaf, order="K")
+                    value.flags.writeable = leaf.flags.writeable
+                    self._before.append(value.copy())
+                    self.values.append(value)
+                    self.tracers.append(leaf)
+                self._plain[i] = copies[id(leaf)]
 
     @classmethod
     def of(cls, recorder: Trace, args: Any, kwargs: Any, writes: bool) -> Operands | None:
@@ -122,12 +130,15 @@ class Operands:
 
     def written(self, agrees: Callable[[Any, Any], bool]) -> bool:
         """Whether the tracers hold what NumPy has written."""
-        return all(agrees(tracer, value) for tracer, value in self._changed())
+        return all(agrees(unfilled(tracer), value) for tracer, value in self._changed())
 
     def write_back(self) -> None:
-        """Give the tracers what NumPy has written."""
+        """Give the tracers, and plain arrays, what NumPy has written."""
         for tracer, value in self._changed():
+            tracer = unfilled(tracer)
             if value.shape != tracer.shape or value.dtype != tracer.dtype:
                 raise UnsupportedError("the shape or the dtype of an array is changed in place")
-            if value.tobytes() != tracer._node.value.tobytes():
+            if not isinstance(tracer, Traced):
+                tracer[...] = value
+            elif value.tobytes() != tracer._node.value.tobytes():
                 tracer.assign(tracer._trace.constant(unboxed(value.copy())))

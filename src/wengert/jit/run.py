@@ -82,14 +82,18 @@ def traced_run(
         outputs = [_output(leaf, recorder, atoms, found) for leaf in leaves]
         _check_containers(before, tree.flatten((args, kwargs)))
         mutated = [i for i, h in enumerate(handles) if isinstance(h, ArrayTracer) and h.version > 0]
+        if any(handles[place].shape != np.shape(values[place]) for place in mutated):
+            raise UnsupportedError("the function gives one of its arguments another shape")
         for place in mutated:
             handle = snapshot(handles[place])
             atoms.append(recorder.atom(handle))
             found.append(recorder.value(handle))
         recorder.check_caught(f)
     except (TypeError, ValueError) as error:
-        annotate(error)
+        annotate(error, recorder)
         raise
+    else:
+        del result, leaves  # Filled arrays that still exist are not the function's own.
     finally:
         recorder.close()
     program = Program(tuple(recorder.inputs), tuple(recorder.equations), tuple(atoms))

@@ -21,6 +21,7 @@ import numpy as np
 
 from .. import tree
 from ..errors import TracedArrayError, UnsupportedError, WengertError
+from ..functions.roots import root_of
 from ..kinds import unboxed
 from ..memory import copied, laid
 from ..primitive import Params, Primitive, Traced
@@ -39,6 +40,7 @@ from ..trace import (
     perhaps,
     plain,
     strong,
+    unfilled,
     whole,
 )
 from .assignment import NumpysAssignment
@@ -206,6 +208,15 @@ class JitRecorder(Recorder):
         tracer = WeakTracer(self, None, node)
         return self.force(tracer) if self.bools and type(node.value) is bool else tracer
 
+    def python_number(self, value: Tracer) -> Any:
+        node = value._node
+        number = np.asarray(node.value).item()
+        made = self.weak(Node(node.atom, node.type, number))
+        root = root_of(value) if type(value).rooted else None
+        if root is not None and type(made) is WeakTracer:
+            made._radical = root
+        return made
+
     def constant(self, value: Array) -> Tracer:
         literal = self._literal(value)
         return self._tracer(literal.type, value, literal)
@@ -266,6 +277,10 @@ class JitRecorder(Recorder):
         if value.dtype.kind in "fc":
             self.cuts = True
         return self.force(value)
+
+    def left(self, value: Tracer) -> Array:
+        self.refuse("the function assigns into an array that is not its own")
+        return value._node.value
 
     def peek(self, value: Tracer) -> Array:
         return value._node.value
@@ -337,7 +352,7 @@ class JitRecorder(Recorder):
             return self._numpys(operands, wanted)
         if type(result) is WeakTracer and isinstance(wanted, (np.generic, np.ndarray)):
             result, signature = result.strong(), None
-        if self._agrees(result, wanted) and operands.written(self._agrees):
+        if self._agrees(unfilled(result), unfilled(wanted)) and operands.written(self._agrees):
             given = self._as_given(result, wanted)
             if given is result and signature is not None:
                 _agreed.add(signature)
@@ -451,6 +466,7 @@ class JitRecorder(Recorder):
             if not isinstance(found, (tuple, list)) or len(found) != len(wanted):
                 return False
             return all(map(self._agrees, found, wanted))
+        found = unfilled(found)
         if isinstance(found, Traced):
             if found._trace is not self:
                 return True

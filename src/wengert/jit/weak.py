@@ -9,6 +9,7 @@ Python's numbers meet each other they stay weak, and what Python computes in ano
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..frames import asked_by_name, user_asks
-from ..kinds import Elementwise, via
-from ..numpy.roots import (
+from ..functions.roots import (
     GREATEST,
     Monomial,
     function_of_roots,
@@ -26,9 +26,11 @@ from ..numpy.roots import (
     root_as,
     ufunc_of_roots,
 )
+from ..kinds import Elementwise, via
 from ..primitive import UFUNCS, Params, Primitive, Traced, promotion
 from ..primitives import arithmetic, logic
 from ..primitives.arithmetic import radicand_of_power
+from ..primitives.mathematics import absolute_of_parts, decimal_round
 from ..primitives.shape import convert
 from ..program import Array, Atom, Literal, Type
 from ..trace import Slot, Tracer, complex_in_objects
@@ -38,6 +40,9 @@ __all__ = ["WeakTracer", "hardened"]
 
 NUMBERS = frozenset({int, float, complex, bool})
 DOUBLE = np.dtype(np.float64)
+
+MIXED = sys.version_info < (3, 14)
+"""Whether Python computes with a real and a complex number as with two complex ones, as NumPy."""
 
 
 class WeakTracer(Tracer):
@@ -57,6 +62,9 @@ class WeakTracer(Tracer):
             return super().__getattribute__(name)
         if name == "real" and type(value) is float:
             return self
+        if type(value) is complex and name in _PARTS:
+            part = _PARTS[name](self.strong())
+            return part if name == "conjugate" else self._trace.python_number(part)
         return getattr(self._trace.reveal(self), name)
 
     def __getattr__(self, name: str) -> Any:
@@ -115,7 +123,12 @@ class WeakTracer(Tracer):
         return hash(self._trace.force(self))
 
     def __round__(self, digits: int | None = None) -> Any:
-        return round(self._trace.force(self), digits)
+        if type(self._node.value) is not float:
+            return round(self._trace.force(self), digits)
+        if digits is None:
+            return int(np.rint(self.strong()))
+        rounded = decimal_round.bind(self.strong(), digits=operator.index(digits))
+        return self._trace.python_number(rounded)
 
     def __floor__(self) -> int:
         return int(np.floor(self))
@@ -131,11 +144,28 @@ class WeakTracer(Tracer):
         return _remembering(result, product_of(self, -1.0))
 
     def __abs__(self) -> Any:
+        if type(self._node.value) is complex:
+            number = self.strong()
+            size = absolute_of_parts.bind(np.real(number), np.imag(number))
+            if np.isfinite(size):  # Python raises where NumPy gives an infinity.
+                return self._trace.python_number(size)
         result = _computed(self._trace, arithmetic.absolute, operator.abs, (self,))
         return _remembering(result, root_as(arithmetic.LENGTH, self))
 
     def __invert__(self) -> Any:
         return ~self._trace.force(self)
+
+
+def _conjugate(number: Tracer) -> Any:
+    return lambda: number._trace.python_number(np.conjugate(number))
+
+
+_PARTS: dict[str, Callable[[Any], Any]] = {
+    "real": np.real,
+    "imag": np.imag,
+    "conjugate": _conjugate,
+}
+"""What Python's complex numbers have, and has a derivative."""
 
 
 def _numpy(value: Array) -> Array:
@@ -163,6 +193,7 @@ def _computed(
         recorder.exceptional = True
         raise
     simple = kinds == {float} or (kinds == {complex} and primitive is not arithmetic.absolute)
+    simple = simple or (kinds == {float, complex} and MIXED)
     if not simple or type(result) not in (float, complex, bool):
         return function(*(_plain(arg) for arg in args))
     if recorder.boxed and type(result) is complex:
@@ -197,7 +228,7 @@ def _binary(ufunc: np.ufunc, function: Callable[..., Any], left: Array, right: A
     return _with_roots(ufunc, left, right, found)
 
 
-# -- even powers of roots, see ``wengert.numpy.roots`` ---------------------------------------------
+# -- even powers of roots, see ``functions.roots`` -------------------------------------------------
 
 
 def _remembered(x: Any) -> Monomial | None:

@@ -29,6 +29,7 @@ __all__ = [
     "conjugate",
     "copysign",
     "divide",
+    "exponent",
     "fabs",
     "floor",
     "floor_divide",
@@ -247,6 +248,9 @@ heaviside = elementwise(
     [lambda: 0.0, lambda x, y: np.where(x == 0, np.ones_like(y), np.zeros_like(y))],
     lower=lambda x, y: np.where(x == 0, y, np.where(x < 0, 0, np.where(x > 0, 1, x))),
     doc="The second operand is the value at 0 exactly, and has a derivative there only.",
+)
+exponent = elementwise(
+    "exponent", lambda x: np.frexp(x)[1], 0, dtype=lambda operands: np.dtype(np.int32)
 )
 ldexp = elementwise(
     "ldexp",

@@ -84,12 +84,17 @@ cbrt = elementwise(
 sin = elementwise("sin", np.sin, [lambda x: np.cos(x)])
 cos = elementwise("cos", np.cos, [lambda x: -np.sin(x)])
 tan = elementwise("tan", np.tan, [lambda ans: 1 + ans * ans], domain=(-1.0, 1.0))
-arcsin = elementwise(
-    "arcsin", np.arcsin, [lambda x: 1 / np.sqrt((1 - x) * (1 + x))], domain=(-0.8, 0.8)
-)
-arccos = elementwise(
-    "arccos", np.arccos, [lambda x: -1 / np.sqrt((1 - x) * (1 + x))], domain=(-0.8, 0.8)
-)
+
+
+def _cosine_of_arc(x: Array) -> Array:
+    """sqrt(1 - x^2), on the sides of the branch cuts that the signs of zeros tell."""
+    if x.dtype.kind == "c":
+        return np.sqrt(-(x - 1)) * np.sqrt(x - -1)
+    return np.sqrt((1 - x) * (1 + x))
+
+
+arcsin = elementwise("arcsin", np.arcsin, [lambda x: 1 / _cosine_of_arc(x)], domain=(-0.8, 0.8))
+arccos = elementwise("arccos", np.arccos, [lambda x: -1 / _cosine_of_arc(x)], domain=(-0.8, 0.8))
 arctan = elementwise("arctan", np.arctan, [lambda x: 1 / (1 + x * x)])
 
 sinh = elementwise("sinh", np.sinh, [lambda x: np.cosh(x)])
@@ -99,12 +104,12 @@ tanh = elementwise("tanh", np.tanh, [lambda ans: 1 - ans * ans])
 
 def _arcsinh_slope(x: Array) -> Array:
     """1 / sqrt(1 + x^2) without overflow where that can be avoided."""
-    return 1 / (np.sqrt(1 + x * x) if x.dtype.kind == "c" else np.hypot(1, x))
+    return 1 / (np.sqrt(x * x - -1) if x.dtype.kind == "c" else np.hypot(1, x))
 
 
 arcsinh = elementwise("arcsinh", np.arcsinh, [_arcsinh_slope])
 arccosh = elementwise(
-    "arccosh", np.arccosh, [lambda x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1))], domain=(1.2, 3.0)
+    "arccosh", np.arccosh, [lambda x: 1 / (np.sqrt(x - 1) * np.sqrt(x - -1))], domain=(1.2, 3.0)
 )
 arctanh = elementwise(
     "arctanh", np.arctanh, [lambda x: _over((1 - x) * (1 + x))], domain=(-0.8, 0.8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from ..kinds import Nonlinear, linear, nonlinear
 from ..primitive import Example, Operand, Rule, Traced, operand_type
 from ..program import Array, Type
+from .index import ARRAY, gather, scatter_add
 from .logic import select
 from .shape import broadcast, concatenate, convert, reshape, transpose
 
@@ -19,6 +21,8 @@ __all__ = [
     "cumprod",
     "cumsum",
     "every",
+    "logaddexp2_along",
+    "logaddexp_along",
     "maximum_along",
     "maximum_so_far",
     "minimum_along",
@@ -26,6 +30,7 @@ __all__ = [
     "prod",
     "some",
     "sum_",
+    "sum_between",
 ]
 
 Axes = tuple[int, ...]
@@ -185,6 +190,78 @@ def _reduced_batch(name: str) -> Rule:
 
 maximum_along = _extreme("max", np.maximum)
 minimum_along = _extreme("min", np.minimum)
+
+# -- logarithms of sums ----------------------------------------------------------------------------
+
+
+@cache
+def _dtype_of(function: Callable[..., Any], dtype: np.dtype[Any], *args: Any) -> np.dtype[Any]:
+    return function(np.ones(1, dtype), *args).dtype
+
+
+def _log_of_sum(name: str, combine: np.ufunc, power: np.ufunc) -> Nonlinear:
+    def weighted(x_dot: Array, ans: Array, x: Array, axes: Axes) -> Array:
+        total = reshape.bind(ans, shape=kept(x.shape, axes))
+        excess = select.bind(np.equal(x, total), 0.0, x - total)
+        parts = power(excess)
+        whole = reshape.bind(sum_.bind(parts, axes=axes), shape=kept(x.shape, axes))
+        return sum_.bind(x_dot * (parts / whole), axes=axes)
+
+    return nonlinear(
+        name,
+        lambda x, axes: combine.reduce(x, axis=axes),
+        types=lambda x, axes: Type(
+            reduced(operand_type(x).shape, axes), _dtype_of(combine.reduce, operand_type(x).dtype)
+        ),
+        jvps=[weighted],
+        batch=_reduced_batch(name),
+        examples=[Example(((4,),), {"axes": (0,)}), Example(((2, 3, 2),), {"axes": (0, 2)})],
+        doc="Terms of minus infinity, if there are no others, share the derivative equally.",
+    )
+
+
+logaddexp_along = _log_of_sum("logaddexp_along", np.logaddexp, np.exp)
+logaddexp2_along = _log_of_sum("logaddexp2_along", np.logaddexp2, np.exp2)
+
+# -- sums between places ---------------------------------------------------------------------------
+
+
+def _spread(ct: Array, x: Array, axis: int, starts: tuple[int, ...]) -> Array:
+    """Each element gets the cotangents of the sums that it is in."""
+    length = x.shape[axis]
+    ends = (*starts[1:], length)
+    parts = [
+        range(start, end) if start < end else (start,)
+        for start, end in zip(starts, ends, strict=True)
+    ]
+    elements = np.array([i for part in parts for i in part], np.intp)
+    sums = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    index = (*(slice(None),) * axis, ARRAY)
+    zeros = Type.of(x).zeros()
+    return scatter_add.bind(zeros, gather.bind(ct, sums, index=index), elements, index=index)
+
+
+def _between_type(x: Operand, axis: int, starts: tuple[int, ...]) -> Type:
+    kind = operand_type(x)
+    return Type(
+        (*kind.shape[:axis], len(starts), *kind.shape[axis + 1 :]),
+        _dtype_of(np.add.reduceat, kind.dtype, (0,)),
+    )
+
+
+sum_between = linear(
+    "sum_between",
+    lambda x, axis, starts: np.add.reduceat(x, np.array(starts, np.intp), axis),
+    types=_between_type,
+    transposes=[_spread],
+    batch=lambda size, operands, batched, axis, starts: sum_between.bind(
+        operands[0], axis=axis + 1, starts=starts
+    ),
+    examples=[
+        Example(((6,),), {"axis": 0, "starts": (0, 2, 5)}),
+        Example(((2, 5),), {"axis": 1, "starts": (1, 4, 0, 0, 3)}),
+    ],
+)
 
 # -- flat: truth values and places -----------------------------------------------------------------
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from ..evaluate import evaluate
 from ..primitive import Operand, Params, Primitive
 from ..program import Array, Type, Var
 
@@ -49,7 +48,11 @@ def _evaluate(*inputs: Array, program: Any) -> tuple[Array, ...]:
         _joined(value, var.type) if is_complex(var.type.dtype) else value
         for value, var in zip(inputs, program.inputs, strict=True)
     ]
-    results = evaluate(program, values)
+    (equation,) = program.equations
+    known = dict(zip(program.inputs, values, strict=True))
+    operands = [known[a] if isinstance(a, Var) else a.value for a in equation.inputs]
+    found = equation.primitive.evaluate(*operands, **equation.params)
+    results = found if equation.primitive.multiple else (found,)
     return tuple(weave(y) if is_complex(np.asarray(y).dtype) else y for y in results)
 
 

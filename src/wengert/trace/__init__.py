@@ -37,11 +37,14 @@ from .base import (
     perhaps,
 )
 from .boxed import complex_in_objects
+from .filled import Fillable, FilledArray, fill, handle, unfilled
+from .foreign import refusal_of
 from .held import HELD, Hold, Holding
 from .number import Slot, Tracer, class_of
 from .protocols import (
     CREATION,
     FUNCTIONS,
+    REASONS,
     UFUNC_METHODS,
     WRITERS,
     check_kind,
@@ -53,16 +56,19 @@ from .protocols import (
     store,
     strong,
 )
-from .python_number import PythonNumber, as_python_number, is_python_number
+from .python_number import PythonNumber, as_python_number, is_python_number, python_number
 
 __all__ = [
     "CREATION",
     "FUNCTIONS",
     "GATHERED",
     "HELD",
+    "REASONS",
     "UFUNC_METHODS",
     "WRITERS",
     "ArrayTracer",
+    "Fillable",
+    "FilledArray",
     "Flags",
     "Flat",
     "ForeignValueError",
@@ -86,6 +92,8 @@ __all__ = [
     "complex_in_objects",
     "concrete",
     "discrete",
+    "fill",
+    "handle",
     "implements",
     "is_python_number",
     "joined",
@@ -96,9 +104,12 @@ __all__ = [
     "ordered",
     "perhaps",
     "plain",
+    "python_number",
+    "refusal_of",
     "snapshot",
     "store",
     "strong",
+    "unfilled",
     "whole",
     "wrap",
 ]

@@ -9,6 +9,7 @@ numbers elsewhere (``x[0]``, the result of a ufunc). Below the handle both are n
 
 from __future__ import annotations
 
+import math
 import opcode
 import operator
 import sys
@@ -19,13 +20,14 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..errors import DtypeError, ReadOnlyError, ShapeError, TracedArrayError, UnsupportedError
+from ..errors import DtypeError, ReadOnlyError, ShapeError, UnsupportedError
 from ..frames import running
 from ..kinds import Linear
 from ..memory import laid
 from ..primitive import Params, Traced
 from ..program import Array, Type
 from .base import GATHERED, Trace, known, layout
+from .causes import conversion
 from .number import Tracer
 from .protocols import FUNCTIONS, call_into
 
@@ -48,6 +50,10 @@ __all__ = [
 ]
 
 
+_ERA = 32
+"""The bits of a version that count assignments; those above count the shapes of the array."""
+
+
 class ArrayTracer(Tracer):
     """A traced array.
 
@@ -68,6 +74,11 @@ class ArrayTracer(Tracer):
 
     def _plain_class(self) -> type:
         return np.ndarray
+
+    @property
+    def _age(self) -> int:
+        """Counts the shapes that this array has been given."""
+        return self._version >> _ERA
 
     @property
     def version(self) -> int:
@@ -97,20 +108,19 @@ class ArrayTracer(Tracer):
             value = self._trace.reveal(self)
         if value is not None:
             return self._trace.lend(self, np.array(value, dtype, copy=copy))
-        instead = INSTEAD.get(running(INSTEAD) or "")
         raise self._trace.refused(
-            TracedArrayError(
-                f"a traced {Type.of(self)} was converted to a plain array, which would cut the "
-                "derivative. np.asarray, np.array([rows]), assignment of a slice into a plain "
-                "array and functions that are not written in NumPy do this",
-                remedy=instead
-                or "x for np.asarray(x), x.copy() for np.array(x); np.stack([a, b]) for "
-                "np.array([a, b]); np.zeros_like(x, shape=n) for np.zeros(n), an array to assign "
-                "into; np.concatenate for np.r_, np.column_stack for np.c_; np.linalg for "
-                "scipy.linalg; wg.custom_jvp for the function of another library "
-                "(docs/custom.md); wg.stop_gradient(x) where the derivative is meant to be zero",
+            conversion(
+                f"a traced {Type.of(self)} was converted to a plain array",
+                _CONVERTED,
+                INSTEAD.get(running(INSTEAD) or "", ""),
             )
         )
+
+    if sys.version_info >= (3, 12):  # Before that Python asks nobody.
+
+        def __buffer__(self, flags: int) -> memoryview:
+            """Refused: memory has no derivative."""
+            return memoryview(self._converted())
 
     def __len__(self) -> int:
         if not self.shape:
@@ -187,6 +197,45 @@ class ArrayTracer(Tracer):
         """Another array in the same memory, of the same dtype."""
         return whole(super().view(dtype, type))
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array. Another one of as many elements can be given to it."""
+        value = self._value
+        return value.shape if value is not None else self._node.type.shape
+
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        try:
+            made = FUNCTIONS[np.reshape](self, shape, copy=False)
+        except ValueError as error:
+            if "copy" not in str(error):
+                raise
+            raise AttributeError("Incompatible shape for in-place modification.") from None
+        self._reform(made)
+
+    def resize(self, *new_shape: Any, refcheck: bool = True) -> None:
+        """Give the array another shape in place, cut off or continued by zeros."""
+        given: Any = new_shape[0] if len(new_shape) == 1 else new_shape
+        shape: tuple[int, ...] = (given,) if np.ndim(given) == 0 else tuple(given)
+        if not new_shape or shape == self.shape:
+            return
+        if any(n < 0 for n in shape):
+            raise ValueError("negative dimensions not allowed")
+        if type(self).derived:
+            raise ValueError("cannot resize this array: it does not own its data")
+        flat = FUNCTIONS[np.ravel](self)[: math.prod(shape)]
+        missing = math.prod(shape) - flat.shape[0]
+        padded = FUNCTIONS[np.pad](flat, (0, missing)) if missing else flat
+        self._reform(FUNCTIONS[np.reshape](padded, shape))
+
+    def _reform(self, new: Any) -> None:
+        """Give this handle a value of another shape. Views that were made before have an end."""
+        self._trace.assigned(self)
+        self._trace = new._trace
+        self._value = new._value
+        self._node = new._node
+        self._version = ((self._version >> _ERA) + 1) << _ERA
+
     def assign(self, new: Tracer) -> None:
         """Give this handle, and what it is a view of, another value of the same shape."""
         self._trace.assigned(self)
@@ -253,6 +302,7 @@ class View(ArrayTracer):
 
     __slots__ = (
         "_base",
+        "_era",
         "_fresh_node",
         "_fresh_trace",
         "_fresh_value",
@@ -281,13 +331,28 @@ class View(ArrayTracer):
         self._operands = operands
         self._source: ArrayTracer = cast("View", base)._source if type(base).derived else base
         self._seen = self._source._version
+        self._era = base._age
 
     @property
     def version(self) -> int:
         """Counts the assignments to the base."""
         return self._source._version
 
+    @property
+    def _age(self) -> int:
+        """Counts the shapes that the base has been given."""
+        return self._base._age
+
+    def _check_shape(self) -> None:
+        """Refuse a view of an array that has been given another shape since."""
+        if self._base._age != self._era:
+            raise UnsupportedError(
+                "a view of a traced array was used after the shape of that was changed in place",
+                remedy="x = x.reshape(shape) for x.shape = shape",
+            )
+
     def _refresh(self) -> None:
+        self._check_shape()
         self._seen = self._source._version
         made: Any = self._base
         if self._primitive is not None:
@@ -322,6 +387,7 @@ class View(ArrayTracer):
         return self._base.writeable
 
     def assign(self, new: Tracer) -> None:
+        self._check_shape()
         if self._primitive is not None:
             assert self._primitive.view is not None
             part = new
@@ -333,6 +399,19 @@ class View(ArrayTracer):
         if type(new).rooted:
             FUNCTIONS["still a root"](self._base, new)
         self._seen = -1
+
+    def _reform(self, new: Any) -> None:
+        if type(self) not in (View, ReadOnlyView):
+            raise UnsupportedError(
+                "the shape of a view of a traced array was changed in place",
+                remedy="x = x.reshape(shape) for x.shape = shape",
+            )
+        inner = _Reformed(self, self._base, self._primitive, self._params, self._operands)
+        self._base, self._primitive = inner, new._primitive
+        self._params, self._operands = new._params, ()
+        self._source._version += 1  # Views of this one are read anew, and find that it has changed.
+        self._era = inner._age
+        self._refresh()
 
     @property
     def base(self) -> ArrayTracer:
@@ -362,6 +441,16 @@ class View(ArrayTracer):
         """Whether this is what ``base[index]`` gives: then ``base[index] = self`` does nothing."""
         same = self._base is base and self._primitive is primitive
         return same and self._params["index"] == index
+
+
+class _Reformed(View):
+    """A view as it was before it was given another shape: views of that one have an end."""
+
+    __slots__ = ()
+
+    @property
+    def _age(self) -> int:
+        return super()._age + 1
 
 
 def _put(
@@ -479,10 +568,38 @@ def written_since() -> UnsupportedError:
 class Flat(View):
     """``x.flat``: elements in one row, to index and to assign into. What is read from it is a copy.
 
-    It is no array in NumPy, and computing with it makes one.
+    It is no array in NumPy, and computing with it makes one. It is an iterator, which goes on from
+    where it is.
     """
 
-    __slots__ = ()
+    __slots__ = ("_next",)
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._next = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if self._next >= self.shape[0]:
+            raise StopIteration
+        self._next += 1
+        return self[self._next - 1]
+
+    @property
+    def index(self) -> int:
+        """The number of the next element."""
+        return self._next
+
+    @property
+    def coords(self) -> tuple[int, ...]:
+        """The place of the next element in the array."""
+        place, coords = self._next, list[int]()
+        for length in reversed(self._base.shape[1:]):
+            place, last = divmod(place, length or 1)
+            coords.append(last)
+        return (place, *reversed(coords)) if self._base.shape else ()
 
     def __getitem__(self, index: Any) -> Any:
         part = super().__getitem__(index)
@@ -520,6 +637,13 @@ def snapshot(tracer: Traced) -> Tracer:
 
 
 _SERIES = "np.polynomial.{0}.{1}vander(t, len(c) - 1) @ c for np.polynomial.{0}.{1}val(t, c)"
+_CONVERTED = (
+    "x for np.asarray(x), x.copy() for np.array(x); np.stack([a, b]) for np.array([a, b]); "
+    "np.zeros_like(x, shape=n) for np.zeros(n), an array to assign into; np.concatenate for np.r_, "
+    "np.column_stack for np.c_; wg.custom_jvp for the function of another library "
+    "(docs/custom.md); wg.stop_gradient(x) where the derivative is meant to be zero"
+)
+
 INSTEAD = {
     "_vectorize_call": "np.stack([f(v) for v in x.flat]).reshape(x.shape) for np.vectorize(f)(x), "
     "with np.where(condition, a, b) for an if of f's",

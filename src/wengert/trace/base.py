@@ -7,6 +7,7 @@ answer for it (``jit``), or nothing but its type is known.
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +20,7 @@ from ..errors import (
     TracedArrayError,
     WengertError,
 )
+from ..forks import lock
 from ..primitive import Params, Primitive, Traced
 from ..program import Array, Type
 from .caught import Refusal, raise_again, refusal
@@ -40,7 +42,39 @@ __all__ = [
 
 _serials = itertools.count()
 
+FILLED: dict[int, tuple[Any, Any]] = {}
+"""Plain arrays that have been given traced values, by ``id``: a weak reference to each, and the
+traced array behind it; see ``filled``."""
+
+SETTLE: list[Callable[[Trace], None]] = []
+"""What is done about filled arrays when a trace ends."""
+
+IMPORTED: dict[str, Callable[[], None]] = {}
+"""What is called when the first trace begins after a module has been imported, by its name."""
+
+FIRST: list[Callable[[], None]] = []
+"""What is called when the first trace of the process begins."""
+
 E = TypeVar("E", bound=WengertError)
+
+
+_beginning = lock()
+
+
+def _imported(name: str) -> None:
+    """What is due when a module has been imported."""
+    with _beginning:
+        due = IMPORTED.pop(name, None)
+        if due is not None:
+            due()
+
+
+def _begin() -> None:
+    """What is due before the first trace; another thread's waits for it."""
+    with _beginning:
+        for due in FIRST.copy():
+            FIRST.remove(due)
+            due()
 
 
 class Trace:
@@ -60,6 +94,12 @@ class Trace:
         self.boxed = False
         self.nested = False
         self.refusals: list[Refusal] = []
+        if FIRST:
+            _begin()
+        for name in IMPORTED:
+            if name in sys.modules:
+                _imported(name)
+                break
 
     bools: bool = False
     """Whether comparisons of Python's numbers give Python's truth values, for ``x is True``."""
@@ -87,6 +127,10 @@ class Trace:
     def still(self, value: Tracer) -> Tracer:
         """The same value without a derivative, where the trace itself carries that."""
         return value
+
+    def python_number(self, value: Tracer) -> Any:
+        """A number as one of Python's, where the trace has a class of its own for them."""
+        return None
 
     def same(self, one: Tracer, other: Tracer) -> bool:
         """Whether two of its values were computed in the same way from the same values."""
@@ -141,6 +185,10 @@ class Trace:
         """A plain array that is handed out for a tracer, and may share its memory."""
         return array
 
+    def left(self, value: Tracer) -> Array:
+        """What is below a filled array that exists when this trace ends; None if nothing is."""
+        return value._value
+
     def assigned(self, value: Tracer) -> None:
         """Called before an array of this trace is assigned to."""
 
@@ -174,6 +222,8 @@ class Trace:
         self.open = False
         if self.refusals:
             self.refusals.clear()
+        if FILLED:
+            SETTLE[0](self)
 
     def check_results(self, results: Sequence[Array]) -> None:
         """Refuse results that hold a value of this trace although no operand brought it in.
@@ -279,11 +329,11 @@ def layout(value: Array) -> np.ndarray[Any, Any]:
 
 
 GATHERED = (
-    "np.take_along_axis(table, np.reshape(i, -1), axis=0)[0] for table[i] of an array that is not "
-    "traced, with np.reshape(i, (-1, 1)) where it has two axes, and with np.ravel(table) and "
-    "i * table.shape[1] + j for table[i, j]"
+    "np.array(table)[i] for table[i] of a list; np.take_along_axis(table, np.reshape(i, -1), "
+    "axis=0)[0] for table[i] of an array where nothing stands in for its indexing, with "
+    "np.reshape(i, (-1, 1)) where it has two axes"
 )
-"""What to write for an index into a plain array: NumPy hands ``table[i]`` to nobody."""
+"""What to write for an index into a list: Python hands ``table[i]`` to nobody."""
 
 
 def unanswered(value: Array, error: AbstractValueError) -> None:

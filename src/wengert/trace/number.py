@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import math
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -15,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import REFUSALS, AbstractValueError, TracedArrayError, UnsupportedError
-from ..frames import asked_by_name, user_asks, user_line
+from ..frames import asked_by_name, running, user_asks
 from ..primitive import UFUNCS, Traced
 from ..program import Array, Type
 from .attributes import attribute
 from .base import GATHERED, Trace, concrete, known, perhaps, unanswered
+from .causes import conversion, formats, hashing
 from .protocols import CREATION, FUNCTIONS, call_into, call_ufunc, named_out, no_rule
 
 __all__ = ["METHODS", "Slot", "Tracer", "change_class", "class_of", "set_class"]
@@ -92,14 +94,7 @@ class Tracer(Traced, metaclass=_Standing):
         self._node = node
 
     def __hash__(self) -> int:
-        raise self._trace.refused(
-            TracedArrayError(
-                "the hash of a traced value was asked for, as dicts, sets and functools.lru_cache "
-                "do. What is kept under it would outlive its derivative",
-                remedy="wg.stop_gradient(x) for the x that a table is asked for; f.__wrapped__(x) "
-                "for a function f under functools.lru_cache",
-            )
-        )
+        raise self._trace.refused(hashing())
 
     @property
     def __class__(self) -> Any:
@@ -207,6 +202,8 @@ class Tracer(Traced, metaclass=_Standing):
             raise
 
     def __float__(self) -> float:
+        if formats(sys._getframe(1)):  # "%.3f" % x, a text as f"{x:.3f}" is one
+            return float(known(self, "the text of", "f'{x}' for '%.3f' % x"))
         return float(self._plainly("a Python float", self._converts()))
 
     @Slot
@@ -273,9 +270,22 @@ class Tracer(Traced, metaclass=_Standing):
         )
 
     def item(self, *index: Any) -> Any:
-        """Refused, like ``float``: a Python number has no derivative."""
-        np.zeros(self.shape, self.dtype).item(*index)  # NumPy's errors come first.
-        return self._plainly("a Python number by .item()", True).item(*index)
+        """The number, or the element at an index, as one of Python's."""
+        if self.shape or index:
+            np.zeros(self.shape, self.dtype).item(*index)  # NumPy's errors come first.
+            places = index[0] if len(index) == 1 and type(index[0]) is tuple else index
+            if not self.shape or not index:
+                return self.reshape(()).item()
+            whole = self if len(places) == self.ndim else FUNCTIONS[np.ravel](self)
+            return whole[tuple(places)].item()
+        if self.dtype.kind in "iub":
+            value = self._trace.force(self)
+            if value is not None:
+                return value.item()
+        wide = {"f": np.float64, "c": np.complex128}.get(self.dtype.kind)
+        if wide is None or self.dtype == wide or self.dtype.char in "gG":
+            return FUNCTIONS["python number"](self)
+        return FUNCTIONS["python number"](FUNCTIONS[np.astype](self, np.dtype(wide)))
 
     __iter__: Any = _NoIteration()  # Python would take what has __getitem__ for a sequence.
 
@@ -286,11 +296,11 @@ class Tracer(Traced, metaclass=_Standing):
         return FUNCTIONS[np.array](self)[index]
 
     def tolist(self) -> Any:
-        """Nested lists of traced numbers."""
-        value = None if self.dtype.char in "dD" else self._trace.force(self)
+        """Nested lists of traced numbers of Python's."""
+        value = None if self.dtype.kind in "fc" else self._trace.force(self)
         if value is not None:
             return value.tolist()
-        return self if not self.shape else [row.tolist() for row in self]
+        return self.item() if not self.shape else [row.tolist() for row in self]
 
     # -- NumPy's protocols -----------------------------------------------------------------------
 
@@ -396,6 +406,8 @@ class Tracer(Traced, metaclass=_Standing):
 
     @Slot
     def __matmul__(self, other: Array) -> Any:
+        if not isinstance(other, _USUAL) and _is_sparse(other):
+            return NotImplemented
         return FUNCTIONS[np.matmul](self, other)
 
     @Slot
@@ -586,6 +598,8 @@ class Tracer(Traced, metaclass=_Standing):
                 return attribute(self, name)
             if name == "__dlpack__" and type(self).assignable:
                 return attribute(self, name)
+            if name == "__array_interface__" and running({"as_strided"}):
+                raise self._trace.refused(no_rule("np.lib.stride_tricks.as_strided"))
             if name == "__array__":  # So NumPy asks before it puts an object into an array.
                 FUNCTIONS["box"](self)
             raise AttributeError(name)
@@ -665,8 +679,15 @@ def _operate(ufunc: np.ufunc, left: Tracer, right: Array) -> Any:
     try:
         return left._trace.process(primitive, (left, right), {})
     except REFUSALS as error:
+        if _is_sparse(right) or getattr(type(right), "__array_ufunc__", left) is None:
+            return NotImplemented  # An array leaves operators to such a one, a polynomial.
         left._trace.refused(error)
         raise
+
+
+def _is_sparse(other: Any) -> bool:
+    """Whether an operand is a sparse matrix, which knows what to do with an array on its left."""
+    return hasattr(type(other), "tocsr")
 
 
 def _operate_right(ufunc: np.ufunc, left: Array, right: Tracer) -> Any:
@@ -726,18 +747,10 @@ def _count(value: Tracer) -> int:
 
 
 def _plain_wanted(what: str) -> TracedArrayError:
-    if "arange(" in (user_line() or ""):
-        return TracedArrayError(
-            f"{what} was asked of a traced value, which would cut the derivative: the length of "
-            "np.arange cannot depend on it",
-            remedy="np.linspace(0, x, n) of a given length n for np.arange(0, x), or "
-            "x * np.arange(n) for np.arange(0, n * x, x)",
-        )
-    return TracedArrayError(
-        f"{what} was asked of a traced value, which would cut the derivative. math.sin and its "
-        "kin, float(), item assignment into a plain array and compiled functions do this",
-        remedy="np.sin(x) for math.sin(x); x for float(x), x for x.item(), a + 1j * b for "
-        "complex(a, b); np.zeros_like(x, shape=n) for np.zeros(n), an array to assign into; "
-        "np.stack([a, b]) for np.array([a, b]) where a NumPy function "
-        "asked for it; wg.stop_gradient(x) where the derivative is meant to be zero",
+    return conversion(
+        f"{what} was asked of a traced value",
+        "np.sin(x) for math.sin(x); x for float(x), x for x.item(); np.zeros_like(x, shape=n) for "
+        "np.zeros(n), an array to assign into; np.stack([a, b]) for np.array([a, b]); "
+        "wg.custom_jvp for the function of another library (docs/custom.md); wg.stop_gradient(x) "
+        "where the derivative is meant to be zero",
     )

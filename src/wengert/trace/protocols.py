@@ -1,7 +1,7 @@
 """NumPy's protocols: what becomes of NumPy's functions and ufuncs when they meet a traced value.
 
-The tables here say which of our functions stands for one of NumPy's; ``wengert.numpy`` fills them.
-A ufunc that is a primitive is in ``primitive.UFUNCS`` instead.
+The tables here say which of our functions stands for one of NumPy's; ``wengert.functions`` fills
+them. A ufunc that is a primitive is in ``primitive.UFUNCS`` instead.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ import numpy as np
 from ..errors import DtypeError, TracedArrayError, UnsupportedError, named
 from ..primitive import UFUNCS, Traced
 from ..program import Array
+from .base import FILLED
 
 __all__ = [
     "CREATION",
     "FUNCTIONS",
+    "REASONS",
     "UFUNC_METHODS",
     "WRITERS",
     "call_ufunc",
@@ -41,10 +43,13 @@ __all__ = [
 # -- the tables ------------------------------------------------------------------------------------
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
-"""What traced arguments make of a NumPy function; filled by ``wengert.numpy``."""
+"""What traced arguments make of a NumPy function; filled by ``wengert.functions``."""
 
 UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
-"""The same for ``np.add.reduce``, ``np.add.accumulate``, ..., filled by ``wengert.numpy``."""
+"""The same for ``np.add.reduce``, ``np.add.accumulate``, ..., filled by ``wengert.functions``."""
+
+REASONS: dict[str, str] = {}
+"""Why a NumPy function has no rule, and what to write instead, by name; filled likewise."""
 
 CREATION: dict[Any, Callable[..., Any]] = {}
 """What a creation function makes when it is called with ``like=x`` for a traced x.
@@ -69,11 +74,21 @@ def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., 
     return register
 
 
-def no_rule(name: str) -> UnsupportedError:
-    """The error for a NumPy function without a rule."""
+def no_rule(name: str, module: str = "") -> UnsupportedError:
+    """The error for a NumPy function without a rule; ``module`` has its class."""
     short = name.rsplit(".", 1)[-1]
+    if short in REASONS and name.startswith("np."):
+        why, _, instead = REASONS[short].replace("`", "").partition(": ")
+        return UnsupportedError(
+            f"{name} was called with a traced array, and has no rule: {why}",
+            remedy=instead or "wg.stop_gradient(x) where the derivative is meant to be zero",
+        )
     names = {f.__name__ for f in [*FUNCTIONS, *UFUNCS] if hasattr(f, "__name__")}
     hint = f"np.{short}" if short in names else "a formula in other NumPy functions"
+    if module.startswith("numba."):
+        hint = f"{name} as it is without the decorator of numba's, and wg.jit for speed"
+    if name.startswith("scipy."):
+        hint = FUNCTIONS["nearest"](name) or hint
     return UnsupportedError(
         f"{name} was called with a traced array, and wengert has no rule for it",
         remedy=f"{hint}; wg.custom_jvp for a rule of your own (docs/custom.md); or call it with "
@@ -82,6 +97,15 @@ def no_rule(name: str) -> UnsupportedError:
 
 
 # -- ufuncs with options ---------------------------------------------------------------------------
+
+
+_DEFAULTS: dict[str, tuple[Any, ...]] = {
+    "casting": ("same_kind",),
+    "order": ("K",),
+    "subok": (True,),
+    "axes": ([(-2, -1)] * 3, [(-1,), (-2, -1), (-1,)]),  # as ``a @= b`` has it
+}
+"""Options of ufuncs that say what is done without them."""
 
 
 def call_ufunc(
@@ -98,10 +122,13 @@ def call_ufunc(
         call = UFUNC_METHODS.get((ufunc, method))
     name = _ufunc_name(ufunc) + ("" if method == "__call__" else f".{method}")
     if call is None:
-        raise no_rule(name)
+        if set("".join(ufunc.types)) <= {"O", "-", ">"}:
+            return FUNCTIONS["by objects"](ufunc, method, inputs, kwargs)
+        raise no_rule(name, type(ufunc).__module__)
     out = kwargs.pop("out", None)
     mask = kwargs.pop("where", True) if method == "__call__" else True
     dtype = kwargs.pop("dtype", None) if method == "__call__" else None
+    kwargs = {key: value for key, value in kwargs.items() if value not in _DEFAULTS.get(key, ())}
     if kwargs and method == "__call__":
         raise UnsupportedError(f"{name} with {', '.join(kwargs)} is not differentiated")
     if dtype is not None:
@@ -209,6 +236,10 @@ def store(target: Any, result: Array, mask: Any) -> Any:
         (target,) = cast("tuple[Any]", target)
     if type(target) is np.ndarray and target.dtype.kind == "O" and mask is True:
         return _put_objects(target, result)
+    if isinstance(target, np.ndarray) and isinstance(result, Traced):
+        behind = FUNCTIONS["fill"](target, result._trace)
+        store(behind, result, mask)
+        return target
     if not getattr(type(target), "assignable", False):
         raise TracedArrayError(
             f"a traced result cannot be written into a plain array of shape {np.shape(target)}: "
@@ -251,14 +282,17 @@ def plain(arg: Array) -> Array:
     if isinstance(arg, (Traced, np.generic, float, int, complex)):
         return arg
     if isinstance(arg, np.ndarray):
+        if id(arg) in FILLED:
+            return FILLED[id(arg)][1]
         check_kind(arg)
         return numeric(FUNCTIONS[np.array](arg, copy=None))
     if isinstance(arg, (list, tuple)):
         return numeric(FUNCTIONS[np.array](arg))
-    sparse = "; x.toarray() of a sparse matrix" if hasattr(arg, "toarray") else ""
+    own = "; x.toarray() of a sparse matrix" if hasattr(arg, "toarray") else ""
+    own = "; x.to_numpy() of a table's column" if hasattr(arg, "to_numpy") else own
     raise TracedArrayError(
         f"a traced array cannot be combined with {named(kind)}",
-        remedy=f"a number, a NumPy array or a list of numbers{sparse}",
+        remedy=f"a number, a NumPy array or a list of numbers{own}",
     )
 
 

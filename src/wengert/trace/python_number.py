@@ -9,6 +9,7 @@ function makes of it is one of NumPy's.
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,12 +17,12 @@ import numpy as np
 
 from ..errors import REFUSALS
 from ..frames import asked_by_name, user_asks
-from ..primitive import UFUNCS, Traced
+from ..primitive import REGISTRY, UFUNCS, Traced
 from ..program import Array
 from .number import METHODS, Slot, Tracer, change_class, class_of, set_class
 from .protocols import FUNCTIONS
 
-__all__ = ["PythonNumber", "as_python_number", "hide", "is_python_number"]
+__all__ = ["PythonNumber", "as_python_number", "hide", "is_python_number", "python_number"]
 
 _KINDS: dict[str, type] = {"f": float, "c": complex, "i": int, "b": bool}
 
@@ -96,7 +97,10 @@ class PythonNumber(Tracer):
         return _python(super().__abs__())
 
     def __round__(self, digits: int | None = None) -> Any:
-        return _python(super().__round__(digits))
+        if digits is None or self.dtype.kind != "f":
+            return _python(super().__round__(digits))
+        rounded = REGISTRY["decimal_round"].bind(self, digits=operator.index(digits))
+        return python_number(rounded)
 
     @property
     def real(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] # not to be set
@@ -161,6 +165,21 @@ def as_python_number(value: Any) -> Any:
         change_class(value, PythonNumber)
     return value
 
+
+def python_number(value: Any) -> Any:
+    """A traced number, or a plain one of NumPy's, as a new one of Python's."""
+    if not isinstance(value, Traced):
+        return value.item()
+    own = value._trace.python_number(value)
+    if own is not None:
+        return own
+    made = PythonNumber(value._trace, value._value, value._node)
+    if type(value).rooted:
+        FUNCTIONS["still a root"](made, value)
+    return made
+
+
+FUNCTIONS["python number"] = python_number
 
 # -- operators -------------------------------------------------------------------------------------
 

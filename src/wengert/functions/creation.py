@@ -18,6 +18,7 @@ from ..trace import (
     Tracer,
     as_array,
     implements,
+    known,
     lay,
     layout,
     numeric,
@@ -222,7 +223,10 @@ def linspace(
     step = (stop - start) / parts if parts > 0 else math.nan
     shape = (-1, *(1,) * max(np.ndim(start), np.ndim(stop)))
     steps = np.arange(num).reshape(shape).astype(kind.type(0).real.dtype)
-    made = steps * (step if parts > 0 else stop - start) + start
+    if parts > 0 and perhaps(np.any(np.equal(step, 0))):  # as NumPy rounds it then
+        made = steps / parts * (stop - start) + start
+    else:
+        made = steps * (step if parts > 0 else stop - start) + start
     if endpoint and num > 1:
         last = np.broadcast_to(stop, (1, *made.shape[1:]))
         joined = np.concatenate([made[:-1], np.astype(last, made.dtype)])
@@ -305,6 +309,13 @@ def _kind(value: Any) -> Any:
 @implements(np.result_type)
 def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
     return np.result_type(*map(_kind, arrays_and_dtypes))
+
+
+@implements(np.min_scalar_type)
+def min_scalar_type(a: Array) -> np.dtype[Any]:
+    if a.shape:
+        return a.dtype
+    return np.min_scalar_type(known(a, "the smallest dtype of", "x.dtype"))
 
 
 @implements(np.can_cast)

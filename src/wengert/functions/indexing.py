@@ -22,6 +22,7 @@ from ..primitives.logic import select
 from ..primitives.shape import broadcast, convert, reshape
 from ..program import Array
 from ..trace import (
+    FUNCTIONS,
     GATHERED,
     UFUNC_METHODS,
     ArrayTracer,
@@ -593,14 +594,35 @@ def _last_wins(x: Array, part: Array, index: tuple[Any, ...]) -> Array:
     return reshape.bind(made, shape=x.shape)
 
 
+def _filled(target: Any, operands: Any) -> Any:
+    """A plain array that is written to as a traced one; an error for anything else."""
+    traced: list[Traced] = []
+
+    def look(value: Any) -> None:
+        if isinstance(value, Traced):
+            traced.append(value)
+        elif isinstance(value, (tuple, list, dict)):
+            for each in value.values() if isinstance(value, dict) else value:
+                look(each)
+
+    look(operands)
+    if not isinstance(target, np.ndarray) or not traced:
+        raise UnsupportedError(
+            "a number that is traced, or no array, was to be written into",
+            remedy="np.array(x) for the x that is written into",
+        )
+    innermost = max(traced, key=lambda each: each._trace.serial)
+    return FUNCTIONS["fill"](target, innermost._trace)
+
+
 def _add_at(sign: int) -> Any:
     def at(a: Array, indices: Any, b: Array) -> None:
         if _holds_objects(a):
             (np.add if sign > 0 else np.subtract).at(a, indices, _as_objects(b))
             return
-        if not getattr(type(a), "assignable", False):
-            store(a, b, True)
         part = arraylike(b)
+        if not getattr(type(a), "assignable", False):
+            a = _filled(a, (part, indices))
         if a.dtype.kind in "iub" and part.dtype.kind in "fc":
             raise UnsupportedError(
                 f"{part.dtype} values added to an array of {a.dtype} are rounded one by one",
@@ -642,8 +664,10 @@ def _writes(function: Callable[..., Any]) -> Callable[..., Any]:
     def register(implementation: Callable[..., None]) -> Callable[..., None]:
         @wraps(implementation)
         def write(*args: Any, **kwargs: Any) -> None:
-            if not args or not _holds_objects(args[0]):
+            if not args or not isinstance(args[0], np.ndarray):
                 return implementation(*args, **kwargs)
+            if not _holds_objects(args[0]):
+                return implementation(_filled(args[0], (args[1:], kwargs)), *args[1:], **kwargs)
             named = {name: _as_objects(value) for name, value in kwargs.items()}
             return function(*map(_as_objects, args), **named)
 
@@ -670,6 +694,7 @@ def _as_objects(value: Any) -> Any:
 @_writes(np.put)
 def put(a: Array, ind: Any, v: Any, mode: str = "raise") -> None:
     places = np.asarray(known(arraylike(ind), "the places that are put to by", "np.where")).ravel()
+    _check_safe(ind, np.dtype(np.intp))
     places = places.astype(np.intp)
     size = math.prod(a.shape)
     if mode != "raise":
@@ -749,3 +774,16 @@ def fill_diagonal(a: Array, val: Any, wrap: bool = False) -> None:
     if a.ndim == 2 and not wrap:
         end = min(end, a.shape[1] ** 2)
     put(a, np.arange(0, end, step), val)
+
+
+# -- plain arrays that are given traced values -----------------------------------------------------
+
+
+def _by_places(owner: Array, view: Array) -> tuple[Any, Params]:
+    """The primitive, and its parameters, that reads a view by an index array for each axis."""
+    if not owner.ndim:
+        return reshape, {"shape": view.shape}
+    return gather, {"index": (ARRAY,) * owner.ndim}
+
+
+FUNCTIONS["by places"] = _by_places

@@ -12,7 +12,7 @@ import pytest
 import wengert as wg
 from support import assert_derivatives, gradient
 from wengert.compile.rewrite import rewritten
-from wengert.numpy import roots
+from wengert.functions import roots
 
 norm = np.linalg.norm
 ZERO, ONES = np.zeros(2), np.ones(2)

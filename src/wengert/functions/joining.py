@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UnsupportedError
 from ..primitive import Traced
 from ..primitives.shape import concatenate, pad
 from ..program import Array
 from ..trace import as_array, implements, layout, ordered, plain
+from .elementwise import along
 from .indexing import take
 from .shaping import astype, one_axis
 
@@ -32,6 +32,15 @@ def concatenate_(
 ) -> Array:
     parts = [_part(a) for a in arrays]
     if axis is None:
+        weak = [type(a) in _WEAK or getattr(type(a), "python", False) for a in arrays]
+        if any(weak) and not all(weak):
+            kind = np.result_type(
+                *(
+                    a if type(a) in _WEAK else a.promotes if w else p.dtype
+                    for a, p, w in zip(arrays, parts, weak, strict=True)
+                )
+            )
+            parts = [astype(p, kind) if w else p for p, w in zip(parts, weak, strict=True)]
         parts, axis = [np.ravel(p) for p in parts], 0
     ranks = {len(p.shape) for p in parts}
     if len(ranks) != 1 or 0 in ranks:
@@ -43,6 +52,9 @@ def concatenate_(
 def _part(a: Array) -> Array:
     """An operand as something with a shape, also if it is a number or a list."""
     return a if isinstance(a, Traced) else plain(np.asarray(a) if np.isscalar(a) else a)
+
+
+_WEAK = frozenset({int, float, complex})
 
 
 @implements(np.stack)
@@ -78,7 +90,7 @@ def column_stack(tup: Sequence[Array]) -> Array:
 
 @implements(np.append)
 def append(arr: Array, values: Array, axis: int | None = None) -> Array:
-    return concatenate_([arr, values], axis)
+    return concatenate_([as_array(_part(arr)), as_array(_part(values))], axis)
 
 
 @implements(np.block)
@@ -159,6 +171,106 @@ def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
 
 _BY_INDEX = ("edge", "reflect", "symmetric", "wrap")
 
+_STATISTICS: dict[str, Any] = {
+    "maximum": np.max,
+    "minimum": np.min,
+    "mean": np.mean,
+    "median": np.median,
+}
+
+_OPTIONS = {
+    **dict.fromkeys(("empty", "edge", "wrap"), ""),
+    **dict.fromkeys(("reflect", "symmetric"), "reflect_type"),
+    **dict.fromkeys(_STATISTICS, "stat_length"),
+    "linear_ramp": "end_values",
+}
+"""The option that each mode of padding has."""
+
+
+def _pairs(value: Any, rank: int) -> list[tuple[Any, Any]]:
+    """What is given for both ends of all axes, of each axis, or of each end."""
+    if value is None:
+        return [(None, None)] * rank
+    wide = np.broadcast_to(plain(value) if np.ndim(value) else value, (rank, 2))
+    return [(wide[axis, 0], wide[axis, 1]) for axis in range(rank)]
+
+
+def _pad_axis(
+    array: Array, axis: int, width: tuple[int, int], mode: str, pair: tuple[Any, Any]
+) -> Array:
+    if mode in _STATISTICS:
+        parts = _statistics(array, axis, width, mode, pair)
+    elif mode == "linear_ramp":
+        parts = _ramps(array, axis, width, pair)
+    else:
+        return _reflected(array, axis, width, edge=mode == "symmetric")
+    return np.concatenate([parts[0], array, parts[1]], axis)
+
+
+def _statistics(
+    array: Array, axis: int, width: tuple[int, int], mode: str, lengths: tuple[Any, Any]
+) -> list[Array]:
+    size = array.shape[axis]
+    counts = [size if n is None else min(operator.index(n), size) for n in lengths]
+    if min(counts) < 0:
+        raise ValueError("index can't contain negative values")
+    if min(counts) == 0 and mode in ("maximum", "minimum"):
+        raise ValueError("stat_length of 0 yields no value for padding")
+    cut = along(axis, array.ndim)
+    parts: list[Array] = []
+    for count, bounds, repeats in zip(
+        counts, ((0, counts[0]), (size - counts[1], size)), width, strict=True
+    ):
+        assert count <= size
+        value = _STATISTICS[mode](array[cut(*bounds)], axis=axis, keepdims=True)
+        if array.dtype.kind in "iu":
+            value = np.rint(value)
+        shape = (*array.shape[:axis], repeats, *array.shape[axis + 1 :])
+        parts.append(np.broadcast_to(astype(value, array.dtype), shape))
+    return parts
+
+
+def _ramps(array: Array, axis: int, width: tuple[int, int], ends: tuple[Any, Any]) -> list[Array]:
+    before = (slice(None),) * axis
+    parts = [
+        np.linspace(end, array[(*before, place)], n, False, dtype=array.dtype, axis=axis)
+        for end, place, n in zip(ends, (0, -1), width, strict=True)
+    ]
+    return [parts[0], np.flip(parts[1], axis)]
+
+
+def _reflected(array: Array, axis: int, width: tuple[int, int], *, edge: bool) -> Array:
+    """Continued by the mirror image at both ends, turned around the ends' values."""
+    left, right = width
+    cut = along(axis, array.ndim)
+    size = array.shape[axis]
+    if size == 1:
+        return take(array, np.zeros(1 + left + right, np.intp), axis)
+    while left or right:
+        length = array.shape[axis]
+        period = size if edge else size - 1
+        most = length // period * period if edge else (length - 1) // period * period
+        inner = 0 if edge else 1
+        first, last = min(most, left), min(most, right)
+        head, tail = array[cut(0, 1)], array[cut(length - 1, None)]
+        front = np.flip(array[cut(inner, inner + first)], axis)
+        back = np.flip(array[cut(length - inner - last, length - inner)], axis)
+        array = np.concatenate([2 * head - front, array, 2 * tail - back], axis)
+        left, right = left - first, right - last
+    return array
+
+
+def _pad_by_function(
+    array: Array, widths: tuple[tuple[int, int], ...], function: Any, options: dict[str, Any]
+) -> Array:
+    """Continued by zeros, into which the function writes, row by row along each axis."""
+    padded = as_array(pad.bind(array, widths=widths))
+    for axis, width in enumerate(widths):
+        rows = np.moveaxis(padded, axis, -1)
+        for place in np.ndindex(*rows.shape[:-1]):
+            function(rows[(*place, ...)], width, axis, options)
+    return padded
+
 
 @implements(np.pad)
 def pad_(array: Array, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Array:
@@ -171,12 +283,24 @@ def _padded(array: Array, pad_width: Any, mode: Any, kwargs: dict[str, Any]) -> 
     widths = _widths(pad_width, len(array.shape))
     if mode == "constant":
         return _pad_constant(array, widths, **kwargs)
-    if mode not in _BY_INDEX or kwargs.get("reflect_type", "even") != "even":
-        raise UnsupportedError(
-            f"np.pad with mode={mode!r} {kwargs or ''} has no rule",
-            remedy=f"one of the modes 'constant', {', '.join(map(repr, _BY_INDEX))}, or "
-            "np.concatenate of the parts",
-        )
+    if callable(mode):
+        return _pad_by_function(array, widths, mode, kwargs)
+    if mode not in _OPTIONS:
+        raise ValueError(f"mode '{mode}' is not supported")
+    if wrong := set(kwargs) - {_OPTIONS[mode]}:
+        raise ValueError(f"unsupported keyword arguments for mode '{mode}': {wrong}")
+    if mode == "empty":
+        return pad.bind(array, widths=widths)
+    if any(not n and any(width) for n, width in zip(array.shape, widths, strict=True)):
+        raise ValueError("can't extend an empty axis using modes other than 'constant' or 'empty'")
+    odd = kwargs.get("reflect_type", "even") == "odd"
+    if mode not in _BY_INDEX or odd:
+        given = (None if odd else kwargs.get(_OPTIONS[mode], None if mode in _STATISTICS else 0),)
+        pairs = _pairs(given[0], len(widths))
+        for axis, (width, pair) in enumerate(zip(widths, pairs, strict=True)):
+            if any(width):
+                array = _pad_axis(array, axis, width, mode, pair)
+        return array
     for axis, (before, after) in enumerate(widths):
         if before or after:
             places = np.pad(np.arange(array.shape[axis]), (before, after), mode)

@@ -257,6 +257,16 @@ def modf(x: Array) -> tuple[Array, Array]:
     return as_number(np.where(np.isinf(x), zeros, np.fmod(x, 1.0))), np.trunc(x)
 
 
+@implements(np.frexp)
+def frexp(x: Array) -> tuple[Array, Array]:
+    x = arraylike(x)
+    if x.dtype.kind == "c":
+        raise TypeError("np.frexp takes no complex numbers")
+    x = x if x.dtype.kind == "f" else np.astype(x, np.float64)
+    exponent = arithmetic.exponent.bind(x)
+    return np.ldexp(x, -exponent), exponent
+
+
 @implements(np.float_power)
 def float_power(x1: Array, x2: Array) -> Array:
     x1, x2 = arraylike(x1), arraylike(x2)

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UnsupportedError
 from ..kinds import Nonlinear
-from ..primitive import Primitive
+from ..primitive import Primitive, Traced
 from ..primitives import reduce
 from ..primitives.elementary import ROOT, root
 from ..primitives.reduce import cumprod as cumprod_primitive
@@ -275,6 +274,34 @@ def average(
     return (found, np.broadcast_to(scale, found.shape)) if returned else found
 
 
+def _frequencies(weights: Any, count: int, name: str) -> Array:
+    weights = astype(arraylike(weights), np.float64)
+    if weights.ndim > 1:
+        raise RuntimeError(f"cannot handle multidimensional {name}")
+    if weights.shape[0] != count:
+        raise RuntimeError(f"incompatible numbers of samples and {name}")
+    if perhaps(np.any(np.less(weights, 0))):
+        raise ValueError(f"{name} cannot be negative")
+    return weights
+
+
+def _observations(m: Array, y: Any, rowvar: bool, dtype: Any) -> Array:
+    """The variables in rows."""
+    parts = [arraylike(part) for part in (m, y) if part is not None]
+    if builtins.any(part.ndim > 2 for part in parts):
+        raise ValueError(f"{'m' if parts[0].ndim > 2 else 'y'} has more than 2 dimensions")
+    if dtype is None:
+        dtype = np.result_type(np.float64, *(part.dtype for part in parts))
+    rows = [np.atleast_2d(part) for part in parts]
+    if not rowvar and parts[0].ndim != 1:
+        rows[0] = np.transpose(rows[0])
+    if not rows[0].shape[0]:
+        rows = rows[:1]
+    elif not rowvar and len(rows) > 1 and rows[1].shape[0] != 1:
+        rows[1] = np.transpose(rows[1])
+    return astype(rows[0] if len(rows) == 1 else np.concatenate(rows), dtype)
+
+
 @implements(np.cov)
 def cov(
     m: Array,
@@ -287,24 +314,38 @@ def cov(
     *,
     dtype: Any = None,
 ) -> Array:
-    if fweights is not None or aweights is not None:
-        raise UnsupportedError("np.cov with weights is not differentiated")
-    one_row = np.ndim(m) == 1
-    parts = [np.atleast_2d(arraylike(part)) for part in (m, y) if part is not None]
-    if builtins.any(part.ndim > 2 for part in parts):
-        raise ValueError("m has more than 2 dimensions")
-    if dtype is None:
-        dtype = np.result_type(np.float64, *(part.dtype for part in parts))
-    rows = [part if rowvar or part.shape[0] == 1 else np.transpose(part) for part in parts]
-    if not rowvar and not one_row:
-        rows[0] = np.transpose(parts[0])
-    x = astype(rows[0] if len(rows) == 1 else np.concatenate(rows), dtype)
-    if not rows[0].shape[0]:
-        return np.zeros((0, 0), dtype)
-    excess = x - np.mean(x, axis=1, keepdims=True)
-    count = x.shape[1] - (ddof if ddof is not None else int(not bias))
-    share = 1 / count if count > 0 else math.inf
-    return np.squeeze(np.matmul(excess, np.conjugate(np.transpose(excess))) * share)
+    if ddof is not None and ddof != int(ddof):
+        raise ValueError("ddof must be integer")
+    x = _observations(m, y, rowvar, dtype)
+    if not x.shape[0]:
+        return np.zeros((0, 0))
+    count = x.shape[1]
+    ddof = ddof if ddof is not None else int(not bias)
+    weights = None
+    if fweights is not None:
+        weights = _frequencies(fweights, count, "fweights")
+        if perhaps(np.any(np.not_equal(weights, np.rint(weights)))):
+            raise TypeError("fweights must be integer")
+    if aweights is not None:
+        aweights = _frequencies(aweights, count, "aweights")
+        weights = aweights if weights is None else weights * aweights
+    center, total = average(x, 1, weights, returned=True)
+    if weights is None:
+        scale: Any = count - ddof
+    elif ddof == 0 or aweights is None:
+        scale = total[0] - ddof
+    else:
+        scale = total[0] - ddof * sum(weights * aweights) / total[0]
+    excess = x - center[:, None]
+    scale = np.where(np.less_equal(scale, 0), 0.0, scale) if isinstance(scale, Traced) else scale
+    weighted = np.transpose(excess if weights is None else excess * weights)
+    product = np.dot(excess, np.conjugate(weighted))
+    share = np.divide(1, scale) if isinstance(scale, Traced) else _inverse(scale)
+    return np.squeeze(product * share)
+
+
+def _inverse(scale: Any) -> Any:
+    return 1 / scale if scale > 0 else math.inf
 
 
 @implements(np.corrcoef)
@@ -313,7 +354,10 @@ def corrcoef(x: Array, y: Any = None, rowvar: bool = True, *, dtype: Any = None)
     if both.ndim == 0:
         return both / both
     size = np.sqrt(np.real(np.diagonal(both)))
-    return both / (size[:, None] * size)
+    both = both / size[:, None] / size[None, :]
+    if both.dtype.kind == "c":
+        return np.clip(both.real, -1, 1) + 1j * np.clip(both.imag, -1, 1)
+    return np.clip(both, -1, 1)
 
 
 # -- greatest and smallest -------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from ..trace import (
     as_array,
     as_number,
     as_view,
+    concrete,
     implements,
     is_python_number,
     lay,
@@ -50,6 +51,25 @@ def ndim(a: Array) -> int:
 @implements(np.size)
 def size(a: Array, axis: int | None = None) -> int:
     return math.prod(a.shape) if axis is None else a.shape[axis]
+
+
+@implements(np.array_str)
+def array_str(a: Array, *args: Any, **options: Any) -> str:
+    """The text of the plain numbers, where they are known."""
+    numbers = concrete(a)
+    return str(a) if numbers is None else np.array_str(numbers, *args, **options)
+
+
+@implements(np.array_repr)
+def array_repr(arr: Array, *args: Any, **options: Any) -> str:
+    numbers = concrete(arr)
+    return repr(arr) if numbers is None else np.array_repr(numbers, *args, **options)
+
+
+@implements(np.array2string)
+def array2string(a: Array, *args: Any, **options: Any) -> str:
+    numbers = concrete(a)
+    return str(a) if numbers is None else np.array2string(numbers, *args, **options)
 
 
 def _root(a: Array) -> Array:

@@ -12,7 +12,6 @@ import pytest
 import wengert as wg
 from outcomes import assert_numpys
 from support import assert_derivatives, forward, gradient, reverse
-from wengert.errors import TracedArrayError
 from wengert.program import Type
 from wengert.recorder import record
 from wengert.trace import ArrayTracer
@@ -122,19 +121,47 @@ def test_ragged_lists_are_refused(ragged: Any) -> None:
         gradient(ragged, X)
 
 
+FROM_NUMPY: dict[str, Callable[[Any], Any]] = {
+    "array of rows": lambda x: np.array([x, x**2]),
+    "array of columns and numbers": lambda x: np.array([[x[0], 2.0], [x[1] ** 2, x[2]]]),
+    "array of one": lambda x: np.array(x),
+    "array of a dtype": lambda x: np.array([x, X], dtype=float),
+    "array of an axis more": lambda x: np.array(x, ndmin=3),
+    "array of a list and a plain array": lambda x: np.array([[x[0], *V[1:]], V]),
+    "asarray": lambda x: np.asarray(x, dtype=float),
+    "asarray of rows": lambda x: np.asarray([x, x[::-1]], order="F"),
+    "asanyarray": lambda x: np.asanyarray((x[0], x[1])),
+    "ascontiguousarray": lambda x: np.ascontiguousarray(np.stack([x, x]).T),
+    "asfortranarray": lambda x: np.asfortranarray([x, x]),
+    "full_like": lambda x: np.full_like(V, x[0]) * 1.0,
+    "full": lambda x: np.full((2, 3), x) * 1.0,
+    "astype": lambda x: np.array([x[0], x[1]]).astype(float),
+    "complex": lambda x: np.array([x[0], 1j * x[1]]).imag,
+}
+
+
+@pytest.mark.parametrize("name", FROM_NUMPY)
+def test_arrays_that_numpy_makes_of_traced_values_have_derivatives(name: str) -> None:
+    f = FROM_NUMPY[name]
+    assert_derivatives(f, X)
+    made, tangent = wg.jvp(f, (X,), (X,))
+    want = f(X)
+    assert (made.dtype, made.shape, made.strides) == (want.dtype, want.shape, want.strides)
+    np.testing.assert_array_equal(made, want)
+    assert tangent.shape == want.shape
+
+
 @pytest.mark.parametrize(
-    "cut",
+    ("wrong", "message"),
     [
-        lambda x: np.array([x, x]),
-        lambda x: np.asarray(x),
-        lambda x: np.full_like(V, x[0]),
-        lambda x: np.array([x[0], x[1]]).astype(float),
-        lambda x: np.full((2, 3), x),
+        (lambda x: np.array([x, x[:1]]), "shape"),
+        (lambda x: np.array([x[0], [x[1]]]), "shape"),
+        (lambda x: np.asarray(x, dtype="M8[s]"), "datetime64"),
     ],
 )
-def test_what_would_cut_the_derivative_is_an_error_with_a_remedy(cut: Any) -> None:
-    with pytest.raises(TracedArrayError, match=r"np\.stack|np\.zeros_like"):
-        wg.grad(lambda x: np.sum(cut(x)))(X)
+def test_what_numpy_makes_no_array_of_is_an_error(wrong: Any, message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        wg.grad(lambda x: np.sum(wrong(x)))(X)
 
 
 # -- like a traced array ---------------------------------------------------------------------------

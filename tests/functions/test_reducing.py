@@ -11,7 +11,6 @@ import pytest
 import wengert as wg
 from outcomes import assert_numpys
 from support import assert_derivatives, gradient
-from wengert.errors import UnsupportedError
 
 X = np.array([0.3, -1.2, 2.1, 0.7, -0.4])
 M = np.array([[0.3, -1.2, 2.1], [0.7, -0.4, 1.6]])
@@ -197,11 +196,6 @@ def test_the_variance_of_large_numbers_does_not_cancel() -> None:
     np.testing.assert_allclose(gradient(np.var, x), 2 * (X - X.mean()) / 5, atol=1e-7)
 
 
-def test_unique_is_refused_with_a_remedy() -> None:
-    with pytest.raises(UnsupportedError, match=r"np\.sort"):
-        gradient(lambda x: np.sum(np.unique(x)), X)
-
-
 def test_axes_that_do_not_exist_are_numpys_errors() -> None:
     with pytest.raises(np.exceptions.AxisError):
         gradient(lambda x: np.sum(x, axis=1), X)
@@ -283,3 +277,16 @@ def test_quantiles_of_traced_integers_have_numpys_dtype(method: Any) -> None:
     f = lambda x: np.quantile(np.argsort(x), 0.3, method=method)  # noqa: E731
     found = wg.scan(lambda c, _: (c, f(c)), X, None, length=1)[1][0]
     assert (found, np.asarray(found).dtype) == (f(X), np.asarray(f(X)).dtype)
+
+
+@pytest.mark.parametrize(
+    "bins", [[0.0, 1.0, 2.0], [2.0, 1.0, 0.0], [1.0, np.nan, 2.0], [1.0, 1.0, 0.0], [1.0], []]
+)
+@pytest.mark.parametrize("right", [False, True])
+def test_bins_that_are_not_known_rise_or_fall_as_they_do(bins: Any, right: bool) -> None:
+    x, bins = np.array([0.5, 1.5, 1.0, 9.0]), np.array(bins, float)
+    f = lambda b: np.digitize(x, b, right)  # noqa: E731
+    want = f(bins)
+    assert wg.vmap(f)(bins[None])[0].tolist() == want.tolist()
+    assert wg.jvp(f, (bins,), (bins,))[0].tolist() == want.tolist()
+    assert wg.jit(f)(bins).tolist() == want.tolist()

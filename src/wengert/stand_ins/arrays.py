@@ -1,0 +1,169 @@
+"""Plain arrays that meet a traced value in C: ``plain[i] = x``, ``plain[i]``, ``plain.dot(x)``.
+
+``A.dot(x)`` is what the method of a traced array with the elements of ``A`` gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import TracedArrayError
+from ..primitive import Traced
+from ..trace import Fillable, as_array, check_kind, concrete, fill, unfilled
+from . import native
+from .install import by_wengert, innermost, stands_in_for
+
+_NUMBERS = "fciub"
+
+
+def get(array: Any, index: Any) -> Any:
+    """``array[index]`` with a traced index."""
+    if by_wengert():
+        return np.ndarray.__getitem__(array, index)
+    top = innermost(index)
+    if top is None or array.dtype.kind not in _NUMBERS:
+        return np.ndarray.__getitem__(array, _plain(index))
+    return as_array(top._trace.constant(array))[unfilled(index)]
+
+
+def put(array: Any, index: Any, value: Any) -> None:
+    """``array[index] = value`` where one of the two is traced."""
+    if by_wengert():
+        np.ndarray.__setitem__(array, index, value)
+    else:
+        _assign(array, array, index, value)
+
+
+def _assign(array: Any, part: Any, index: Any, value: Any) -> None:
+    """``part[index] = value`` for an array or its ``flat``, where one of the two is traced."""
+    index, value = unfilled(index), unfilled(value)
+    top = innermost((index, value))
+    kind = array.dtype.kind
+    if top is None or kind == "O":
+        type(part).__setitem__(part, _plain(index), value)
+        return
+    if kind not in "fc":
+        known = _plain(value)
+        if known is not None:
+            type(part).__setitem__(part, _plain(index), known)
+            return
+        value = _undifferentiated(value)
+        top = innermost((index, value))
+    if kind not in _NUMBERS:
+        raise TracedArrayError(
+            f"a traced value was assigned into an array of {array.dtype}, which would cut the "
+            "derivative",
+            remedy="an array of floating point to assign into",
+        )
+    behind = fill(array, top._trace)
+    (behind if part is array else behind.flat)[index] = value
+
+
+def get_flat(flat: Any, index: Any) -> Any:
+    """``array.flat[index]`` with a traced index."""
+    return get(flat.base.reshape(-1), index) if not by_wengert() else flat.__getitem__(index)
+
+
+def put_flat(flat: Any, index: Any, value: Any) -> None:
+    """``array.flat[index] = value`` where one of the two is traced."""
+    if by_wengert():
+        type(flat).__setitem__(flat, index, value)
+    else:
+        _assign(flat.base, flat, index, value)
+
+
+def set_part(name: str) -> Callable[..., None]:
+    """What stands in for ``array.real = value`` and its kin."""
+
+    def stand_in(array: Any, value: Any) -> None:
+        top = innermost(value)
+        if top is None or array.dtype.kind not in "fc":
+            return
+        behind: Any = fill(array, top._trace)
+        if name == "flat":
+            behind.flat[...] = unfilled(value)
+        else:
+            getattr(behind, name)[...] = unfilled(value)
+
+    return stand_in
+
+
+def _undifferentiated(value: Any) -> Any:
+    """A value that becomes an integer: what is below the traces that know their values."""
+    while isinstance(value, Traced) and value._value is not None:
+        value = value._value
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """A value without traces, also in a tuple or list; None where it is not known."""
+    if isinstance(value, Traced):
+        return concrete(value)
+    if type(value) is tuple:
+        parts = tuple(_plain(each) for each in value)
+        return (
+            None
+            if any(p is None and v is not None for p, v in zip(parts, value, strict=True))
+            else parts
+        )
+    if type(value) is list:
+        parts = _plain(tuple(value))
+        return None if parts is None else list(parts)
+    return value
+
+
+def _put_into_fillable(array: Any, index: Any, value: Any) -> None:
+    if innermost((index, value)) is None:
+        np.ndarray.__setitem__(array, index, value)
+    else:
+        _assign(array, array, index, value)
+
+
+Fillable.__setitem__ = _put_into_fillable
+
+
+def fillable(array: Any) -> Any:
+    """The same array, whose elements traced values can be assigned to without stand-ins."""
+    if type(array) is not np.ndarray or native.exchanged():
+        return array
+    return array.view(Fillable)
+
+
+# -- methods ---------------------------------------------------------------------------------------
+
+_READ = (
+    "all any argmax argmin choose clip compress cumprod cumsum dot max mean min prod repeat round "
+    "searchsorted std sum take trace var"
+).split()
+_WRITE = ("fill", "put")
+
+
+def _method(name: str) -> Callable[..., Any]:
+    plainly = native.plain_method(np.ndarray, name)
+
+    def stand_in(array: Any, *args: Any, **kwargs: Any) -> Any:
+        if by_wengert():
+            return plainly(array)(*args, **kwargs)
+        args, kwargs = unfilled(args), {key: unfilled(each) for key, each in kwargs.items()}
+        top = innermost((*args, *kwargs.values()))
+        if top is None or array.dtype.kind == "O":
+            return plainly(array)(*args, **kwargs)
+        check_kind(array)
+        if name in _WRITE:
+            return getattr(fill(array, top._trace), name)(*args, **kwargs)
+        return getattr(as_array(top._trace.constant(array)), name)(*args, **kwargs)
+
+    return stand_in
+
+
+stands_in_for(lambda: native.items(np.ndarray, get, put))
+stands_in_for(lambda: native.items(np.flatiter, get_flat, put_flat))
+stands_in_for(
+    lambda: [native.setter(np.ndarray, name, set_part(name)) for name in ("real", "imag", "flat")]
+)
+stands_in_for(
+    lambda: [native.method(np.ndarray, name, _method(name)) for name in (*_READ, *_WRITE)]
+)

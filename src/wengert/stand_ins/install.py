@@ -1,0 +1,207 @@
+"""Which stand-ins there are, and when they are put in place."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from ..errors import CompileError
+from ..frames import is_wengerts, within_wengert
+from ..primitive import Traced
+from ..trace import FilledArray, Tracer, unfilled
+from ..trace.base import FILLED, FIRST, IMPORTED
+from ..trace.views import ALONE
+from ..transforms.tape import Tape
+from . import native
+
+__all__ = [
+    "CODE",
+    "STANDING_IN",
+    "applied",
+    "by_wengert",
+    "has_traced",
+    "innermost",
+    "stand_ins",
+    "stands_in",
+    "stands_in_for",
+    "stands_in_module",
+]
+
+STANDING_IN: dict[Any, Callable[..., Any]] = {}
+"""What stands in for builtin functions."""
+
+LATER: dict[str, dict[str, Callable[..., Any]]] = {}
+"""What stands in for functions of modules that nobody may ever import."""
+
+HOOKS: list[Callable[[], list[native.Hook]]] = []
+"""What makes the hooks, when they are installed."""
+
+CODE: list[Callable[[], list[tuple[Any, Any, Any]]]] = []
+"""What gives functions written in Python, with their code and one that looks for traced values."""
+
+_codes: list[tuple[Any, Any, Any]] = []
+
+
+def _install() -> None:
+    """Put all stand-ins in place. Without llvmlite, or on another interpreter, there are none."""
+    with suppress(CompileError, native.LayoutError):
+        if not native.prepared():
+            native.prepare([hook for make in HOOKS for hook in make()], type(Tracer), FilledArray)
+            _codes.extend(code for make in CODE for code in make())
+        native.exchange(True)
+        _exchange_code(True)
+        _calibrate()
+        IMPORTED.update(dict.fromkeys(LATER, _import_installed))
+
+
+def _exchange_code(enable: bool) -> None:
+    for function, original, ours in _codes:
+        function.__code__ = ours if enable else original
+
+
+def _calibrate() -> None:
+    """Find out how many references an array has that is written to, and has no views.
+
+    It has to be written to by code that is not wengert's.
+    """
+    tape = Tape("trust")
+    names: dict[str, Any] = {"zeros": np.zeros}
+    exec(_WRITING, names)
+    ALONE[0] = 0
+    names["write"](tape.input(np.float64(0.0)))
+    tape.close()
+
+
+_WRITING = compile("def write(value):\n    x = zeros(1)\n    x[0] = value", "<code>", "exec")
+
+
+def _import_installed() -> None:
+    """Stand in for functions of modules that have been imported meanwhile."""
+    for name in [name for name in LATER if name in sys.modules]:
+        module, table = sys.modules[name], LATER.pop(name)
+        hooks = [
+            native.function(getattr(module, each), applied(stand_in, getattr(module, each)))
+            for each, stand_in in table.items()
+            if hasattr(module, each)
+        ]
+        with suppress(CompileError, native.LayoutError):
+            native.prepare(hooks, type(Tracer), FilledArray)
+            native.exchange(True)
+
+
+def stand_ins(enable: bool) -> None:
+    """Whether functions of C's that are given traced values are stood in for, in this process.
+
+    They are from the first derivative on, unless the environment has ``WENGERT_STAND_INS=0``. With
+    ``False`` the originals are put back: ``math.sin(x)``, ``np.array([x, y])``, ``plain[i] = x`` of
+    traced values are errors then, and ``import wengert.numpy as np`` has what takes them.
+
+    Example:
+        >>> import math, wengert as wg
+        >>> wg.stand_ins(True)
+        >>> wg.grad(math.sin)(0.0)
+        np.float64(1.0)
+    """
+    FIRST.clear()
+    if enable:
+        _install()
+    else:
+        IMPORTED.clear()
+        native.exchange(False)
+        _exchange_code(False)
+
+
+if os.environ.get("WENGERT_STAND_INS", "1") != "0":
+    FIRST.append(_install)
+
+
+def innermost(value: Any, depth: int = 0) -> Any:
+    """The traced value of the innermost trace in a nesting of lists and tuples, None for none."""
+    if isinstance(value, Traced):
+        return value
+    if id(value) in FILLED:
+        return FILLED[id(value)][1]
+    kind = type(value)
+    top = None
+    if kind is list or kind is tuple:
+        for item in value:
+            inner = innermost(item, depth + 1)
+            if inner is not None and (top is None or inner._trace.serial > top._trace.serial):
+                top = inner
+    elif kind.__name__ == "ndarray" and value.dtype.hasobject:
+        return innermost(value.ravel().tolist(), depth + 1)
+    return top
+
+
+def has_traced(value: Any) -> bool:
+    """Whether there is a traced value in a nesting of lists and tuples."""
+    return innermost(value) is not None
+
+
+def by_wengert() -> bool:
+    """Whether a stand-in, which calls this, was called by code of wengert's own.
+
+    That knows traced values, and means C functions where it calls them.
+    """
+    return is_wengerts(sys._getframe(2).f_code.co_filename)
+
+
+def applied(
+    stand_in: Callable[..., Any], original: Any, always: bool = False, iterators: bool = False
+) -> Callable[..., Any]:
+    """What the hook calls: the stand-in, by the trace that the operands belong to.
+
+    ``always``: also where code of wengert's own calls, which has no use of its own for it.
+    ``iterators``: those among the arguments are run through, if a verb is running in this thread.
+    """
+    plainly = native.copy_of(original)
+
+    def apply(*args: Any, **kwargs: Any) -> Any:
+        if not always and by_wengert():
+            return plainly(*args, **kwargs)
+        if iterators and within_wengert():
+            args = tuple([list(x) if isinstance(x, Iterator) else x for x in args])
+        args = unfilled(args)
+        if kwargs:
+            kwargs = {key: unfilled(each) for key, each in kwargs.items()}
+        top = innermost((*args, *kwargs.values()))
+        if top is None:  # an array of objects none of which is traced
+            return plainly(*args, **kwargs)
+        return top._trace.apply(stand_in, original, args, kwargs)
+
+    return apply
+
+
+def stands_in(
+    *originals: Any, always: bool = False, iterators: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: the function stands in for builtin functions of C's."""
+
+    def register(stand_in: Callable[..., Any]) -> Callable[..., Any]:
+        for original in originals:
+            STANDING_IN[original] = stand_in
+            HOOKS.append(
+                lambda original=original: [
+                    native.function(
+                        original, applied(stand_in, original, always, iterators), iterators
+                    )
+                ]
+            )
+        return stand_in
+
+    return register
+
+
+def stands_in_module(name: str, stand_ins: dict[str, Callable[..., Any]]) -> None:
+    """What stands in for builtin functions of a module, once somebody has imported it."""
+    LATER[name] = stand_ins
+
+
+def stands_in_for(make: Callable[[], list[native.Hook]]) -> None:
+    """Register what makes hooks of other kinds."""
+    HOOKS.append(make)

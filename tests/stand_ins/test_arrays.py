@@ -1,0 +1,342 @@
+"""Plain arrays that are given traced values: what a function fills is differentiated."""
+
+from __future__ import annotations
+
+import gc
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.trace.base import FILLED
+
+X = 0.7
+TABLE = np.arange(6.0).reshape(2, 3)
+
+
+class Holder:
+    """An object of the user's."""
+
+
+def elements(t):
+    s = np.zeros((3, 2))
+    row, column = s[1], s[:, 0]
+    s[0] = t
+    s[1, 1] = t * t
+    column[2] = 3 * t
+    s *= 2.0
+    return np.sum(s) + row[1] * column[2] + sum(column) + s.T[1, 1] + float(s[0, 0])
+
+
+def layouts(t):
+    a = np.asfortranarray(np.ones((3, 3)))
+    transposed, part = a.T, a[::-1, ::2]
+    a[0] = t
+    part[0, 0] = t * t
+    transposed[2, 2] += t
+    return np.sum(a * np.arange(9.0).reshape(3, 3)) + part.sum() + transposed[0, 0]
+
+
+def results_of_plain_arithmetic(t):
+    a = np.eye(3) * 2.0
+    b = TABLE.copy()
+    c = -np.ones(3)
+    a[0, 0] = b[1, 2] = c[1] = t
+    return np.linalg.det(a) * b.sum() + c @ c
+
+
+def whole_numbers(t):
+    k = np.zeros(3, int)
+    k[0] = 3.7 * t
+    k[1] = t
+    return t * k[0] + k.sum()
+
+
+def truth_values(t):
+    m = np.zeros(3, bool)
+    m[1] = t > 0
+    return np.sum(np.where(m, t, 2 * t))
+
+
+def objects(t):
+    a = np.zeros((2, 2), dtype=object)
+    a[0, 0] = t
+    a[1, 1] = 2.0
+    return (a * a).sum()
+
+
+def complex_numbers(t):
+    z = np.zeros(3, complex)
+    z[0] = t * 1j
+    z.real[1] = t
+    return abs(z[0]) ** 2 + z[1].real
+
+
+def attributes(t):
+    holder = Holder()
+    holder.whole = np.zeros(4)
+    holder.parts = [{"middle": holder.whole[1:3]}]
+    holder.whole[1] = t
+    holder.parts[0]["middle"] *= 2
+    return holder.whole.sum() + holder.parts[0]["middle"][0]
+
+
+def writers(t):
+    a = np.zeros(3)
+    a.fill(t)
+    a.put([1], [2 * t])
+    a.flat[2] = 5 * t
+    np.add.at(a, [0, 0], t)
+    np.copyto(a[:1], 7 * t)
+    b = np.empty(3)
+    np.multiply(a, t, out=b)
+    np.sin(t, out=b[0, ...])
+    c = np.zeros((2, 2))
+    np.fill_diagonal(c, t)
+    d = np.full(2, t)
+    return a.sum() + b @ b + c.sum() + d.sum()
+
+
+def lists_of_arrays(t):
+    rows = [np.zeros(2) for _ in range(3)]
+    for i, row in enumerate(rows):
+        row[:] = t * i
+    total = np.sum(np.vstack(rows)) + np.concatenate(rows)[4] + np.stack(rows).mean()
+    return total + np.array(rows)[2, 1]
+
+
+def uses(t):
+    a = np.zeros(3)
+    for i in range(3):
+        a[i] = t**i
+    b = a.copy()
+    b[0] = 9
+    c = np.sort(a)[::-1]
+    read = len(a) + sum(a) + float(a[1]) + a.tolist()[2]
+    return b.sum() + c[0] + read + a.dot(a) + a @ a + np.dot(a, TABLE[0]) + TABLE.dot(a)[1]
+
+
+def iterators(t):
+    a = np.zeros(3)
+    elements = iter(a)
+    pairs = enumerate(a)
+    a[0] = t
+    return sum(elements) + sum(v for _, v in pairs)
+
+
+def nested(t):
+    a = np.zeros(2)
+
+    def inner(s):
+        b = np.zeros(2)
+        b[0], b[1] = s, t
+        a[0] += s * t
+        return b[0] * b[1]
+
+    return wg.grad(inner)(t * 2) + a[0] * t
+
+
+def loop_bodies(t):
+    def step(carry, _):
+        y = np.zeros(2)
+        y[0], y[1] = carry, carry * t
+        return y.sum(), carry
+
+    carry, ys = wg.scan(step, t, np.arange(3.0))
+    return carry + ys.sum()
+
+
+def matrices(t):
+    r = np.array([[math.cos(t), -math.sin(t)], [math.sin(t), math.cos(t)]])
+    x = np.asarray([t, 2 * t], dtype=float)
+    h = np.eye(3)
+    h[:2, :2] = r
+    h[:2, 2] = x
+    return np.linalg.inv(h)[0, 2] + np.trace(h) + TABLE[:, :2].dot(x).sum()
+
+
+def read_at_traced_places(t):
+    i = np.argmin(np.array([t, 2.0, 0.1]))
+    return TABLE[0][i] * t + TABLE[1, i]
+
+
+PROGRAMS = [
+    elements,
+    layouts,
+    results_of_plain_arithmetic,
+    whole_numbers,
+    truth_values,
+    objects,
+    complex_numbers,
+    attributes,
+    writers,
+    lists_of_arrays,
+    uses,
+    iterators,
+    nested,
+    loop_bodies,
+    matrices,
+    read_at_traced_places,
+]
+
+
+@pytest.mark.parametrize("f", PROGRAMS)
+def test_every_route_gives_numpys_value_and_the_difference_quotient(f):
+    plain = f(X)
+    slope = wg.derivative(f, X)
+    value, gradient = wg.value_and_grad(f)(X)
+    assert value == plain
+    assert gradient == pytest.approx(slope, rel=1e-7)
+    assert wg.jvp(f, (X,), (1.0,)) == pytest.approx((plain, slope), rel=1e-7)
+    assert wg.hessian(f)(X) == pytest.approx(wg.derivative(wg.grad(f), X), rel=1e-6, abs=1e-9)
+    np.testing.assert_allclose(wg.vmap(f)(np.array([X, X])), plain, rtol=1e-13)
+    compiled = wg.jit(wg.value_and_grad(f))
+    for x in (X, X, X + 0.01):
+        assert compiled(x) == pytest.approx((f(x), wg.grad(f)(x)), rel=1e-12)
+    assert not FILLED
+
+
+def test_an_array_is_numpys_until_it_is_given_a_traced_value():
+    seen = []
+
+    def f(t):
+        a = np.zeros(3)
+        b = a + 1.0
+        seen.append((type(a), type(b), type(a[1:])))
+        a[0] = t
+        assert isinstance(a, np.ndarray)
+        assert a.dtype == float
+        assert a.shape == (3,)
+        assert a.strides == (8,)
+        return a.sum()
+
+    wg.grad(f)(1.0)
+    assert seen == [(np.ndarray,) * 3]
+
+
+def test_what_leaves_the_function_is_plain_and_has_the_plain_programs_numbers():
+    holder = Holder()
+    outside = np.zeros(3)
+
+    def f(t):
+        holder.kept = np.zeros((2, 2))
+        holder.view = holder.kept[1]
+        holder.kept[1, 0] = t * t
+        outside[1:] = [t, 2.0]
+        return t * holder.view[0]
+
+    assert wg.grad(f)(2.0) == 12.0
+    for array, numbers in (
+        (holder.kept, [[0, 0], [4, 0]]),
+        (holder.view, [4, 0]),
+        (outside, [0, 2, 2]),
+    ):
+        assert type(array) is np.ndarray
+        assert array.tolist() == numbers
+    holder.kept[1, 1] = 7.0
+    assert holder.view[1] == 7.0
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_exception_leaves_plain_arrays_behind(error):
+    outside, counts = np.zeros(2), np.zeros(2, int)
+
+    def f(t):
+        outside[0] = t
+        counts[0] = 1
+        raise error("on the way")
+
+    for verb in (wg.grad(f), lambda t: wg.jvp(f, (t,), (1.0,))):
+        with pytest.raises(error, match="on the way"):
+            verb(3.0)
+        assert type(outside) is np.ndarray
+        assert outside.tolist() == [3.0, 0.0]
+    assert not FILLED
+
+
+def test_a_function_that_assigns_into_an_array_from_outside_is_not_compiled():
+    total = np.zeros(2)
+
+    def f(t):
+        total[0] += t
+        return t * total[0]
+
+    compiled = wg.jit(f)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", wg.errors.JitWarning)
+        assert [compiled(1.0), compiled(2.0), compiled(3.0)] == [1.0, 6.0, 18.0]
+    assert total.tolist() == [6.0, 0.0]
+
+
+def test_memory_of_a_filled_array_has_no_number_that_was_true_before():
+    def f(t):
+        a = np.full(3, 5.0)
+        hidden = memoryview(a)
+        a[0] = t
+        assert all(math.isnan(v) for v in hidden)
+        k = np.full(3, 5)
+        k[:] = [1, 2, 3]
+        return a.sum()
+
+    assert wg.grad(f)(1.0) == 1.0
+
+
+def test_integers_that_depend_on_unknown_values_cannot_be_read_from_memory():
+    """They have no NaN to put in their place."""
+
+    def f(t):
+        k = np.ones(3, int)
+        hidden = memoryview(k)
+        k[0] = t
+        with pytest.raises((TypeError, ValueError, NotImplementedError)):
+            memoryview(k)[0] + 1
+        assert k.dtype == int
+        assert hidden.format == "l" or hidden.itemsize == k.itemsize
+        return k * 2.0
+
+    assert wg.vmap(f)(np.array([3.5])).tolist() == [[6.0, 2.0, 2.0]]
+
+
+def test_read_only_arrays_stay_read_only():
+    fixed = np.zeros(3)
+    fixed.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        wg.grad(lambda t: fixed.__setitem__(0, t) or t)(1.0)
+    broadcast = np.broadcast_to(np.zeros(1), 3)
+
+    def f(t):
+        broadcast[0] = t
+        return t
+
+    with pytest.raises(ValueError, match="read-only"):
+        wg.grad(f)(1.0)
+    assert fixed.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_memory_that_is_not_numpys_is_refused_by_name():
+    buffer = bytearray(24)
+
+    def f(t):
+        a = np.frombuffer(buffer)
+        a[0] = t
+        return a.sum()
+
+    with pytest.raises(wg.errors.TracedArrayError, match="memory of another kind"):
+        wg.grad(f)(1.0)
+
+
+def test_many_arrays_do_not_stay():
+    def f(t):
+        total = t
+        for k in range(200):
+            a = np.zeros(k % 5 + 1)
+            a[0] = t
+            total = total + a.sum()
+        return total
+
+    wg.grad(f)(1.0)
+    gc.collect()
+    assert not FILLED
+    assert wg.grad(f)(1.0) == 201.0

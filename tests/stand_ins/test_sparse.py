@@ -1,0 +1,66 @@
+"""Products of SciPy's sparse matrices with traced arrays."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import wengert as wg
+
+A = scipy.sparse.random(6, 4, density=0.5, rng=np.random.default_rng(1), format="csr")
+X = np.random.default_rng(2).normal(size=4)
+
+PRODUCTS = {
+    "S @ v": lambda s, x: s @ x,
+    "S.dot(v)": lambda s, x: s.dot(x),
+    "S.T.dot(w)": lambda s, x: s.T.dot(np.append(x, x[:2])),
+    "v @ S": lambda s, x: np.append(x, x[:2]) @ s,
+    "S @ column": lambda s, x: s @ x[:, None],
+}
+MATRICES = {
+    "S @ M": lambda s, x: s @ np.outer(x, x),
+    "M @ S": lambda s, x: np.outer(x, np.append(x, x[:2])) @ s,
+}
+
+
+def check(f, compiled=True):
+    value, gradient = wg.value_and_grad(f)(X)
+    assert value == f(X)
+    slopes = [(f(X + h) - f(X - h)) / 2e-6 for h in 1e-6 * np.eye(4)]
+    np.testing.assert_allclose(gradient, slopes, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(wg.jvp(f, (X,), (X,))[1], gradient @ X, rtol=1e-12)
+    np.testing.assert_allclose(wg.vmap(f)(np.stack([X, X]))[1], value, rtol=1e-12)
+    if compiled:
+        np.testing.assert_allclose(wg.jit(wg.grad(f))(X), gradient, rtol=1e-12)
+    np.testing.assert_allclose(wg.hessian(f)(X), wg.jacfwd(wg.grad(f))(X), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("product", PRODUCTS.values(), ids=PRODUCTS)
+@pytest.mark.parametrize("kind", ["matrix", "array"])
+@pytest.mark.parametrize("form", ["csr", "csc", "coo", "bsr", "dia", "lil", "dok"])
+def test_products_with_vectors(form, kind, product):
+    sparse = getattr(scipy.sparse, f"{form}_{kind}")(A)
+    check(lambda x: np.sum(np.sin(product(sparse, x))), form != "lil")
+
+
+@pytest.mark.parametrize("product", MATRICES.values(), ids=MATRICES)
+@pytest.mark.parametrize("form", ["csr", "csc", "bsr", "dok"])
+def test_products_with_matrices(form, product):
+    sparse = getattr(scipy.sparse, f"{form}_array")(A)
+    check(lambda x: np.sum(np.sin(product(sparse, x))))
+
+
+def test_rows_of_lists_are_objects_of_which_jit_could_not_see_a_change():
+    sparse = scipy.sparse.lil_array(A)
+    with pytest.warns(wg.errors.JitWarning, match="array of objects"):
+        assert wg.jit(lambda x: np.sum(sparse @ x))(X) == np.sum(sparse @ X)
+
+
+def test_plain_products_are_scipys():
+    wg.grad(lambda x: np.sum(A @ x))(X)
+    found = A @ X
+    assert type(found) is np.ndarray
+    wg.stand_ins(False)
+    try:
+        assert found.tolist() == (A @ X).tolist()
+    finally:
+        wg.stand_ins(True)
