@@ -631,7 +631,13 @@ def form(y: Any) -> Any:
     return "array", y.shape, steps if y.size else []
 
 
-OTHERWISE = {"linalg.qr": ["cube"], "np.cross": ["cube"], "ndarray.flat": list(OPERANDS)}
+OTHERWISE = {
+    "linalg.qr": ["cube"],
+    "np.cross": ["cube"],
+    "ndarray.flat": list(OPERANDS),
+    "np.dot": ["point"],  # with out= of no axes NumPy gives a number and not out
+    "ndarray.dot": ["point"],
+}
 """Results in another order than NumPy's, for these operands."""
 
 

@@ -24,7 +24,6 @@ from ..trace import (
     numeric,
     perhaps,
     plain,
-    snapshot,
 )
 from .elementwise import arraylike
 from .roots import joined, moved
@@ -85,7 +84,7 @@ def array(
     made = _assemble(object)
     if dtype is not None and made.dtype != np.dtype(dtype):
         made = np.astype(made, dtype)
-    made = snapshot(object) if made is object and copy else as_array(made)
+    made = object.copy("K") if made is object and copy else as_array(made)
     if made.ndim < ndmin:
         made = np.reshape(made, (1,) * (ndmin - made.ndim) + made.shape)
     return as_array(made)
