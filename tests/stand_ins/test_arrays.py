@@ -340,3 +340,44 @@ def test_many_arrays_do_not_stay():
     gc.collect()
     assert not FILLED
     assert wg.grad(f)(1.0) == 201.0
+
+
+def test_integers_with_views_take_the_numbers_of_traced_values_that_are_written_to_places():
+    def written(t):
+        n = np.arange(6)
+        view = n[::-1]
+        np.add.at(n, [0, 0], np.stack([t + 3.0, t]))
+        np.put(n, [1], t + 20.0)
+        np.place(n, n == 2, [t + 30.0])
+        np.putmask(n, n == 3, t + 40.0)
+        np.copyto(n[4:], t + 50.0, casting="unsafe")
+        return t * float(np.sum(n * np.arange(6))) + 0.0 * view[0]
+
+    value, slope = wg.value_and_grad(written)(X)
+    assert value == written(X)
+    assert slope == value / X
+
+
+@pytest.mark.parametrize("dtype", [None, object])
+def test_arrays_that_do_not_fit_are_told_from_nested_lists_as_numpy_does(dtype):
+    def shapes(t):
+        a, b = np.ones((3, 1, 2)) * t, np.ones((2, 1, 3)) * t
+        for parts in ([a[0], b[0]], [a, b], [a, b[0]], [a[0], 1.0], [a[0, 0], [1.0, t]]):
+            try:
+                yield np.array(parts, dtype=dtype).shape
+            except ValueError as error:
+                yield type(error), str(error)[:9] if dtype else ""
+
+    collected = []
+    wg.grad(lambda t: collected.extend(shapes(t)) or t)(X)
+    assert collected == list(shapes(X))
+
+
+def test_an_array_of_objects_may_hold_itself():
+    ring = np.empty(2, object)
+    ring[0] = ring
+
+    def looked_at(t):
+        return np.asarray(ring)[0] is ring and t * 2.0
+
+    assert wg.grad(looked_at)(X) == 2.0

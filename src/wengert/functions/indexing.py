@@ -28,6 +28,7 @@ from ..trace import (
     ArrayTracer,
     PlacedView,
     View,
+    all_concrete,
     as_array,
     as_view,
     implements,
@@ -620,6 +621,11 @@ def _add_at(sign: int) -> Any:
         if _holds_objects(a):
             (np.add if sign > 0 else np.subtract).at(a, indices, _as_objects(b))
             return
+        if _keeps_numbers(a):
+            plain = all_concrete((indices, b))
+            if plain is not None:
+                (np.add if sign > 0 else np.subtract).at(a, *plain)
+                return
         part = arraylike(b)
         if not getattr(type(a), "assignable", False):
             a = _filled(a, (part, indices))
@@ -666,6 +672,12 @@ def _writes(function: Callable[..., Any]) -> Callable[..., Any]:
         def write(*args: Any, **kwargs: Any) -> None:
             if not args or not isinstance(args[0], np.ndarray):
                 return implementation(*args, **kwargs)
+            if _keeps_numbers(args[0]):
+                plain = all_concrete((*args[1:], *kwargs.values()))
+                if plain is not None:
+                    known = plain[: len(args) - 1]
+                    named = dict(zip(kwargs, plain[len(known) :], strict=True))
+                    return function(args[0], *known, **named)
             if not _holds_objects(args[0]):
                 return implementation(_filled(args[0], (args[1:], kwargs)), *args[1:], **kwargs)
             named = {name: _as_objects(value) for name, value in kwargs.items()}
@@ -678,6 +690,11 @@ def _writes(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _holds_objects(a: Any) -> bool:
     return type(a) is np.ndarray and a.dtype.kind == "O"
+
+
+def _keeps_numbers(a: Any) -> bool:
+    """Whether an array is plain and of a dtype that has no derivative to cut."""
+    return type(a) is np.ndarray and a.dtype.kind in "iub"
 
 
 def _as_objects(value: Any) -> Any:

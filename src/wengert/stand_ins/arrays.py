@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import TracedArrayError
 from ..primitive import Traced
-from ..trace import Fillable, as_array, check_kind, concrete, fill, unfilled
+from ..trace import Fillable, all_concrete, as_array, check_kind, fill, unfilled
 from . import native
 from .install import by_wengert, innermost, stands_in_for
 
@@ -25,7 +25,7 @@ def get(array: Any, index: Any) -> Any:
         return np.ndarray.__getitem__(array, index)
     top = innermost(index)
     if top is None or array.dtype.kind not in _NUMBERS:
-        return np.ndarray.__getitem__(array, _plain(index))
+        return np.ndarray.__getitem__(array, all_concrete(index))
     return as_array(top._trace.constant(array))[unfilled(index)]
 
 
@@ -43,12 +43,12 @@ def _assign(array: Any, part: Any, index: Any, value: Any) -> None:
     top = innermost((index, value))
     kind = array.dtype.kind
     if top is None or kind == "O":
-        type(part).__setitem__(part, _plain(index), value)
+        type(part).__setitem__(part, all_concrete(index), value)
         return
     if kind not in "fc":
-        known = _plain(value)
+        known = all_concrete(value)
         if known is not None:
-            type(part).__setitem__(part, _plain(index), known)
+            type(part).__setitem__(part, all_concrete(index), known)
             return
         value = _undifferentiated(value)
         top = innermost((index, value))
@@ -95,23 +95,6 @@ def _undifferentiated(value: Any) -> Any:
     """A value that becomes an integer: what is below the traces that know their values."""
     while isinstance(value, Traced) and value._value is not None:
         value = value._value
-    return value
-
-
-def _plain(value: Any) -> Any:
-    """A value without traces, also in a tuple or list; None where it is not known."""
-    if isinstance(value, Traced):
-        return concrete(value)
-    if type(value) is tuple:
-        parts = tuple(_plain(each) for each in value)
-        return (
-            None
-            if any(p is None and v is not None for p, v in zip(parts, value, strict=True))
-            else parts
-        )
-    if type(value) is list:
-        parts = _plain(tuple(value))
-        return None if parts is None else list(parts)
     return value
 
 

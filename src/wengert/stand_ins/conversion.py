@@ -51,9 +51,9 @@ def _array(
 
 
 def _listed(value: Any) -> Any:
-    """Nested lists with the traced numbers of arrays in them."""
+    """Nested lists with traced arrays as arrays of objects, as NumPy tells arrays from lists."""
     if isinstance(value, Traced):
-        return value.tolist() if value.shape else as_number(value)
+        return np.astype(cast(Any, value), object) if value.shape else as_number(value)
     if isinstance(value, (list, tuple)):
         return [_listed(each) for each in value]
     return value

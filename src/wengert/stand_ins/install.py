@@ -120,21 +120,34 @@ if os.environ.get("WENGERT_STAND_INS", "1") != "0":
     FIRST.append(_install)
 
 
-def innermost(value: Any, depth: int = 0) -> Any:
-    """The traced value of the innermost trace in a nesting of lists and tuples, None for none."""
+def innermost(value: Any) -> Any:
+    """The traced value of the innermost trace in a nesting of lists and tuples, None for none.
+
+    Arrays of objects in it are looked through too, each once: they can hold themselves.
+    """
+    return _innermost(value, {})
+
+
+def _innermost(value: Any, seen: dict[int, Any]) -> Any:
     if isinstance(value, Traced):
         return value
     if id(value) in FILLED:
         return FILLED[id(value)][1]
     kind = type(value)
-    top = None
     if kind is list or kind is tuple:
-        for item in value:
-            inner = innermost(item, depth + 1)
-            if inner is not None and (top is None or inner._trace.serial > top._trace.serial):
-                top = inner
+        items: Any = value
     elif kind.__name__ == "ndarray" and value.dtype.hasobject:
-        return innermost(value.ravel().tolist(), depth + 1)
+        if id(value) in seen:
+            return None
+        seen[id(value)] = value
+        items = value.ravel().tolist()
+    else:
+        return None
+    top = None
+    for item in items:
+        inner = _innermost(item, seen)
+        if inner is not None and (top is None or inner._trace.serial > top._trace.serial):
+            top = inner
     return top
 
 

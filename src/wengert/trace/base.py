@@ -310,6 +310,15 @@ def concrete(value: Array) -> Array:
     return value
 
 
+def all_concrete(value: Any) -> Any:
+    """The same of a nesting of tuples and lists; None where one is not known."""
+    if type(value) is not tuple and type(value) is not list:
+        return concrete(value)
+    parts = [all_concrete(each) for each in value]
+    unknown = any(p is None and v is not None for p, v in zip(parts, value, strict=True))
+    return None if unknown else type(value)(parts)
+
+
 def perhaps(value: Array) -> Array:
     """The array under all traces, for which a trace may have to answer; None if it is not known."""
     while isinstance(value, Traced):
