@@ -22,6 +22,7 @@ from ..trace import (
     lay,
     layout,
     numeric,
+    ordered,
     perhaps,
     plain,
 )
@@ -82,6 +83,8 @@ def array(
     if not _has_traced(object):
         return np.array(object, dtype, copy=copy, ndmin=ndmin)
     made = _assemble(object)
+    if made is not object and made.ndim > 1 and not layout(made).flags.c_contiguous:
+        made = ordered(made)
     if dtype is not None and made.dtype != np.dtype(dtype):
         made = np.astype(made, dtype)
     made = object.copy("K") if made is object and copy else as_array(made)

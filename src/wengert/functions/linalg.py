@@ -275,6 +275,8 @@ def svdvals(x: Array, /) -> Array:
 
 @implements(np.linalg.qr)
 def qr(a: Array, mode: str = "reduced") -> Any:
+    if a.ndim < 2:
+        np.linalg.qr(np.zeros(a.shape))  # NumPy's error
     m, n = a.shape[-2:]
     if mode not in ("reduced", "r") and not (mode == "complete" and m <= n):
         raise UnsupportedError(
@@ -405,6 +407,8 @@ def matrix_norm(x: Array, /, *, keepdims: bool = False, ord: Any = "fro") -> Arr
 
 @implements(np.linalg.cond)
 def cond(x: Array, p: Any = None) -> Array:
+    if 0 in x.shape:
+        np.linalg.cond(np.zeros(x.shape))  # NumPy's error
     if p in (None, 2, -2):
         values = _singular_values(x)
         ends = np.max(values, axis=-1), np.min(values, axis=-1)

@@ -47,6 +47,10 @@ def _array(
     if dtype is not None and np.dtype(dtype).kind == "O":
         return _plain_array(_listed(object), dtype, ndmin=ndmin)
     made = joined_array(object, dtype, copy=copy if copy in (True, False) else None, ndmin=ndmin)
+    if order == "A":
+        order = "K"
+        if isinstance(object, Traced) and made is not object and made.dtype == object.dtype:
+            order = "F" if layout(object).flags.f_contiguous else "C"
     return _in_order(made, order)
 
 
@@ -61,7 +65,7 @@ def _listed(value: Any) -> Any:
 
 def _in_order(made: Any, order: Any) -> Any:
     """An array in C or Fortran order where one is asked for: itself if it lies so."""
-    if order in ("K", "A", None) or not isinstance(made, Traced):
+    if order in ("K", None) or not isinstance(made, Traced):
         return made
     flags = layout(made).flags
     if flags.c_contiguous if order == "C" else flags.f_contiguous:

@@ -705,6 +705,9 @@ def ordered(value: Array, order: str = "C") -> Any:
     return lay(value, np.empty(value.shape, value.dtype, cast("Any", order)))
 
 
+FUNCTIONS["ordered"] = ordered
+
+
 def _still_a_root(result: Tracer, value: Tracer) -> Any:
     """A number or an array made of the other, which remembers what that one is a root of."""
     if type(value).rooted or type(value).python:

@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import DtypeError, TracedArrayError, UnsupportedError, named
 from ..primitive import UFUNCS, Traced
 from ..program import Array
-from .base import FILLED
+from .base import FILLED, layout
 
 __all__ = [
     "CREATION",
@@ -101,7 +101,6 @@ def no_rule(name: str, module: str = "") -> UnsupportedError:
 
 _DEFAULTS: dict[str, tuple[Any, ...]] = {
     "casting": ("same_kind",),
-    "order": ("K",),
     "subok": (True,),
     "axes": ([(-2, -1)] * 3, [(-1,), (-2, -1), (-1,)]),  # as ``a @= b`` has it
 }
@@ -128,6 +127,7 @@ def call_ufunc(
     out = kwargs.pop("out", None)
     mask = kwargs.pop("where", True) if method == "__call__" else True
     dtype = kwargs.pop("dtype", None) if method == "__call__" else None
+    order = kwargs.pop("order", "K") if method == "__call__" else "K"
     kwargs = {key: value for key, value in kwargs.items() if value not in _DEFAULTS.get(key, ())}
     if kwargs and method == "__call__":
         raise UnsupportedError(f"{name} with {', '.join(kwargs)} is not differentiated")
@@ -142,7 +142,7 @@ def call_ufunc(
                 f"{name} with where= and without out= leaves elements undefined",
                 remedy="np.where(mask, f(x), y)",
             )
-        return result
+        return result if order == "K" else _ordered(result, order, inputs)
     if isinstance(result, tuple):
         several = cast("tuple[Any, ...]", result)
         return tuple(
@@ -150,6 +150,15 @@ def call_ufunc(
         )
     (target,) = out
     return store(target, result, mask)
+
+
+def _ordered(result: Any, order: str, inputs: Sequence[Array]) -> Any:
+    """What a ufunc gives with ``order=``: "A" is Fortran's if the operands are, and C's else."""
+    if isinstance(result, tuple):
+        return tuple(_ordered(each, order, inputs) for each in cast("tuple[Any, ...]", result))
+    if order == "A":
+        order = "F" if all(layout(x).flags.f_contiguous for x in inputs) else "C"
+    return FUNCTIONS["ordered"](result, order) if result.shape else result
 
 
 def _cast(x: Array, dtype: np.dtype[Any], name: str) -> Array:
