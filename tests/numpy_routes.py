@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,11 +10,23 @@ import numpy as np
 
 import wengert as wg
 from support import assert_derivatives, close
-from wengert.primitive import Traced
+from wengert.functions.coverage import TABLE
+from wengert.trace import concrete
 
-__all__ = ["agrees_with_numpy", "flattened", "value"]
+__all__ = ["agrees_with_numpy", "flattened", "home_of", "leaves", "names_of", "value"]
 
 Function = Callable[[Any], Any]
+
+
+def home_of(name: str) -> Any:
+    """The module or class that a part of the table of NumPy's names is about."""
+    kinds = {"ndarray": np.ndarray, "ufunc": np.ufunc}
+    return kinds.get(name) or importlib.import_module(name.replace("np", "numpy", 1))
+
+
+def names_of(home: str, *kinds: str) -> list[str]:
+    """The names of these kinds in a part of the table."""
+    return [name for kind in kinds for name in TABLE[home].get(kind, "").split()]
 
 
 def leaves(result: Any) -> list[Any]:
@@ -43,16 +56,11 @@ def value(f: Function, x: Any) -> list[Any]:
     results: list[Any] = []
 
     def kept(x: Any) -> Any:
-        results.extend(leaves(f(x)))
+        results.extend(map(concrete, leaves(f(x))))
         return np.sum(x)
 
     wg.grad(kept)(x.copy())
-    plain: list[Any] = []
-    for each in results:
-        while isinstance(each, Traced):
-            each = each._value
-        plain.append(each)
-    return plain
+    return results
 
 
 def agrees_with_numpy(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from numpy_routes import home_of, names_of
 from wengert.errors import UnsupportedError
 from wengert.functions.coverage import (
     DIFFERENTIABLE,
@@ -28,11 +28,6 @@ from wengert.trace import FUNCTIONS, UFUNC_METHODS
 PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
 
 
-def home_of(name: str) -> Any:
-    kinds = {"ndarray": np.ndarray, "ufunc": np.ufunc}
-    return kinds.get(name) or importlib.import_module(name.replace("np", "numpy", 1))
-
-
 def public(name: str) -> set[str]:
     home = np.emath if name == "np.emath" else home_of(name)
     names = dir(home) if isinstance(home, type) else getattr(home, "__all__", dir(home))
@@ -45,10 +40,6 @@ def public(name: str) -> set[str]:
         if not (isinstance(value, type) and issubclass(value, np.generic))
         and not (isinstance(home, type(np)) and each in ("annotations", "set_module"))
     }
-
-
-def names_of(home: str, *kinds: str) -> list[str]:
-    return [name for kind in kinds for name in TABLE[home].get(kind, "").split()]
 
 
 ALL = (DIFFERENTIABLE, STEPS, DISCRETE, WITHOUT, OUTSIDE, REFUSED)

@@ -2,12 +2,12 @@
 
 ``native`` exchanges the C functions, ``install`` says when, and the other files have what stands in
 for them: ``conversion`` (``np.array``, ``float``), ``mathematics`` (``math``), ``arrays`` (plain
-arrays that meet traced values).
+arrays that meet traced values), ``lists`` (``np.dot([x, y], [y, x])``).
 """
 
 from __future__ import annotations
 
-from . import arrays, conversion, iterators, mathematics, sparse, statistics
+from . import arrays, conversion, iterators, lists, mathematics, sparse, statistics
 from .arrays import fillable
 from .install import STANDING_IN, has_traced, stand_ins
 
@@ -18,6 +18,7 @@ __all__ = [
     "fillable",
     "has_traced",
     "iterators",
+    "lists",
     "mathematics",
     "sparse",
     "stand_ins",

@@ -233,6 +233,51 @@ plain:
   ret ptr %p
 }
 
+; Whether one of n objects is a list or a tuple with a traced one in it.
+define internal i1 @any_listed(ptr %args, i64 %n) nounwind {
+start:
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %start ], [ %next, %skip ]
+  %end = icmp sge i64 %i, %n
+  br i1 %end, label %no, label %item
+item:
+  %p = getelementptr ptr, ptr %args, i64 %i
+  %each = load ptr, ptr %p
+  %type = call ptr @field(ptr %each, i64 @TYPE@)
+  %is_list = icmp eq ptr %type, @list
+  %is_tuple = icmp eq ptr %type, @tuple
+  %nested = or i1 %is_list, %is_tuple
+  br i1 %nested, label %look, label %skip
+look:
+  %inside = call i1 @traced(ptr %each, i32 0)
+  br i1 %inside, label %yes, label %skip
+skip:
+  %next = add i64 %i, 1
+  br label %loop
+yes:
+  ret i1 1
+no:
+  ret i1 0
+}
+
+; For functions that ask their operands themselves, but not what is in lists. The stand-in is given
+; the function first.
+define internal ptr @asking(ptr %record, ptr %callable, ptr %args, i64 %flagged, ptr %names) alwaysinline {
+  %n = and i64 %flagged, 9223372036854775807
+  %k = call i64 @named(ptr %names)
+  %total = add i64 %n, %k
+  %t = call i1 @any_listed(ptr %args, i64 %total)
+  br i1 %t, label %listed, label %plain
+listed:
+  %r = call ptr @behind(ptr %record, ptr %callable, ptr %args, i64 %n, ptr %names)
+  ret ptr %r
+plain:
+  %original = call ptr @word(ptr %record, i64 0)
+  %p = tail call ptr %original(ptr %callable, ptr %args, i64 %flagged, ptr %names)
+  ret ptr %p
+}
+
 ; Also for iterators, of which only Python can look at the items.
 define internal ptr @function_of_iterator(ptr %record, ptr %callable, ptr %args, i64 %flagged, ptr %names) alwaysinline {
 start:

@@ -31,6 +31,7 @@ import numpy as np
 __all__ = [
     "Hook",
     "LayoutError",
+    "asking",
     "constructor",
     "copy_of",
     "exchange",
@@ -50,7 +51,7 @@ HEAD: Final = object.__basicsize__
 
 _WORD: Final = ctypes.sizeof(ctypes.c_void_p)
 
-_BASICSIZE, _MAPPING, _ITERNEXT, _NEW, _VECTORCALL = 32, 112, 224, 312, 400
+_BASICSIZE, _OFFSET, _MAPPING, _ITERNEXT, _NEW, _VECTORCALL = 32, 56, 112, 224, 312, 400
 """Offsets in a ``PyTypeObject``."""
 
 _O, _FAST, _KEYWORDS, _TUPLE = 0x8, 0x80, 0x2, 0x1
@@ -74,6 +75,7 @@ _ARGUMENTS: Final = {
     "getitem": ("ptr", "ptr %a, ptr %b"),
     "setitem": ("i32", "ptr %a, ptr %b, ptr %c"),
     "setter": ("i32", "ptr %a, ptr %b, ptr %c"),
+    "asking": ("ptr", "ptr %a, ptr %b, i64 %c, ptr %d"),
     "construct": ("ptr", "ptr %a, ptr %b, ptr %c"),
     "vectorcall": ("ptr", "ptr %a, ptr %b, i64 %c, ptr %d"),
 }
@@ -200,11 +202,36 @@ def function(builtin: Any, stand_in: Stand, iterators: bool = False) -> Hook:
     return Hook("function_of_tuple", original, stand_in, writes, itself=_read(place + _WORD))
 
 
-def method(kind: type, name: str, stand_in: Stand) -> Hook:
-    """A hook for a method of a class of C's. The stand-in is given the object first."""
+def asking(functions: Sequence[Any], stand_in: Stand) -> list[Hook]:
+    """A hook for functions of one class of C's, each of which has its vectorcall in itself.
+
+    The stand-in is given the function first, and called for lists with traced values in them.
+    """
+    if not functions:
+        return []
+    kind = type(functions[0])
+    offset = ctypes.c_ssize_t.from_address(_type(kind) + _OFFSET).value
+    if not HEAD <= offset < kind.__basicsize__:
+        raise LayoutError
+    places = [id(each) + offset for each in functions]
+    called = {_read(place) for place in places}
+    if len(called) != 1:
+        raise LayoutError
+    return [Hook("asking", called.pop(), stand_in, lambda ours: [(p, ours) for p in places])]
+
+
+def method(kind: type, name: str, stand_in: Stand, asking: bool = False) -> Hook:
+    """A hook for a method of a class of C's. The stand-in is given the object first.
+
+    ``asking``: for lists with traced values in them only, as NumPy asks other operands itself.
+    """
     place = id(kind.__dict__[name]) + HEAD + 3 * _WORD
     content, original, flags = _copied(_read(place), name)
     form = _METHODS[flags]
+    if asking:
+        if form != "method_keywords":
+            raise LayoutError
+        form = "asking"
 
     def writes(ours: int) -> list[tuple[int, int]]:
         struct.pack_into("P", content, _FUNCTION, ours)
