@@ -297,6 +297,74 @@ def default_of_a_function_in_a_list() -> Made:
     return lambda x: functions[0](x), change
 
 
+def attribute_of_the_object_of_a_differentiated_method() -> Made:
+    thing = Thing(scale=1.0)
+    thing.total = types.MethodType(lambda self, x: np.sum(x * x * self.scale), thing)
+    return wg.grad(thing.total), lambda n: setattr(thing, "scale", float(n))
+
+
+def attribute_of_a_differentiated_object() -> Made:
+    class Model(Thing):
+        def __call__(self, x: Any) -> Any:
+            return x * x * self.scale
+
+    model = Model()
+    return wg.vmap(wg.grad(model)), lambda n: setattr(model, "scale", float(n))
+
+
+def array_in_a_differentiated_partial() -> Made:
+    weights = np.ones(3)
+    loss = functools.partial(lambda w, x: np.sum(w * x * x), weights)
+    gradient = wg.grad(loss)
+    return lambda x, g=gradient: g(x), lambda n: weights.__setitem__(0, n)
+
+
+def attribute_of_the_object_of_a_jitted_method() -> Made:
+    thing = Thing(scale=1.0)
+    inner = wg.jit(thing.scaled)
+    return lambda x: inner(x), lambda n: setattr(thing, "scale", float(n))
+
+
+def attribute_of_the_object_of_a_method_that_a_library_wraps() -> Made:
+    thing = Thing(scale=1.0)
+    wrapped = np.errstate(all="ignore")(functools.singledispatch(thing.scaled))
+    return lambda x: wrapped(x), lambda n: setattr(thing, "scale", float(n))
+
+
+def global_of_a_method_with_a_name_put_together() -> Made:
+    home = module(
+        "scale = 1.0\nclass Model:\n  def f(self, x): return getattr(self, 'of_' + 'g')(x)\n"
+        "  def of_g(self, x): return x * scale\n"
+    )
+    model = home.Model()
+    return lambda x: model.f(x), lambda n: setattr(home, "scale", float(n))
+
+
+def attribute_of_a_class_with_a_name_put_together() -> Made:
+    home = module(
+        "class Model:\n  scale_1 = 1.0\n  def f(self, x): return x * eval('self.' + 'scale_' + '1')"
+    )
+    model = home.Model()
+    return lambda x: model.f(x), lambda n: setattr(home.Model, "scale_1", float(n))
+
+
+def global_in_a_string() -> Made:
+    home = module("scale = 1.0\ndef f(x): return x * globals()['scale'] + eval('x * scale')")
+    return home.f, lambda n: setattr(home, "scale", float(n))
+
+
+def an_array_of_objects() -> Made:
+    table = np.array([1.0, None, np.ones(3), "name", [2.0]], dtype=object)
+
+    def change(n: int) -> None:
+        if n % 2:
+            table[0] = float(n)
+        else:
+            table[2][1] = table[4][0] = n
+
+    return lambda x: x * table[0] * table[2] + table[4][0], change
+
+
 def the_environment() -> Made:
     def f(x: Any) -> Any:
         return x * float(os.environ.get("WENGERT_TEST_SCALE", "1"))
@@ -338,6 +406,15 @@ CHANGING = [
     a_record_that_is_changed_in_place,
     arrays_in_a_list_in_a_dict,
     default_of_a_function_in_a_list,
+    attribute_of_the_object_of_a_differentiated_method,
+    attribute_of_a_differentiated_object,
+    array_in_a_differentiated_partial,
+    attribute_of_the_object_of_a_jitted_method,
+    attribute_of_the_object_of_a_method_that_a_library_wraps,
+    global_of_a_method_with_a_name_put_together,
+    attribute_of_a_class_with_a_name_put_together,
+    global_in_a_string,
+    an_array_of_objects,
     the_environment,
 ]
 
@@ -413,6 +490,29 @@ def memory() -> Any:
     return f
 
 
+def memory_in_an_array_of_objects() -> Any:
+    known = np.full(2, None)
+
+    def f(x: Any) -> Any:
+        if known[0] is None:
+            known[0] = x * 2
+        return known[0]
+
+    return f
+
+
+def counter_in_an_array_of_objects_before_what_is_not_traced() -> Any:
+    calls = np.array([0, [0]], dtype=object)
+
+    def f(x: Any) -> Any:
+        calls[0] += 1
+        calls[1][0] += 1
+        assert x.flags.writeable
+        return transform(x).real * calls[0] * calls[1][0]
+
+    return f
+
+
 def difference_to_the_last_call() -> Any:
     thing = Thing(last=None)
 
@@ -475,6 +575,8 @@ KEEPING = [
     iterator,
     iterator_in_an_object,
     memory,
+    memory_in_an_array_of_objects,
+    counter_in_an_array_of_objects_before_what_is_not_traced,
     difference_to_the_last_call,
     global_result,
     cached_property,

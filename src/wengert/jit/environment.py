@@ -12,10 +12,11 @@ import builtins
 import dis
 import functools
 import os
+import re
 import sys
 import types
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -31,8 +32,15 @@ __all__ = ["Environment"]
 Read = Callable[[], Any]
 
 _PLAIN = (type(None), int, float, complex, str, bytes, np.generic, np.ufunc, np.dtype)
+_CONSTANT = (types.FunctionType, types.ModuleType, Derived, type)
 _SLOTS = (types.MemberDescriptorType, types.GetSetDescriptorType)
+_MEMBERS = (*_PLAIN, types.FunctionType, staticmethod, classmethod, property, np.ndarray)
+_SPELLING = frozenset(
+    "eval exec getattr globals vars __dict__ __getattribute__ attrgetter methodcaller".split()
+)
+"""What looks names up that code has as strings, whole or put together."""
 _IMPORT = dis.opmap["IMPORT_NAME"]
+_NAME = re.compile(r"[^\W\d]\w*")
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 
 
@@ -52,6 +60,7 @@ class Environment:
         """A clock, a file or the like that the function can read."""
         self._home = (getattr(function, "__module__", None) or "").partition(".")[0]
         self._names: set[str] = set()
+        self._any_name = False
         self._codes: set[types.CodeType] = set()
         self._spaces: dict[int, tuple[Any, Mapping[str, Any]]] = {}
         self._found: dict[Hashable, tuple[Any, Read]] = {}
@@ -98,6 +107,10 @@ class Environment:
         for keep, space in list(self._spaces.values()):
             for name in sorted(self._names & space.keys()):
                 self._variable(keep, space, name)
+            if self._any_name and isinstance(keep, type):
+                for name in space.keys() - self._names:
+                    if not name.startswith("__") and isinstance(space[name], _MEMBERS):
+                        self._variable(keep, space, name)
         return before != (len(self._found), len(self._names), len(self._spaces))
 
     def _variable(self, keep: Any, space: Mapping[str, Any], name: str) -> None:
@@ -124,20 +137,27 @@ class Environment:
             if outside:
                 self.generators[id(value)] = value
         else:
-            if not hasattr(type(value), "__jit_token__"):
-                if value is self.function:
-                    self._watch(id(value), value, functools.partial(_itself, value))
+            parts = _parts(value)
+            if hasattr(type(value), "__jit_token__"):
+                watched = [part for part in parts if self._is_bound(part)]
+            else:
+                watched = [value] if value is self.function else []
                 self._space(type(value))
-            for part in _parts(value):
+            for part in watched:
+                self._watch(id(part), part, functools.partial(_itself, part))
+            for part in parts:
                 self._visit(part, outside)
+
+    def _closure(self, function: types.FunctionType, foreign: bool) -> None:
+        for cell in function.__closure__ or ():
+            if not foreign or self._is_bound(contents(cell)):
+                self._watch(id(cell), cell, functools.partial(contents, cell))
+            self._visit(contents(cell), outside=True)
 
     def _function(self, function: types.FunctionType) -> None:
         code = function.__code__
         foreign = self._foreign(function.__module__, code.co_filename)
-        for cell in function.__closure__ or ():
-            if not foreign:
-                self._watch(id(cell), cell, functools.partial(contents, cell))
-            self._visit(contents(cell), outside=True)
+        self._closure(function, foreign)
         if foreign:
             return
         for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
@@ -152,13 +172,17 @@ class Environment:
             elif not hasattr(builtins, name):
                 self._watch((id(space), name), space, functools.partial(space.get, name))
         names = _names(code)
+        spelled = _spelled(code, function.__doc__) if names & _SPELLING else set[str]()
+        for name in spelled & space.keys():
+            self._variable(space, space, name)
         if code not in self._codes:
             self._codes.add(code)
             asked = question(code, space)
             if asked and not self.question:
                 self.question = f"{function.__qualname__} {asked}"
             self.compares_bools |= compares_bools(code)
-            self._names |= names
+            self._names |= names | spelled
+            self._any_name = self._any_name or bool(names & _SPELLING)
             if names & {"environ", "getenv"}:
                 self._watch("environ", None, functools.partial(dict, os.environ))
             package = space.get("__package__") or ""
@@ -178,10 +202,30 @@ class Environment:
                 self._spaces.setdefault(id(value), (value, vars(value)))
             return
         for kind in value.__mro__:
-            module = sys.modules.get(kind.__module__)
-            file = getattr(module, "__file__", None) or ""
-            if not self._foreign(kind.__module__, file):
+            if not self._is_librarys(kind):
                 self._spaces.setdefault(id(kind), (kind, vars(kind)))
+
+    def _is_bound(self, value: Any) -> bool:
+        """Whether a function that somebody wraps is more than code: a method, a partial, an object.
+
+        A wrapper of ours or of a library is taken to be constant; what such a function has is not.
+        """
+        if isinstance(value, (*_PLAIN, *_CONSTANT)) or hasattr(type(value), "__jit_token__"):
+            return False
+        if isinstance(value, functools.partial):
+            return True
+        if isinstance(value, types.BuiltinFunctionType):
+            return isinstance(value.__self__, (np.ndarray, list, dict, set))
+        if isinstance(value, (list, tuple)):
+            return any(map(self._is_bound, cast("list[Any]", value)))
+        if isinstance(value, dict):
+            return any(map(self._is_bound, cast("dict[Any, Any]", value).values()))
+        home: type = type(value.__self__ if isinstance(value, types.MethodType) else value)
+        return callable(value) and not self._is_librarys(home)
+
+    def _is_librarys(self, kind: type) -> bool:
+        file = getattr(sys.modules.get(kind.__module__), "__file__", None) or ""
+        return self._foreign(kind.__module__, file)
 
     def _foreign(self, module: str | None, file: str) -> bool:
         """Whether a module is a library's, and taken to be constant."""
@@ -259,6 +303,21 @@ def _globals(code: types.CodeType) -> tuple[str, ...]:
         if isinstance(constant, types.CodeType):
             found.update(_globals(constant))
     return tuple(sorted(found))
+
+
+def _spelled(code: types.CodeType, doc: str | None) -> set[str]:
+    """The names in the strings of code, and of functions defined inside of it."""
+    found: set[str] = set()
+    waiting = list(code.co_consts)
+    while waiting:
+        constant = waiting.pop()
+        if isinstance(constant, str) and constant != doc:
+            found.update(_NAME.findall(constant))
+        elif isinstance(constant, types.CodeType):
+            waiting += constant.co_consts
+        elif isinstance(constant, (tuple, frozenset)):
+            waiting += constant
+    return found
 
 
 def _names(code: types.CodeType) -> set[str]:

@@ -19,8 +19,9 @@ from ..program import Type
 from ..verbs import Derived
 from .asked import Asked
 from .environment import Environment
-from .keys import SMALL, contents, order, outer
+from .keys import SMALL, UnkeyableError, contents, order, outer
 from .paths import Path
+from .tracing import InlinedError
 
 if TYPE_CHECKING:
     from ..compile.entry import Argument, Variable
@@ -228,12 +229,13 @@ def _watched(
         place, holds = _place(read), _held(value, NESTED)
         if place is not None and holds is not None:
             variables.append(Variable(*place, holds))
-        elif type(value) is np.ndarray:
-            checks.append(_equal(read, outer(value)))
         elif isinstance(value, _STEADY):
             checks.append(_steady(read, value))
         else:
-            return None
+            try:
+                checks.append(_equal(read, outer(value)))
+            except (InlinedError, UnkeyableError):
+                return None
     return variables, checks
 
 
@@ -267,7 +269,13 @@ def _held(value: Any, depth: int) -> Argument | None:
 
 
 def _equal(read: Read, key: Hashable) -> Callable[[], bool]:
-    return lambda: type(value := read()) is np.ndarray and outer(value) == key
+    def equal() -> bool:
+        try:
+            return outer(read()) == key
+        except (InlinedError, UnkeyableError):
+            return False
+
+    return equal
 
 
 def _steady(read: Read, value: Any) -> Callable[[], bool]:

@@ -235,6 +235,12 @@ def _slots(kind: type) -> tuple[str, ...]:
     )
 
 
+_CONTAINERS = (tuple, list, collections.deque, set, frozenset, dict, np.ndarray)
+_USUAL = frozenset({tuple, list, dict, np.ndarray})
+_BY_VALUE = frozenset({int, bool, str, bytes, type(None)})
+"""Classes whose values are their own tokens."""
+
+
 class _Tokens:
     """Looks into one value, down to a depth and up to a number of parts."""
 
@@ -246,7 +252,7 @@ class _Tokens:
     def of(self, value: Any, depth: int) -> Hashable:
         """The token of a part."""
         kind = type(value)
-        if value is None or kind in (int, bool, str, bytes):
+        if kind in _BY_VALUE:
             return kind, value
         if kind in (float, complex):
             return kind, _bits(value)
@@ -264,10 +270,17 @@ class _Tokens:
         self.left -= 1
         if depth <= 0 or self.left <= 0:
             raise UnkeyableError(value)
+        if kind in _USUAL:
+            return self._container(value, kind, depth - 1)
         return self._compound(value, kind, depth - 1)
 
     def _all(self, values: Any, depth: int) -> tuple[Hashable, ...]:
-        return tuple([self.of(value, depth) for value in values])
+        return tuple(
+            [
+                (type(value), value) if type(value) in _BY_VALUE else self.of(value, depth)
+                for value in values
+            ]
+        )
 
     def _items(self, values: Mapping[Any, Any], depth: int) -> tuple[Hashable, ...]:
         return tuple([(self.of(k, depth), self.of(v, depth)) for k, v in values.items()])
@@ -284,7 +297,7 @@ class _Tokens:
             return Same(value)
         if isinstance(value, Iterator):
             raise UnkeyableError(value)
-        if isinstance(value, (tuple, list, collections.deque, set, frozenset, dict, np.ndarray)):
+        if isinstance(value, _CONTAINERS):
             return self._container(value, kind, depth)
         if hasattr(kind, "__jit_token__"):
             return value.__jit_token__()
@@ -300,18 +313,29 @@ class _Tokens:
             return Same(value)
         return Same(value), self._items(state, depth)
 
+    def _array(self, value: np.ndarray[Any, Any], depth: int) -> Hashable:
+        """An array of anything: of objects each counts as it does alone."""
+        dtype = value.dtype
+        if self.inside or (dtype.hasobject and dtype.kind != "O"):
+            raise UnkeyableError(value)
+        plain = value.view(np.ndarray)
+        if dtype.kind == "O":
+            return dtype, plain.shape, plain.strides, self._all(plain.reshape(-1).tolist(), depth)
+        return dtype, plain.shape, plain.strides, _elements(plain, value)
+
     def _container(self, value: Any, kind: type, depth: int) -> Hashable:
         if isinstance(value, np.ndarray):
-            if value.dtype.hasobject or self.inside:
-                raise UnkeyableError(value)
-            plain = value.view(np.ndarray)
-            found: Hashable = plain.dtype, plain.shape, plain.strides, _elements(plain, value)
+            found: Hashable = self._array(value, depth)
+            if kind is np.ndarray:
+                return found
         elif isinstance(value, dict):
             found = self._items(value, depth)
         elif isinstance(value, (set, frozenset)):
             found = frozenset(self._all(value, depth))
         else:
             found = self._all(value, depth)
+            if kind is list or kind is tuple:
+                return kind, found
         state = attributes(value)
         return (kind, found, self._items(state, depth)) if state else (kind, found)
 

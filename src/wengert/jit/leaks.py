@@ -69,8 +69,14 @@ def _plain(value: Any) -> Any:
     return found if isinstance(value, WeakTracer) else np.copy(found)[()]
 
 
-_CLOSED = (np.ndarray, types.ModuleType, types.FunctionType, type)
+_CLOSED = (types.ModuleType, types.FunctionType, type)
 """What is not looked into: the variables of functions, modules and classes are looked at apart."""
+
+
+def _is_closed(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind != "O"
+    return isinstance(value, _CLOSED)
 
 
 class _Leaks:
@@ -85,9 +91,7 @@ class _Leaks:
             if _has_ended(value):
                 write(_plain(value))
             return
-        if isinstance(value, _CLOSED) or id(value) in self.seen:
-            return
-        if len(self.seen) > PARTS:
+        if _is_closed(value) or id(value) in self.seen or len(self.seen) > PARTS:
             return
         self.seen[id(value)] = value
         if type(value) in (tuple, frozenset):
@@ -96,21 +100,27 @@ class _Leaks:
                 write(type(value)(parts))
         elif isinstance(value, (list, collections.deque)):
             self._items(value)
+        elif isinstance(value, np.ndarray):
+            for index in np.ndindex(value.shape):
+                self.look(value[index], _item(value, index))
         elif isinstance(value, set):
             parts = list(value)
             if self._items(parts):
                 value.clear()
                 value.update(parts)
         elif isinstance(value, dict):
-            keys, parts = list(value), list(value.values())
-            if self._items(keys):
-                value.clear()
-                value.update(zip(keys, parts, strict=True))
-            for name in keys:
-                self.look(value[name], _item(value, name))
+            self._dict(value)
         else:
             for name, part in (attributes(value) or {}).items():
                 self.look(part, _attribute(value, name))
+
+    def _dict(self, value: dict[Any, Any]) -> None:
+        keys, parts = list(value), list(value.values())
+        if self._items(keys):
+            value.clear()
+            value.update(zip(keys, parts, strict=True))
+        for name in keys:
+            self.look(value[name], _item(value, name))
 
     def _items(self, items: Any) -> bool:
         """Look at the items of a sequence; whether one was replaced."""

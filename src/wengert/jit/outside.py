@@ -78,6 +78,8 @@ def _reached(values: Iterable[Any]) -> Iterator[Any]:
             waiting.append(value.__self__)
         elif not isinstance(value, np.ndarray):
             waiting += (attributes(value) or {}).values()
+        elif value.dtype.kind == "O":
+            waiting += value.flat
 
 
 def _is_wengerts(kind: type) -> bool:
