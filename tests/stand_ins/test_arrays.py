@@ -20,6 +20,10 @@ class Holder:
     """An object of the user's."""
 
 
+class Subclass(np.ndarray):
+    """An array of a class of the user's."""
+
+
 def elements(t):
     s = np.zeros((3, 2))
     row, column = s[1], s[:, 0]
@@ -45,6 +49,17 @@ def results_of_plain_arithmetic(t):
     c = -np.ones(3)
     a[0, 0] = b[1, 2] = c[1] = t
     return np.linalg.det(a) * b.sum() + c @ c
+
+
+def parts_of_complex_numbers(t):
+    z, w = np.zeros((2, 3), complex), np.zeros(3, complex)
+    row, column, late = z.T.real[1], z[0].imag[::-1], w.imag
+    z[:] = t * (1.0 + 2.0j)
+    column[2] = t * t
+    row *= 3.0
+    late[1] = t
+    w.real[:] = 2.0 * t
+    return np.sum(np.abs(z) ** 2) + row @ z.real[:, 0] + column.sum() + late[1] * abs(w[1])
 
 
 def whole_numbers(t):
@@ -170,6 +185,7 @@ PROGRAMS = [
     truth_values,
     objects,
     complex_numbers,
+    parts_of_complex_numbers,
     attributes,
     writers,
     lists_of_arrays,
@@ -325,6 +341,33 @@ def test_memory_that_is_not_numpys_is_refused_by_name():
 
     with pytest.raises(wg.errors.TracedArrayError, match="memory of another kind"):
         wg.grad(f)(1.0)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda a: np.ma.masked_array(a, mask=[0, 1, 0, 0]),
+        lambda a: a.view(Subclass),
+        lambda a: a.view(complex),
+        lambda a: a.astype(complex).view(float),
+    ],
+)
+@pytest.mark.parametrize("by_view", [False, True])
+def test_memory_that_arrays_of_two_kinds_look_into_is_refused(view, by_view):
+    def f(t):
+        a = np.zeros(4)
+        other = view(a)
+        if by_view:
+            other[..., 0] = t
+        else:
+            (a if np.may_share_memory(a, other) else other.base)[0] = t
+        return a.sum() * other.ravel()[0]
+
+    for verb in (wg.grad(f), lambda t: wg.jvp(f, (t,), (1.0,))):
+        with pytest.raises(wg.errors.TracedArrayError, match=r"another kind|would cut"):
+            verb(1.0)
+    assert not FILLED
+    gc.collect()
 
 
 def test_many_arrays_do_not_stay():

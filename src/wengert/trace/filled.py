@@ -189,16 +189,12 @@ def fill(target: np.ndarray[Any, Any], trace: Trace) -> ArrayTracer:
 
 def _owner(array: Any) -> Any:
     """The array whose memory an array looks into, itself if it is no view."""
-    dtype = array.dtype
     owner = array
     while owner.base is not None:
         owner = owner.base
-        if type(owner) not in _ARRAYS or owner.dtype != dtype:
-            raise TracedArrayError(
-                "a traced value was assigned into an array that looks into memory of another kind "
-                "(a buffer, a file, an array of another dtype or class)",
-                remedy="y = x.copy() in front of it, and y to assign into",
-            )
+        if type(owner) not in _ARRAYS:
+            raise _other_kind()
+    _check_view(array, owner)
     if type(owner) not in _ARRAYS:
         raise UnsupportedError(
             f"a traced value was assigned into an array of class {type(owner).__name__}",
@@ -207,8 +203,29 @@ def _owner(array: Any) -> Any:
     return owner
 
 
+def _other_kind() -> TracedArrayError:
+    return TracedArrayError(
+        "a traced value was assigned into an array that looks into memory of another kind, or into "
+        "which an array of another kind looks (a buffer, a file, an array of another dtype or "
+        "class)",
+        remedy="y = x.copy() in front of it, and y to assign into",
+    )
+
+
+def _check_view(view: np.ndarray[Any, Any], owner: np.ndarray[Any, Any]) -> None:
+    """Raise for a view that is neither one of elements nor of all their real or imaginary parts."""
+    if type(view) in _ARRAYS and view.dtype == owner.dtype:
+        return
+    size, parts = owner.dtype.itemsize, owner.dtype.type(0).real.dtype
+    whole = all(n < 2 or step % size == 0 for n, step in zip(view.shape, view.strides, strict=True))
+    if type(view) not in _ARRAYS or owner.dtype.kind != "c" or view.dtype != parts or not whole:
+        raise _other_kind()
+
+
 def _fill_owner(owner: np.ndarray[Any, Any], trace: Trace, is_target: bool) -> None:
     known = views_of(owner, is_target)
+    for view in known:
+        _check_view(view, owner)
     behind = as_array(trace.constant(copied(owner)))
     if owner.dtype.kind in "fc":
         owner[...] = np.nan
@@ -221,6 +238,9 @@ def _fill_owner(owner: np.ndarray[Any, Any], trace: Trace, is_target: bool) -> N
 
 def _fill_view(view: np.ndarray[Any, Any], owner: np.ndarray[Any, Any]) -> None:
     base = handle(owner)
+    if view.dtype != owner.dtype:
+        second = (_address(view) - _address(owner)) % owner.dtype.itemsize
+        base = base.imag if second else base.real
     operands = _places(view, owner)
     primitive, params = FUNCTIONS["by places"](owner, view)
     made = primitive.bind(base, *operands, **params)
@@ -233,8 +253,7 @@ def _places(view: Any, owner: Any) -> tuple[Any, ...]:
     if not owner.ndim:
         return ()
     size = owner.dtype.itemsize
-    start = view.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
-    offsets = np.full(view.shape, start, np.intp)
+    offsets = np.full(view.shape, _address(view) - _address(owner), np.intp)
     for axis, step in enumerate(view.strides):
         shape = [1] * view.ndim
         shape[axis] = -1
@@ -248,6 +267,11 @@ def _places(view: Any, owner: Any) -> tuple[Any, ...]:
         places += (np.arange(owner.shape[axis]) * (step // size)).reshape(shape)
     numbers[places.ravel()] = np.arange(owner.size)
     return tuple(np.unravel_index(numbers[offsets], owner.shape))
+
+
+def _address(array: Any) -> int:
+    """Where an array's first element is."""
+    return array.__array_interface__["data"][0]
 
 
 def _become(array: Any, kind: type) -> None:
@@ -296,9 +320,8 @@ def settle(trace: Trace) -> None:
         elif behind._trace is trace and _settle_owner(array, behind):
             settled.add(id(behind))
     for array, behind in views:
-        root = behind.root()
-        if id(root) in settled:
-            _plain_again(array, root.dtype)
+        if id(behind.root()) in settled:
+            _plain_again(array, behind.dtype)
 
 
 def _settle_owner(array: Any, behind: ArrayTracer) -> bool:
