@@ -330,7 +330,7 @@ def aux_leaf(trace: Any, leaf: Any) -> Any:
     """The same for a leaf of ``aux``, which may be anything."""
     if not _mixed(leaf):
         return without(trace, joined(leaf))
-    found = leaf.copy()
+    found = leaf.copy("K")
     found.flat = [without(trace, each) for each in leaf.flat]
     return found
 

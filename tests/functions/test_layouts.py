@@ -140,3 +140,14 @@ def test_the_order_asked_of_a_ufunc_is_the_one_that_is_written_to() -> None:
     value, gradient = wg.value_and_grad(written)(x)
     assert value == written(x)
     np.testing.assert_array_equal(gradient[1], [0.0, 3.0 * np.cos(x[1, 1])])
+
+
+def test_a_value_without_its_gradient_lies_in_memory_as_before() -> None:
+    def written(x: Any) -> Any:
+        y = wg.stop_gradient(x) * x
+        y.ravel()[0] = -1.0  # a copy if the array is Fortran's
+        return np.sum(y)
+
+    x = OPERANDS["Fortran"]
+    value, _ = wg.value_and_grad(written)(x)
+    assert value == written(x)

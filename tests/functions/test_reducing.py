@@ -290,3 +290,22 @@ def test_bins_that_are_not_known_rise_or_fall_as_they_do(bins: Any, right: bool)
     assert wg.vmap(f)(bins[None])[0].tolist() == want.tolist()
     assert wg.jvp(f, (bins,), (bins,))[0].tolist() == want.tolist()
     assert wg.jit(f)(bins).tolist() == want.tolist()
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.fmin.reduce(x > 0),
+        lambda x: np.nanmax(np.argsort(x)),
+        lambda x: np.min(x > 0, initial=True, where=np.array([True, False, True])),
+        lambda x: np.max(np.argsort(x), initial=1, where=np.array([True, False, True])),
+        lambda x: np.fmin(*[np.isfinite(np.tril(x).imag)] * 2),
+        lambda x: np.maximum(np.argsort(x), -np.argsort(x)),
+    ],
+)
+def test_extremes_of_integers_and_booleans_keep_their_dtype(f: Any) -> None:
+    rows = np.array([[1.0, -2.0, 3.0], [3.0, 1.0, -1.0]])
+    wanted = np.stack([f(row) for row in rows])
+    batch = wg.vmap(f)(rows)
+    assert batch.dtype == wanted.dtype
+    np.testing.assert_array_equal(batch, wanted)

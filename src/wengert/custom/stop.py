@@ -33,4 +33,4 @@ def _constant(leaf: Any) -> Any:
         leaf = leaf._value
     if isinstance(leaf, Traced):
         return stop_gradient_primitive.bind(leaf)
-    return leaf.copy()
+    return leaf.copy(order="K")

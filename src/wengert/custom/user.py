@@ -95,7 +95,7 @@ class _Argument:
             moves = _is_operand(leaf, fixed)
             self.python.append(is_python_number(leaf))
             self.places.append(len(operands) if moves else None)
-            self.constants.append(None if moves else leaf.copy() if _is_array(leaf) else leaf)
+            self.constants.append(None if moves else leaf.copy("K") if _is_array(leaf) else leaf)
             if moves:
                 weak = type(leaf) in NUMBERS or (isinstance(leaf, Traced) and not leaf.shape)
                 operands.append(leaf if weak else result_leaf(leaf))

@@ -736,8 +736,9 @@ def _check_safe(values: Any, dtype: np.dtype[Any]) -> None:
 def putmask(a: Array, mask: Array, values: Any) -> None:
     _check_safe(values, a.dtype)
     mask, values = truth(mask), _as_part(values, a.dtype)
-    if np.shape(mask) != a.shape:
+    if np.size(mask) != math.prod(a.shape):
         raise ValueError("putmask: mask and data must be the same size")
+    mask = np.reshape(mask, a.shape)
     if np.size(values):
         wide = np.reshape(_cycled(values, np.arange(math.prod(a.shape))), a.shape)
         store(a, select.bind(mask, wide, a), True)

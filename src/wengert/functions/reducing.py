@@ -363,6 +363,15 @@ def corrcoef(x: Array, y: Any = None, rowvar: bool = True, *, dtype: Any = None)
 # -- greatest and smallest -------------------------------------------------------------------------
 
 
+def _worst(infinite: float, dtype: np.dtype[Any]) -> Any:
+    """What no element of a dtype is behind: an infinity, or the first or last of its numbers."""
+    if dtype.kind == "b":
+        return infinite > 0
+    if dtype.kind in "iu":
+        return np.iinfo(dtype).max if infinite > 0 else np.iinfo(dtype).min
+    return infinite
+
+
 def _extreme(primitive: Primitive, pair: np.ufunc, worst: float) -> Callable[..., Array]:
     def extreme(
         a: Array,
@@ -376,7 +385,7 @@ def _extreme(primitive: Primitive, pair: np.ufunc, worst: float) -> Callable[...
         if not _unmasked(where):
             if not _given(initial):
                 raise ValueError(f"{primitive.name} with where= needs an initial value")
-            x = _masked(x, where, worst)
+            x = _masked(x, where, _worst(worst, x.dtype))
         if _given(initial) and not _length(x.shape, axes):
             rest = tuple(n for i, n in enumerate(x.shape) if i not in axes)
             first = _initial(initial, x.dtype)
@@ -539,6 +548,8 @@ def _extreme_without_nan(reduction: Callable[..., Array], worst: float) -> Calla
     ) -> Array:
         if not _unmasked(where) and not _given(initial):
             raise ValueError("a greatest or smallest element with where= needs an initial value")
+        if arraylike(a).dtype.kind not in "fc":  # there is no NaN
+            return reduction(a, axis, keepdims, initial, where)
         present = _present(a, where)
         found = reduction(np.where(present, a, worst), axis, keepdims, initial)
         if _given(initial):

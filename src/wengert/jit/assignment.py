@@ -70,10 +70,11 @@ class NumpysAssignment:
         x, value = self._x, self._value
         if not isinstance(value, Traced) or type(value).python or np.can_cast(value.dtype, x.dtype):
             return
-        if x.dtype.kind in "iu" and any(map(self._refused, _extremes(value.dtype))):
+        extremes = _extremes(value.dtype, value.shape)
+        if x.dtype.kind in "iu" and any(map(self._refused, extremes)):
             limits = np.iinfo(x.dtype)
             low, high = np.float64(limits.min) - 1.0, np.float64(limits.max) + 1.0
-            if not bool(np.logical_and(np.greater(value, low), np.less(value, high))):
+            if not bool(np.all(np.logical_and(np.greater(value, low), np.less(value, high)))):
                 self._recorder.force(value)
 
     def _refused(self, value: Array) -> bool:
@@ -86,8 +87,10 @@ class NumpysAssignment:
         return False
 
 
-def _extremes(dtype: np.dtype[Any]) -> list[Array]:
-    """Numbers of a dtype that hardly any other can hold."""
+def _extremes(dtype: np.dtype[Any], shape: tuple[int, ...]) -> list[Array]:
+    """Values of a dtype and shape that hardly any other dtype can hold."""
     if dtype.kind in "iu":
-        return [dtype.type(np.iinfo(dtype).min), dtype.type(np.iinfo(dtype).max)]
-    return [dtype.type(np.nan), dtype.type(-np.inf), dtype.type(np.inf)]
+        numbers: list[Any] = [np.iinfo(dtype).min, np.iinfo(dtype).max]
+    else:
+        numbers = [np.nan, -np.inf, np.inf]
+    return [np.full(shape, each, dtype) if shape else dtype.type(each) for each in numbers]

@@ -339,10 +339,12 @@ def _are_opposite(x: Array, y: Array) -> bool:
     """Whether y is computed as -x is."""
     if not isinstance(x, Traced) or not isinstance(y, Traced) or x.shape != y.shape:
         return False
+    if x.dtype != y.dtype or x.dtype.kind != "f":
+        return False
     one, other = concrete(x), concrete(y)
     if one is not None and other is not None and not np.array_equal(one, -other):
         return False
-    return x.dtype == y.dtype and x.dtype.kind == "f" and alike(np.negative(x), y)
+    return alike(np.negative(x), y)
 
 
 maximum = elementwise(

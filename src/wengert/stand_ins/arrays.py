@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -43,6 +43,8 @@ def _assign(array: Any, part: Any, index: Any, value: Any) -> None:
     top = innermost((index, value))
     kind = array.dtype.kind
     if top is None or kind == "O":
+        if isinstance(value, Traced) and value.shape:
+            value = np.astype(cast(Any, value), object)
         type(part).__setitem__(part, all_concrete(index), value)
         return
     if kind not in "fc":
@@ -79,14 +81,15 @@ def set_part(name: str) -> Callable[..., None]:
     """What stands in for ``array.real = value`` and its kin."""
 
     def stand_in(array: Any, value: Any) -> None:
-        top = innermost(value)
-        if top is None or array.dtype.kind not in "fc":
-            return
-        behind: Any = fill(array, top._trace)
+        kind = array.dtype.kind
         if name == "flat":
-            behind.flat[...] = unfilled(value)
+            _assign(array, array.flat, ..., value)
+        elif kind == "c":
+            getattr(fill(array, innermost(value)._trace), name)[...] = unfilled(value)
+        elif name == "real":
+            _assign(array, array, ..., value)
         else:
-            getattr(behind, name)[...] = unfilled(value)
+            raise TypeError("array does not have imaginary part to set")
 
     return stand_in
 
@@ -135,6 +138,10 @@ def _method(name: str) -> Callable[..., Any]:
         if top is None or array.dtype.kind == "O":
             return plainly(array)(*args, **kwargs)
         check_kind(array)
+        if name in _WRITE and array.dtype.kind not in "fc":
+            known = all_concrete((args, tuple(kwargs.values())))
+            if known is not None:
+                return plainly(array)(*known[0], **dict(zip(kwargs, known[1], strict=True)))
         if name in _WRITE:
             return getattr(fill(array, top._trace), name)(*args, **kwargs)
         return getattr(as_array(top._trace.constant(array)), name)(*args, **kwargs)

@@ -22,7 +22,7 @@ from .install import by_wengert, innermost, stands_in, stands_in_for
 
 __all__: list[str] = []
 
-OF_ITEMS = (np.histogramdd, np.lexsort)
+OF_ITEMS = (np.histogram2d, np.histogramdd, np.lexsort)
 """Functions of lists of arrays, whose items are not all asked."""
 
 ASKING = frozenset(

@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import DtypeError, TracedArrayError, UnsupportedError, named
 from ..primitive import UFUNCS, Traced
 from ..program import Array
-from .base import FILLED, layout
+from .base import FILLED, concrete, layout
 
 __all__ = [
     "CREATION",
@@ -100,7 +100,6 @@ def no_rule(name: str, module: str = "") -> UnsupportedError:
 
 
 _DEFAULTS: dict[str, tuple[Any, ...]] = {
-    "casting": ("same_kind",),
     "subok": (True,),
     "axes": ([(-2, -1)] * 3, [(-1,), (-2, -1), (-1,)]),  # as ``a @= b`` has it
 }
@@ -128,6 +127,8 @@ def call_ufunc(
     mask = kwargs.pop("where", True) if method == "__call__" else True
     dtype = kwargs.pop("dtype", None) if method == "__call__" else None
     order = kwargs.pop("order", "K") if method == "__call__" else "K"
+    one_by_one = method in ("__call__", "outer")
+    casting = kwargs.pop("casting", "same_kind") if one_by_one else "unsafe"
     kwargs = {key: value for key, value in kwargs.items() if value not in _DEFAULTS.get(key, ())}
     if kwargs and method == "__call__":
         raise UnsupportedError(f"{name} with {', '.join(kwargs)} is not differentiated")
@@ -146,10 +147,11 @@ def call_ufunc(
     if isinstance(result, tuple):
         several = cast("tuple[Any, ...]", result)
         return tuple(
-            r if o is None else store(o, r, mask) for o, r in zip(out, several, strict=True)
+            r if o is None else store(o, r, mask, casting)
+            for o, r in zip(out, several, strict=True)
         )
     (target,) = out
-    return store(target, result, mask)
+    return store(target, result, mask, casting)
 
 
 def _ordered(result: Any, order: str, inputs: Sequence[Array]) -> Any:
@@ -236,18 +238,57 @@ def call_into(
         raise ValueError(
             f"out has the shape {np.shape(out)}, and the result has {np.shape(result)}"
         )
-    return store(out, result, True)
+    casting = _casting_out(implementation, np.asarray(out).dtype, result.dtype)
+    return store(out, result, True, kwargs.get("casting", casting))
 
 
-def store(target: Any, result: Array, mask: Any) -> Any:
+_ANY_OUT = (
+    "sum prod max min mean var any all median trace cumsum cumprod choose "
+    "nansum nanprod nanmax nanmin nanmedian nancumsum nancumprod"
+).split()
+"""Functions that write any number into their ``out``."""
+
+_OUT_THAT_FITS = ("take", "compress", "argmax", "argmin")
+"""Functions whose ``out`` must be of a dtype that theirs could be made of."""
+
+
+@cache
+def _standing_for(*names: str) -> frozenset[Callable[..., Any]]:
+    return frozenset(FUNCTIONS[getattr(np, name)] for name in names)
+
+
+def _casting_out(
+    implementation: Callable[..., Any], out: np.dtype[Any], result: np.dtype[Any]
+) -> Any:
+    """By which rule a NumPy function writes into its ``out``; ``TypeError`` if it does not."""
+    if implementation in _standing_for(*_ANY_OUT):
+        return "unsafe"
+    if implementation in _standing_for(*_OUT_THAT_FITS):
+        if not np.can_cast(out, result):
+            raise TypeError(f"an out of {out} cannot be cast to {result} according to 'safe'")
+        return "unsafe"
+    if implementation in _standing_for("einsum") and not np.can_cast(result, out):
+        raise TypeError(f"a result of {result} cannot be cast to an out of {out} safely")
+    if implementation in (FUNCTIONS[np.dot], FUNCTIONS[np.linalg.multi_dot]) and out != result:
+        raise ValueError(f"out is of {out}, and the result of {result}")
+    return "same_kind"
+
+
+def store(target: Any, result: Array, mask: Any, casting: Any = "same_kind") -> Any:
     """``target[mask] = result`` in place, for the ``out`` of a NumPy function."""
     if isinstance(target, tuple):
         (target,) = cast("tuple[Any]", target)
+    kind = target.dtype.kind if type(target) is np.ndarray else "O"
+    if kind in "iub" or (kind != "O" and not isinstance(result, Traced)):
+        known, where = concrete(result), concrete(mask)
+        if known is not None and where is not None:
+            np.copyto(target, known, casting, where)
+            return target
     if type(target) is np.ndarray and target.dtype.kind == "O" and mask is True:
         return _put_objects(target, result)
     if isinstance(target, np.ndarray) and isinstance(result, Traced):
         behind = FUNCTIONS["fill"](target, result._trace)
-        store(behind, result, mask)
+        store(behind, result, mask, casting)
         return target
     if not getattr(type(target), "assignable", False):
         raise TracedArrayError(
@@ -256,6 +297,8 @@ def store(target: Any, result: Array, mask: Any) -> Any:
             remedy="y = y + x for y += x; y = np.sin(x) for np.sin(x, out=y); np.full for "
             "np.full_like(y, x); or a y that is np.zeros_like(x, shape=n) of a traced x",
         )
+    if casting == "unsafe":
+        result = FUNCTIONS[np.astype](result, target.dtype)
     if mask is not True:
         result = FUNCTIONS[np.where](mask, result, target)
     fits = isinstance(result, Traced) and result.shape == target.shape
