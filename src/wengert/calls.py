@@ -435,7 +435,11 @@ def linearised(
         annotate(error, tape)
         raise
     finally:
-        tape.close()
+        try:
+            tape.close()
+        except BaseException:  # The user's interrupt came just then.
+            tape.close()
+            raise
     if has_aux:
         settled(aux)
     return Linearised(tape, selected, outputs, spec, aux)

@@ -13,16 +13,29 @@ import logging
 import os
 import threading
 import weakref
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from typing import Any
 
-__all__ = ["compiling", "imported", "lock"]
+__all__ = ["compiling", "imported", "in_child", "lock"]
 
 compiling = threading.RLock()
 """Held while code is made. A fork waits for it."""
 
 _locks: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+_left: list[Callable[[], None]] = []
+
+
+def in_child(tidy: Callable[[], None]) -> Callable[[], None]:
+    """Decorator: call this in the child of a fork, where locks are free.
+
+    What other threads were at has no end there.
+    """
+    _left.append(tidy)
+    return tidy
 
 
 def lock() -> threading.RLock:
@@ -43,10 +56,12 @@ def imported(name: str) -> Any:
 
 
 def _free() -> None:
-    """In the child: the locks of threads that are no more."""
+    """In the child: the locks of threads that are no more, and what these leave."""
     compiling.release()
     for each in list(_locks):
         each._at_fork_reinit()
+    for tidy in _left:
+        tidy()
 
 
 # A fork takes the locks of hooks in the order opposite to their registration, and logging has one

@@ -223,4 +223,8 @@ def record(
         recorder.explain(error)
         raise
     finally:
-        recorder.close()
+        try:
+            recorder.close()
+        except BaseException:  # The user's interrupt came just then.
+            recorder.close()
+            raise

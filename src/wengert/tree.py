@@ -17,6 +17,7 @@ import optree
 from .errors import ShapeError
 from .forks import lock
 from .primitive import Traced
+from .trace import handle
 from .trace.base import FILLED
 
 __all__ = [
@@ -96,7 +97,7 @@ def flatten_again(tree: Any) -> tuple[list[Any], Spec]:
 
 def _unfilled(leaf: Any) -> Any:
     """What stands behind a plain array that has been given traced values; any other as it is."""
-    return FILLED[id(leaf)][1] if id(leaf) in FILLED else leaf
+    return handle(leaf) if id(leaf) in FILLED else leaf
 
 
 def unflatten(spec: Spec, leaves: Sequence[Any]) -> Any:

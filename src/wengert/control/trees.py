@@ -105,7 +105,11 @@ class _Recorder(Recorder):
             self.explain(error)
             raise
         finally:
-            self.close()
+            try:
+                self.close()
+            except BaseException:  # The user's interrupt came just then.
+                self.close()
+                raise
 
 
 def _dtypes(program: Program) -> Iterator[np.dtype[Any]]:

@@ -68,7 +68,11 @@ def jvp(
         annotate(error, dual)
         raise
     finally:
-        dual.close()
+        try:
+            dual.close()
+        except BaseException:  # The user's interrupt came just then.
+            dual.close()
+            raise
     value = tree.unflatten(spec, [without(dual, output) for output in outputs])
     moved = own([dual.tangent(output) for output in outputs], outputs, taken=fitted)
     tangent = tree.unflatten(spec, moved)

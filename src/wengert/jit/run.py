@@ -95,7 +95,11 @@ def traced_run(
     else:
         del result, leaves  # Filled arrays that still exist are not the function's own.
     finally:
-        recorder.close()
+        try:
+            recorder.close()
+        except BaseException:  # The user's interrupt came just then.
+            recorder.close()
+            raise
     program = Program(tuple(recorder.inputs), tuple(recorder.equations), tuple(atoms))
     guards = [
         (var.type.dtype, value_token(expected.value, var.type.dtype))

@@ -13,8 +13,8 @@ import numpy as np
 from ..errors import CompileError
 from ..frames import is_wengerts, within_wengert
 from ..primitive import Traced
-from ..trace import FilledArray, Tracer, unfilled
-from ..trace.base import FILLED, FIRST, IMPORTED
+from ..trace import FilledArray, Tracer, handle, unfilled
+from ..trace.base import FIRST, IMPORTED, begin, beginning
 from ..trace.views import ALONE
 from ..transforms.tape import Tape
 from . import native
@@ -52,10 +52,12 @@ def _install() -> None:
     with suppress(CompileError, native.LayoutError):
         if not native.prepared():
             native.prepare([hook for make in HOOKS for hook in make()], type(Tracer), FilledArray)
-            _codes.extend(code for make in CODE for code in make())
+        if not _codes:
+            _codes.extend([code for make in CODE for code in make()])
         native.exchange(True)
         _exchange_code(True)
-        _calibrate()
+        if ALONE[0] <= 0:
+            _calibrate()
         IMPORTED.update(dict.fromkeys(LATER, _import_installed))
 
 
@@ -80,18 +82,18 @@ def _calibrate() -> None:
 _WRITING = compile("def write(value):\n    x = zeros(1)\n    x[0] = value", "<code>", "exec")
 
 
-def _import_installed() -> None:
-    """Stand in for functions of modules that have been imported meanwhile."""
-    for name in [name for name in LATER if name in sys.modules]:
-        module, table = sys.modules[name], LATER.pop(name)
-        hooks = [
-            native.function(getattr(module, each), applied(stand_in, getattr(module, each)))
-            for each, stand_in in table.items()
-            if hasattr(module, each)
-        ]
-        with suppress(CompileError, native.LayoutError):
-            native.prepare(hooks, type(Tracer), FilledArray)
-            native.exchange(True)
+def _import_installed(name: str) -> None:
+    """Stand in for functions of a module that has been imported meanwhile."""
+    module = sys.modules[name]
+    hooks = [
+        native.function(getattr(module, each), applied(stand_in, getattr(module, each)))
+        for each, stand_in in LATER[name].items()
+        if hasattr(module, each)
+    ]
+    with suppress(CompileError, native.LayoutError):
+        native.prepare(hooks, type(Tracer), FilledArray)
+        native.exchange(True)
+    del LATER[name]
 
 
 def stand_ins(enable: bool) -> None:
@@ -107,13 +109,16 @@ def stand_ins(enable: bool) -> None:
         >>> wg.grad(math.sin)(0.0)
         np.float64(1.0)
     """
-    FIRST.clear()
-    if enable:
-        _install()
-    else:
-        IMPORTED.clear()
-        native.exchange(False)
-        _exchange_code(False)
+    with beginning:
+        if enable and _install in FIRST:
+            begin()
+        elif enable:
+            _install()
+        else:
+            FIRST.clear()
+            IMPORTED.clear()
+            native.exchange(False)
+            _exchange_code(False)
 
 
 if os.environ.get("WENGERT_STAND_INS", "1") != "0":
@@ -131,9 +136,10 @@ def innermost(value: Any) -> Any:
 def _innermost(value: Any, seen: dict[int, Any]) -> Any:
     if isinstance(value, Traced):
         return value
-    if id(value) in FILLED:
-        return FILLED[id(value)][1]
     kind = type(value)
+    if kind is FilledArray:
+        value = handle(value)
+        return value if isinstance(value, Traced) else None
     if kind is list or kind is tuple:
         items: Any = value
     elif kind.__name__ == "ndarray" and value.dtype.hasobject:

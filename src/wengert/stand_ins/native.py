@@ -332,9 +332,13 @@ def prepare(hooks: Sequence[Hook], standing: type, filled: type) -> None:
         names,
     )
     _kept.extend((library, records, [hook.stand_in for hook in hooks]))
-    for name, hook in zip(names, hooks, strict=True):
-        for place, value in hook.writes(library[name]):
-            _exchanges.append((place, _read(place), value))
+    _exchanges.extend(
+        [
+            (place, _read(place), value)
+            for name, hook in zip(names, hooks, strict=True)
+            for place, value in hook.writes(library[name])
+        ]
+    )
 
 
 def prepared() -> bool:

@@ -141,11 +141,15 @@ class ArrayTracer(Tracer):
     def __setitem__(self, index: Any, value: Array) -> None:
         if isinstance(value, Traced) and type(value).derived and value.stale:
             _check_swap(sys._getframe(1))
-        new = self._trace.assignment(self, self._changed, index, value)
-        if new is not self:
-            self.assign(new)
-            if type(new).rooted:
-                FUNCTIONS["still a root"](self, new)
+        while True:
+            seen = self.version
+            new = self._trace.assignment(self, self._changed, index, value)
+            if new is self:
+                return
+            if self.assign(new, seen):
+                break
+        if type(new).rooted:
+            FUNCTIONS["still a root"](self, new)
 
     def _changed(self, index: Any, value: Array) -> Any:
         """The array that this becomes by ``self[index] = value``."""
@@ -236,15 +240,24 @@ class ArrayTracer(Tracer):
         self._node = new._node
         self._version = ((self._version >> _ERA) + 1) << _ERA
 
-    def assign(self, new: Tracer) -> None:
-        """Give this handle, and what it is a view of, another value of the same shape."""
+    def assign(self, new: Tracer, seen: int | None = None) -> bool:
+        """Give this handle, and what it is a view of, another value of the same shape.
+
+        False, and nothing is done, if its version is not the one that was ``seen`` when the value
+        was made: another thread has assigned to other elements meanwhile.
+        """
         self._trace.assigned(self)
         if not _alike(self, new):
             new = lay(new, layout(self))
-        self._trace = new._trace
-        self._value = new._value
-        self._node = new._node
+        trace, value, node = new._trace, new._value, new._node
+        if seen is not None and self._version != seen:
+            return False
+        # Nothing is called from here on, so that no other thread runs in between.
+        self._trace = trace
+        self._value = value
+        self._node = node
         self._version += 1
+        return True
 
     def _update(self, new: Any) -> ArrayTracer:
         if not isinstance(new, Traced):
@@ -353,13 +366,14 @@ class View(ArrayTracer):
 
     def _refresh(self) -> None:
         self._check_shape()
-        self._seen = self._source._version
+        seen = self._source._version
         made: Any = self._base
         if self._primitive is not None:
             made = self._primitive.bind(made, *self._operands, **self._params)
         self._fresh_trace = made._trace
         self._fresh_value = made._value
         self._fresh_node = made._node
+        self._seen = seen
 
     @property
     def _trace(self) -> Any:
@@ -386,19 +400,31 @@ class View(ArrayTracer):
     def writeable(self) -> bool:
         return self._base.writeable
 
-    def assign(self, new: Tracer) -> None:
+    def assign(self, new: Tracer, seen: int | None = None) -> bool:
         self._check_shape()
-        if self._primitive is not None:
-            assert self._primitive.view is not None
-            part = new
-            new = self._primitive.view(self._base, part, *self._operands, **self._params)
-            if type(part).rooted or type(self._base).rooted:
-                put = partial(_put, self._primitive.view, self._operands, self._params)
-                new = FUNCTIONS["written"](new, self._base, part, put)
-        self._base.assign(new)
+        part = new
+        while True:
+            version = self._source._version if seen is None else seen
+            new = self._base_with(part)
+            if self._base.assign(new, version):
+                break
+            if seen is not None:
+                return False
         if type(new).rooted:
             FUNCTIONS["still a root"](self._base, new)
         self._seen = -1
+        return True
+
+    def _base_with(self, part: Tracer) -> Tracer:
+        """What the base becomes when this is given another value."""
+        if self._primitive is None:
+            return part
+        assert self._primitive.view is not None
+        new = self._primitive.view(self._base, part, *self._operands, **self._params)
+        if type(part).rooted or type(self._base).rooted:
+            put = partial(_put, self._primitive.view, self._operands, self._params)
+            new = FUNCTIONS["written"](new, self._base, part, put)
+        return new
 
     def _reform(self, new: Any) -> None:
         if type(self) not in (View, ReadOnlyView):
@@ -469,7 +495,7 @@ class ReadOnlyView(View):
     def writeable(self) -> bool:
         return False
 
-    def assign(self, new: Tracer) -> None:
+    def assign(self, new: Tracer, seen: int | None = None) -> bool:
         raise _read_only()
 
 
@@ -534,10 +560,10 @@ class PlacedView(View):
     def writeable(self) -> bool:
         return not self._fixed and super().writeable
 
-    def assign(self, new: Tracer) -> None:
+    def assign(self, new: Tracer, seen: int | None = None) -> bool:
         if self._fixed:
             raise _read_only()
-        super().assign(new)
+        return super().assign(new, seen)
 
 
 class Witness(View):
@@ -549,8 +575,9 @@ class Witness(View):
     def writeable(self) -> bool:
         return False
 
-    def assign(self, new: Tracer) -> None:
+    def assign(self, new: Tracer, seen: int | None = None) -> bool:
         self._refresh()
+        return True
 
     def _refresh(self) -> None:
         raise written_since()

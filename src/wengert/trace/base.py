@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -30,9 +32,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GATHERED",
+    "Filled",
     "ForeignValueError",
     "Trace",
     "alike",
+    "begin",
+    "beginning",
     "concrete",
     "known",
     "layout",
@@ -42,39 +47,75 @@ __all__ = [
 
 _serials = itertools.count()
 
-FILLED: dict[int, tuple[Any, Any]] = {}
-"""Plain arrays that have been given traced values, by ``id``: a weak reference to each, and the
-traced array behind it; see ``filled``."""
+
+@dataclass(slots=True, eq=False)
+class Filled:
+    """What is known of a plain array that has been given traced values; see ``filled``."""
+
+    array: Any
+    """A weak reference to it."""
+    behind: Any
+    """The traced array that stands behind it."""
+    root: Any
+    """The traced array that this is a view of; itself if it is none."""
+    dtype: np.dtype[Any]
+    """What the dtype was, and will be."""
+    threads: set[int]
+    """The threads that take part in the trace."""
+    before: Any = None
+    """The numbers of the memory before, if it is no view."""
+    poisoned: bool = False
+    """Whether its memory has no numbers any more."""
+
+
+FILLED: dict[int, Filled] = {}
+"""Plain arrays that have been given traced values, by ``id``."""
 
 SETTLE: list[Callable[[Trace], None]] = []
 """What is done about filled arrays when a trace ends."""
 
-IMPORTED: dict[str, Callable[[], None]] = {}
+IMPORTED: dict[str, Callable[[str], None]] = {}
 """What is called when the first trace begins after a module has been imported, by its name."""
 
 FIRST: list[Callable[[], None]] = []
 """What is called when the first trace of the process begins."""
 
+beginning = lock()
+"""Held by the thread that does what is due before a trace begins."""
+
 E = TypeVar("E", bound=WengertError)
 
 
-_beginning = lock()
+_busy: list[tuple[Callable[[], None], int]] = []
+"""What is being done before the first trace, which makes traces itself, and by which thread."""
 
 
-def _imported(name: str) -> None:
-    """What is due when a module has been imported."""
-    with _beginning:
-        due = IMPORTED.pop(name, None)
-        if due is not None:
-            due()
+def begin() -> None:
+    """What is due before the first trace; another thread's waits for it.
 
-
-def _begin() -> None:
-    """What is due before the first trace; another thread's waits for it."""
-    with _beginning:
+    It counts as done when it is done, so that it is begun again where it was interrupted.
+    """
+    with beginning:
         for due in FIRST.copy():
+            entry = due, get_ident()
+            if entry in _busy:
+                continue
+            _busy.append(entry)
+            try:
+                due()
+            finally:
+                _busy.remove(entry)
             FIRST.remove(due)
-            due()
+
+
+def _imported() -> None:
+    """What is due when modules have been imported; not while a thread is still at that."""
+    with beginning:
+        for name, due in list(IMPORTED.items()):
+            spec = getattr(sys.modules.get(name), "__spec__", None)
+            if name in sys.modules and not getattr(spec, "_initializing", False):
+                due(name)
+                del IMPORTED[name]
 
 
 class Trace:
@@ -95,10 +136,10 @@ class Trace:
         self.nested = False
         self.refusals: list[Refusal] = []
         if FIRST:
-            _begin()
-        for name in IMPORTED:
+            begin()
+        for name in tuple(IMPORTED):  # another thread may take one out
             if name in sys.modules:
-                _imported(name)
+                _imported()
                 break
 
     bools: bool = False

@@ -17,19 +17,24 @@ it for a class of C's. Both classes have the same layout in memory; the tests ho
 from __future__ import annotations
 
 import ctypes
+import sys
 import weakref
 from collections.abc import Callable, Iterable
+from functools import partial
+from threading import get_ident
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
 
 from ..errors import TracedArrayError, UnsupportedError
+from ..forks import in_child, lock
 from ..memory import copied
 from ..primitive import Traced
-from .array import ArrayTracer, View, as_array
-from .base import FILLED, SETTLE, Trace
+from .array import View, as_array
+from .base import FILLED, SETTLE, Filled, Trace
 from .protocols import FUNCTIONS
-from .views import views_of
+from .views import belongs, takes_part, views_of
 
 __all__ = ["Fillable", "FilledArray", "fill", "handle", "settle", "unfilled"]
 
@@ -40,6 +45,9 @@ _DTYPE = object.__basicsize__ + 40
 """Where in an array its dtype is."""
 
 _kept: set[np.dtype[Any]] = set()
+
+_filling = lock()
+"""Held while classes of arrays are changed: threads may share them."""
 
 
 class _Spec(ctypes.Structure):
@@ -76,33 +84,69 @@ Fillable: Any = _subclass()
 """A plain array whose assignments are looked at, where those of all arrays are not."""
 
 
+_AGAIN: dict[str, Any] = {}
+exec(
+    compile(
+        "def get(array, index): return array[index]\n"
+        "def put(array, index, value): array[index] = value\n"
+        "def call(array, name, args, kwargs): return getattr(array, name)(*args, **kwargs)\n",
+        "<frozen filled>",
+        "exec",
+    ),
+    _AGAIN,
+)
+
+
+def _again(action: str, *operands: Any) -> Any:
+    """Do to an array that is plain again what was to be done to a filled one.
+
+    The code is none of ours, for which C functions would not be stood in.
+    """
+    return _AGAIN[action](*operands)
+
+
 def _array_ufunc(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
     out = kwargs.get("out", ())
     inputs = unfilled(inputs)
     if out:
+        _poison(*out)
         kwargs["out"] = tuple(unfilled(each) for each in out)
     return _restored(handle(self).__array_ufunc__(ufunc, method, *inputs, **kwargs), out)
 
 
 def _array_function(self: Any, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
     out = kwargs.get("out")
+    _poison(out, *args[:1])
     args, kwargs = unfilled(args), {key: unfilled(each) for key, each in kwargs.items()}
     result = handle(self).__array_function__(func, types, args, kwargs)
     return _restored(result, out if isinstance(out, tuple) else (out,))
 
 
 def _getitem(self: Any, index: Any) -> Any:
-    return handle(self)[unfilled(index)]
+    behind = handle(self)
+    if behind is self:
+        return _again("get", self, index)
+    return behind[unfilled(index)]
 
 
 def _setitem(self: Any, index: Any, value: Any) -> None:
-    handle(self)[unfilled(index)] = unfilled(value)
+    behind = handle(self, value)
+    if behind is self:
+        _again("put", self, index, value)
+    else:
+        _poison(self)
+        behind[unfilled(index)] = unfilled(value)
 
 
 def _delegated(name: str) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        behind = handle(self)
+        if behind is self:
+            return _again("call", self, name, args, kwargs)
+        if name in _WRITING:
+            _poison(self)
         kwargs = {key: unfilled(each) for key, each in kwargs.items()}
-        return getattr(handle(self), name)(*unfilled(args), **kwargs)
+        return getattr(behind, name)(*unfilled(args), **kwargs)
 
     method.__name__ = name
     return method
@@ -120,6 +164,9 @@ def _attribute(name: str) -> property:
 
     return property(get, put)
 
+
+_WRITING = frozenset("fill sort partition put resize setfield byteswap".split())
+"""Methods that write to the array."""
 
 _OWN = frozenset("shape strides ndim size nbytes itemsize flags base".split())
 """Facts that the object itself has right."""
@@ -141,9 +188,78 @@ FilledArray.__getitem__ = _getitem
 FilledArray.__setitem__ = _setitem
 
 
-def handle(array: np.ndarray[Any, Any]) -> ArrayTracer:
-    """The traced array that stands behind a filled one."""
-    return FILLED[id(array)][1]
+def handle(array: np.ndarray[Any, Any], given: Any = None) -> Any:
+    """The traced array that stands behind a filled one; the array itself if it is plain again.
+
+    That it becomes in another thread, or here where the end of its trace was interrupted. A thread
+    that has no part in the trace waits for its end; what is ``given`` shows that it has one.
+    """
+    entry = FILLED.get(id(array))
+    if entry is None or not entry.root._trace.open:
+        entry = _settled(array)
+    if entry is not None and get_ident() not in entry.threads:
+        entry = _admitted(array, entry, given)
+    return array if entry is None else entry.behind
+
+
+def _settled(array: np.ndarray[Any, Any]) -> Filled | None:
+    """What is known of a filled array, when what is due at the end of its trace is done."""
+    with _filling:
+        entry = FILLED.get(id(array))
+        if entry is not None and not entry.root._trace.open:
+            settle(entry.root._trace)
+        return FILLED.get(id(array))
+
+
+# -- arrays that threads share ---------------------------------------------------------------------
+
+WAIT = 10.0
+"""So many seconds a thread waits for the end of another one's trace."""
+
+_waiting: dict[int, set[int]] = {}
+"""For threads that wait for a trace, the threads that take part in that."""
+
+
+def _admitted(array: np.ndarray[Any, Any], entry: Filled | None, given: Any) -> Filled | None:
+    """What is known of a filled array that this thread may use; None if it is a plain one again.
+
+    The thread takes part in the trace if its functions have traced values, as those of a thread
+    pool that works for a traced function. Otherwise the array is, to this thread, one of numbers,
+    which are there when the trace has ended.
+    """
+    thread, end, pause = get_ident(), monotonic() + WAIT, 1e-4
+    try:
+        while entry is not None and thread not in entry.threads:
+            trace = entry.root._trace
+            if belongs(given, trace) or takes_part(trace):
+                entry.threads.add(thread)
+                break
+            _waiting[thread] = entry.threads
+            if monotonic() > end or _waits_for(thread, thread):
+                raise TracedArrayError(
+                    "an array was used that a function which another thread differentiates has "
+                    "given traced values: it has no numbers until that function has returned",
+                    remedy="an array for each thread (buffer.copy(), or np.zeros(n) in the "
+                    "function)",
+                )
+            sleep(pause)
+            pause = min(2 * pause, 0.01)
+            entry = _settled(array)
+    finally:
+        _waiting.pop(thread, None)
+    return entry
+
+
+def _waits_for(thread: int, other: int) -> bool:
+    """Whether a thread waits for another one, or for one that waits for it."""
+    seen, pending = set[int](), [thread]
+    while pending:
+        reached = _waiting.get(pending.pop(), set()) - seen
+        if other in reached:
+            return True
+        seen |= reached
+        pending.extend(reached)
+    return False
 
 
 def unfilled(value: Any) -> Any:
@@ -169,22 +285,35 @@ def _restored(result: Any, out: Iterable[Any]) -> Any:
 # -- filling ---------------------------------------------------------------------------------------
 
 
-def fill(target: np.ndarray[Any, Any], trace: Trace) -> ArrayTracer:
+def fill(target: np.ndarray[Any, Any], trace: Trace) -> Any:
     """The traced array behind a plain one, which is a filled one from now on.
 
     Raises ``ValueError`` where NumPy does not let the array be written to, and ``TracedArrayError``
     for an array that shares memory which is no array of NumPy's of the same dtype.
     """
-    if type(target) is FilledArray:
-        return handle(target)
-    if not target.flags.writeable:
-        raise ValueError("assignment destination is read-only")
-    owner = _owner(target)
-    if type(owner) is not FilledArray:
-        _fill_owner(owner, trace, target is owner)
-    if target is not owner and type(target) is not FilledArray:
-        _fill_view(target, owner)
-    return handle(target)
+    while True:
+        behind = handle(target, trace) if type(target) is FilledArray else target
+        if behind is not target:
+            return behind
+        if not target.flags.writeable:
+            raise ValueError("assignment destination is read-only")
+        owner = _owner(target)
+        if type(owner) is FilledArray:
+            handle(owner, trace)  # Another thread's trace may have to end.
+        with _filling:
+            if type(target) is FilledArray or (type(owner) is FilledArray and _is_foreign(owner)):
+                continue
+            if type(owner) is not FilledArray:
+                _fill_owner(owner, trace, target is owner)
+            if target is not owner and type(target) is not FilledArray:
+                _fill_view(target, owner)
+            _poison(target)
+
+
+def _is_foreign(array: np.ndarray[Any, Any]) -> bool:
+    """Whether this thread has to wait before it uses a filled array."""
+    entry = FILLED.get(id(array))
+    return entry is None or get_ident() not in entry.threads
 
 
 def _owner(array: Any) -> Any:
@@ -226,26 +355,33 @@ def _fill_owner(owner: np.ndarray[Any, Any], trace: Trace, is_target: bool) -> N
     known = views_of(owner, is_target)
     for view in known:
         _check_view(view, owner)
-    behind = as_array(trace.constant(copied(owner)))
-    if owner.dtype.kind in "fc":
-        owner[...] = np.nan
+    before = copied(owner)
+    behind = as_array(trace.constant(before))
+    dtype = owner.dtype
+    FILLED[id(owner)] = Filled(_reference(owner), behind, behind, dtype, {get_ident()}, before)
     _become(owner, FilledArray)
-    _enter(owner, behind)
+    _make_unreadable(owner, dtype)
+    if is_target or len(sys._current_frames()) == 1:
+        _poison(owner)
     for view in known:
         if type(view) is not FilledArray:
             _fill_view(view, owner)
 
 
 def _fill_view(view: np.ndarray[Any, Any], owner: np.ndarray[Any, Any]) -> None:
-    base = handle(owner)
+    filled = FILLED[id(owner)]
+    base = filled.behind
     if view.dtype != owner.dtype:
         second = (_address(view) - _address(owner)) % owner.dtype.itemsize
         base = base.imag if second else base.real
     operands = _places(view, owner)
     primitive, params = FUNCTIONS["by places"](owner, view)
     made = primitive.bind(base, *operands, **params)
+    dtype = view.dtype
+    behind = View(made, base, primitive, params, operands)
+    FILLED[id(view)] = Filled(_reference(view), behind, filled.root, dtype, filled.threads)
     _become(view, FilledArray)
-    _enter(view, View(made, base, primitive, params, operands))
+    _make_unreadable(view, dtype)
 
 
 def _places(view: Any, owner: Any) -> tuple[Any, ...]:
@@ -296,36 +432,76 @@ def _write(address: int, value: int) -> None:
     ctypes.c_void_p.from_address(address).value = value
 
 
-def _enter(array: np.ndarray[Any, Any], behind: ArrayTracer) -> None:
-    key = id(array)
-    unreadable = np.dtype(f"V{behind.dtype.itemsize}")
+def _poison(*arrays: Any) -> None:
+    """Fill with NaN the memory of filled arrays that are written to.
+
+    Other threads may use the rest of it, by views of their own that cannot be found.
+    """
+    for array in arrays:
+        entry = FILLED.get(id(array))
+        if entry is not None and not entry.poisoned:
+            entry.poisoned = True
+            if entry.dtype.kind in "fc":
+                _numbers(array, entry.dtype)[...] = np.nan
+
+
+def _numbers(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """A plain array in the memory of a filled one."""
+    return np.ndarray.view(np.ndarray.view(array, np.ndarray), dtype)
+
+
+def _make_unreadable(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> None:
+    unreadable = np.dtype(f"V{dtype.itemsize}")
     _kept.add(unreadable)
     _set_dtype(array, unreadable)
-    FILLED[key] = weakref.ref(array, lambda _: FILLED.pop(key, None)), behind
+
+
+def _reference(array: np.ndarray[Any, Any]) -> weakref.ref[Any]:
+    """A weak reference to an array that is filled. When that is no more, nor is its entry.
+
+    What is called then is C code, in which nothing can be interrupted.
+    """
+    return weakref.ref(array, partial(FILLED.pop, id(array)))
+
+
+@in_child
+def _left_by_others() -> None:
+    """Make arrays plain that threads have filled which are not in this process."""
+    _waiting.clear()
+    for entry in list(FILLED.values()):
+        if get_ident() not in entry.threads:
+            entry.root._trace.open = False
+            settle(entry.root._trace)
 
 
 # -- afterwards ------------------------------------------------------------------------------------
 
 
 def settle(trace: Trace) -> None:
-    """Make arrays that a trace has filled what the plain program would have left of them."""
-    views: list[Any] = []
-    settled: set[int] = set()
-    for reference, behind in list(FILLED.values()):
-        array = reference()
-        if array is None:
-            continue
-        if isinstance(behind, View):
-            views.append((array, behind))
-        elif behind._trace is trace and _settle_owner(array, behind):
-            settled.add(id(behind))
-    for array, behind in views:
-        if id(behind.root()) in settled:
-            _plain_again(array, behind.dtype)
+    """Make arrays that a trace has filled what the plain program would have left of them.
+
+    Where this is interrupted, the rest is done when such an array is used, or another trace ends.
+    """
+    with _filling:
+        entries = [(entry.array(), entry) for entry in list(FILLED.values())]
+        standing: set[int] = set()
+        for array, entry in entries:
+            root = entry.root
+            if array is not None and type(array) is not FilledArray:
+                FILLED.pop(id(array), None)
+            elif array is not None and entry.behind is root:
+                closed = root._trace is trace or not root._trace.open
+                if not closed or not _settle_owner(array, entry):
+                    standing.add(id(root))
+        for array, entry in entries:
+            if type(array) is FilledArray and id(entry.root) not in standing:
+                _set_dtype(array, entry.dtype)
+                _plain_again(array)
 
 
-def _settle_owner(array: Any, behind: ArrayTracer) -> bool:
+def _settle_owner(array: Any, entry: Filled) -> bool:
     """Whether the array is a plain one again: not where its numbers are another trace's."""
+    behind = entry.root
     below = behind._trace.left(behind)
     if below is None:
         return False
@@ -334,19 +510,37 @@ def _settle_owner(array: Any, behind: ArrayTracer) -> bool:
         behind._trace, behind._value, behind._node = below._trace, below._value, below._node
         behind._version += 1
         return False
-    _plain_again(array, behind.dtype)
-    array[...] = below
+    _set_dtype(array, entry.dtype)
+    fixed = not array.flags.writeable
+    if fixed:
+        array.flags.writeable = True
+    _put_numbers(np.ndarray.view(array, np.ndarray), below, entry.before)
+    if fixed:
+        array.flags.writeable = False
+    _plain_again(array)
     return True
 
 
-def _plain_again(array: Any, dtype: np.dtype[Any]) -> None:
-    FILLED.pop(id(array), None)
+def _put_numbers(array: Any, numbers: Any, before: Any) -> None:
+    """Write the numbers of a filled array into its memory.
+
+    Where they are those of before, it may be another thread that has written there meanwhile.
+    """
+    bits = f"V{array.itemsize}"
+    mine = numbers.view(bits) != before.view(bits)
+    if array.dtype.kind in "fc":
+        mine |= np.isnan(array)
+    np.copyto(array, numbers, where=mine)
+
+
+def _plain_again(array: Any) -> None:
+    """Make a filled array one of NumPy's, when its memory and its dtype are as they should be."""
     _become(array, np.ndarray)
-    if array.dtype != dtype:
-        _set_dtype(array, dtype)
+    FILLED.pop(id(array), None)
 
 
 _ARRAYS = (np.ndarray, FilledArray, Fillable)
 
 FUNCTIONS["fill"] = fill
+FUNCTIONS["handle"] = handle
 SETTLE.append(settle)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import Any, Literal, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from ..errors import UnsupportedError
+from ..forks import in_child
 from ..memory import copied
 from ..program import Array
 from .array import snapshot
@@ -22,6 +25,9 @@ HELD = (
     "overwritten. Write into a new array, or into a copy of this one."
 )
 """The note on NumPy's error where an array that is protected was written to."""
+
+_holding: WeakKeyDictionary[Holding, int] = WeakKeyDictionary()
+"""The traces that protect arrays, and their threads."""
 
 Hold: TypeAlias = Literal["protect", "copy", "trust"]
 
@@ -50,12 +56,13 @@ class Holding(Trace):
             return copied(array) if array.shape else array[()]
         if id(array) in self._samples:
             return array
+        _holding[self] = get_ident()
         self._samples[id(array)] = array, _sample(array)
         owner: Any = array
         while isinstance(owner, np.ndarray):
             if owner.flags.writeable:
-                owner.flags.writeable = False
                 self._held.append(owner)
+                owner.flags.writeable = False
             owner = owner.base
         return array
 
@@ -82,10 +89,19 @@ class Holding(Trace):
         """End the run: later use of a traced value is an error, and arrays are writable again."""
         super().close()
         if self._samples:
-            self._samples.clear()
             for array in sorted(self._held, key=_depth):
                 array.flags.writeable = True
             self._held.clear()
+            self._samples.clear()
+            _holding.pop(self, None)
+
+
+@in_child
+def _held_by_others() -> None:
+    """Let arrays be written to that threads have protected which are not in this process."""
+    for trace, thread in list(_holding.items()):
+        if thread != get_ident():
+            trace.close()
 
 
 def _depth(array: np.ndarray[Any, Any]) -> int:

@@ -335,7 +335,7 @@ def plain(arg: Array) -> Array:
         return arg
     if isinstance(arg, np.ndarray):
         if id(arg) in FILLED:
-            return FILLED[id(arg)][1]
+            return FUNCTIONS["handle"](arg)
         check_kind(arg)
         return numeric(FUNCTIONS[np.array](arg, copy=None))
     if isinstance(arg, (list, tuple)):
