@@ -87,7 +87,7 @@ class Compiled(Protocol):
 class Argument:
     """What one argument, or a part of one, must be for the compiled code to take it.
 
-    Made by ``array``, ``scalar``, ``number``, ``same``, ``equal`` or ``group``.
+    Made by ``array``, ``scalar``, ``number``, ``same``, ``equal``, ``anything`` or ``group``.
     """
 
     type: Type | None
@@ -137,9 +137,18 @@ class Argument:
     def equal(value: np.ndarray[Any, Any]) -> Argument:
         """An array (of no subclass) like this one: dtype, shape, strides, and bits.
 
-        ``value`` must be contiguous in one order or the other; it is copied.
+        Of an array of objects these are which objects they are. ``value`` must be contiguous in one
+        order or the other; it is copied.
         """
-        return Argument(None, (np.ndarray,), value.copy(order="K"))
+        copy = value.copy(order="K")
+        if copy.strides != value.strides:  # Those of axes with one element can be anything.
+            copy = np.lib.stride_tricks.as_strided(copy, strides=value.strides)
+        return Argument(None, (np.ndarray,), copy)
+
+    @staticmethod
+    def anything() -> Argument:
+        """Anything, which is no input."""
+        return Argument(None, (object,))
 
     @staticmethod
     def group(kind: type, parts: Sequence[Argument], keys: Sequence[Any] = ()) -> Argument:
@@ -340,7 +349,7 @@ class _Table:
         if argument.type is None:
             if types == (np.ndarray,):
                 self._content(place, argument.value)
-            else:
+            elif types != (object,):
                 self.checks += Check.SAME, place, *self.ids(argument.value)
             return
         number = self.inputs if argument.place is None else argument.place

@@ -24,10 +24,10 @@ from ..frames import is_ours
 from ..stand_ins import STANDING_IN
 from ..verbs import Derived
 from .identity import GLOBALS, asker, compares_bools, question
-from .keys import GENERATORS, PARTS, attributes, contents, outer
+from .keys import GENERATORS, PARTS, UnkeyableError, attributes, contents, outer
 from .world import reached
 
-__all__ = ["Environment"]
+__all__ = ["Environment", "itself"]
 
 Read = Callable[[], Any]
 
@@ -85,7 +85,11 @@ class Environment:
 
     def key(self) -> Hashable:
         """The values of all these variables, as a key. UnkeyableError if one has no key."""
-        return tuple([outer(read()) for read in self._readers])
+        try:
+            return tuple([outer(read()) for read in self._readers])
+        except UnkeyableError as error:
+            error.outside = True
+            raise
 
     def readers(self) -> list[tuple[Read, Any]]:
         """For each variable, how it is read, and what it holds now."""
@@ -144,7 +148,7 @@ class Environment:
                 watched = [value] if value is self.function else []
                 self._space(type(value))
             for part in watched:
-                self._watch(id(part), part, functools.partial(_itself, part))
+                self._watch(id(part), part, functools.partial(itself, part))
             for part in parts:
                 self._visit(part, outside)
 
@@ -162,7 +166,7 @@ class Environment:
             return
         for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
             if not isinstance(default, (*_PLAIN, types.FunctionType, Derived)):
-                self._watch(id(default), default, functools.partial(_itself, default))
+                self._watch(id(default), default, functools.partial(itself, default))
             self._visit(default, outside=True)
         self._spaces.setdefault(id(function), (function, function.__dict__))
         space = function.__globals__
@@ -280,7 +284,8 @@ def _parts(value: Any) -> list[Any]:
     return [*found, *(attributes(value) or {}).values()]
 
 
-def _itself(value: Any) -> Any:
+def itself(value: Any) -> Any:
+    """Reads what is no variable, but can change in itself."""
     return value
 
 
@@ -288,8 +293,8 @@ def _writer(keep: Any, read: Any) -> Callable[[Any], None]:
     """The counterpart of a reader: for a cell, a variable of a module, an attribute of a class."""
     if read.func is contents:
         return functools.partial(setattr, keep, "cell_contents")
-    if read.func in (_itself, dict):
-        return _itself
+    if read.func in (itself, dict):
+        return itself
     if isinstance(keep, dict):
         return functools.partial(keep.__setitem__, *read.args)
     return functools.partial(setattr, keep, *read.args)

@@ -7,8 +7,7 @@ else is looked at, and hands what is not exactly as expected to the general way.
 
 from __future__ import annotations
 
-import types
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,33 +15,17 @@ import numpy as np
 from .. import tree
 from ..errors import WengertError
 from ..program import Type
-from ..verbs import Derived
 from .asked import Asked
 from .environment import Environment
-from .keys import SMALL, UnkeyableError, contents, order, outer
+from .keys import order
 from .paths import Path
 from .tracing import InlinedError
+from .watched import NAMED, STEADY, Watched
 
 if TYPE_CHECKING:
-    from ..compile.entry import Argument, Variable
+    from ..compile.entry import Argument
 
 __all__ = ["shortcut"]
-
-_NAMED = (
-    *(types.FunctionType, Derived, type, types.ModuleType, np.ufunc),
-    *(property, staticmethod, classmethod),
-)
-_VALUES = (int, float, complex, str, bytes, type(None), np.number, np.bool_, np.character)
-_INSIDE = (*_VALUES, type, types.ModuleType, np.ufunc)
-_STEADY = (*_VALUES, *_NAMED)
-"""Values that cannot change: if a variable still holds the same object, nothing has changed. Of
-functions in containers (not among those ``_INSIDE``) more counts than which they are.
-"""
-
-NESTED = 8
-"""How deep a variable's containers are looked into."""
-
-Read = Callable[[], Any]
 
 
 def shortcut(
@@ -53,36 +36,41 @@ def shortcut(
     None where there can be none: for arguments that are changed in place, or variables outside of
     the function that can change unnoticed.
     """
-    watched = _watched(environment)
-    if watched is None or path.mutated or asked.static:
+    if path.mutated or asked.static:
         return None
     try:
-        from ..compile.entry import MISS, entry
-
-        leaves = _leaves(asked)
-        if leaves is None:
-            return None
-        variables, checks = watched
-        numbers = tree.unflatten(asked.spec, list(range(len(leaves))))
-        flat = None if asked.kwargs else _nested(asked.args, numbers[0], leaves)
-        result = _nested_result(path)
-        native = path.executable.native
-        outputs = native.program.output_types
-        if flat is None or result is None or checks:
-            raw = entry(native, flat or leaves, outputs, variables=variables)
-        else:
-            boxed = [out.place for out in path.outputs if out.boxed and out.place is not None]
-            return entry(
-                native,
-                flat,
-                outputs,
-                result=result,
-                boxed=boxed,
-                variables=variables,
-                fallback=general,
-            )
-    except (ImportError, WengertError):
+        found = _shortcut(path, asked, Watched(environment), general)
+        return found or _shortcut(path, asked, Watched(environment, parts=False), general)
+    except (ImportError, InlinedError, WengertError):
         return None
+
+
+def _shortcut(
+    path: Path, asked: Asked, watched: Watched, general: Callable[..., Any]
+) -> Callable[..., Any] | None:
+    from ..compile.entry import MISS, entry
+
+    leaves = _leaves(asked)
+    if leaves is None:
+        return None
+    variables, checks = watched.variables, watched.checks
+    numbers = tree.unflatten(asked.spec, list(range(len(leaves))))
+    flat = None if asked.kwargs else _nested(asked.args, numbers[0], leaves)
+    result = _nested_result(path)
+    native = path.executable.native
+    outputs = native.program.output_types
+    if flat is not None and result is not None and not checks:
+        boxed = [out.place for out in path.outputs if out.boxed and out.place is not None]
+        return entry(
+            native,
+            flat,
+            outputs,
+            result=result,
+            boxed=boxed,
+            variables=variables,
+            fallback=general,
+        )
+    raw = entry(native, flat or leaves, outputs, variables=variables)
     if raw is None:
         return None
     given = None if flat else (asked.spec, order((asked.args, asked.kwargs)))
@@ -142,7 +130,7 @@ def _leaves(asked: Asked) -> list[Argument] | None:
     for place, leaf in enumerate(asked.leaves):
         kind = type(leaf)
         if place not in inputs:
-            if not isinstance(leaf, _STEADY) or issubclass(kind, _NAMED):
+            if not isinstance(leaf, STEADY) or issubclass(kind, NAMED):
                 return None
             found.append(Argument.same(leaf))
             continue
@@ -209,74 +197,3 @@ def _nested_result(path: Path) -> Any:
         return usual(tree.unflatten(path.spec, leaves))
     except TypeError:
         return None
-
-
-# -- variables -------------------------------------------------------------------------------------
-
-
-def _watched(
-    environment: Environment | None,
-) -> tuple[list[Variable], list[Callable[[], bool]]] | None:
-    """How it is seen that the variables outside are the same: by the entry, or by functions.
-
-    None if one could change in itself.
-    """
-    from ..compile.entry import Variable
-
-    variables: list[Variable] = []
-    checks: list[Callable[[], bool]] = []
-    for read, value in () if environment is None else environment.readers():
-        place, holds = _place(read), _held(value, NESTED)
-        if place is not None and holds is not None:
-            variables.append(Variable(*place, holds))
-        elif isinstance(value, _STEADY):
-            checks.append(_steady(read, value))
-        else:
-            try:
-                checks.append(_equal(read, outer(value)))
-            except (InlinedError, UnkeyableError):
-                return None
-    return variables, checks
-
-
-def _place(read: Any) -> tuple[Any, str] | None:
-    """The cell that is read, or a dict and the name there; None for what an entry cannot read."""
-    if read.func is contents:
-        return read.args[0], ""
-    home = getattr(read.func, "__self__", None)
-    if type(home) is dict and read.func == home.get and type(read.args[0]) is str:
-        return home, read.args[0]
-    return None
-
-
-def _held(value: Any, depth: int) -> Argument | None:
-    """What a variable has to hold, if an entry can see that it does."""
-    from ..compile.entry import Argument
-
-    kind = type(value)
-    if kind is np.ndarray:
-        flat = value.flags.c_contiguous or value.flags.f_contiguous
-        small = value.nbytes <= SMALL and value.dtype.kind in "fciubSU"
-        return Argument.equal(value) if flat and small else None
-    if kind in (tuple, list, dict) and depth:
-        keys = tuple(value) if kind is dict else ()
-        parts = [_held(each, depth - 1) for each in (value.values() if keys else value)]
-        found = [part for part in parts if part is not None]
-        steady = len(found) == len(parts) and all(isinstance(key, _INSIDE) for key in keys)
-        return Argument.group(kind, found, keys) if steady else None
-    steady = isinstance(value, _STEADY if depth == NESTED else _INSIDE)
-    return Argument.same(value) if steady else None
-
-
-def _equal(read: Read, key: Hashable) -> Callable[[], bool]:
-    def equal() -> bool:
-        try:
-            return outer(read()) == key
-        except (InlinedError, UnkeyableError):
-            return False
-
-    return equal
-
-
-def _steady(read: Read, value: Any) -> Callable[[], bool]:
-    return lambda: read() is value

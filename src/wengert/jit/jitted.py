@@ -108,6 +108,7 @@ class Jitted:
         "_static",
         "_surroundings",
         "_traces",
+        "_unkeyable",
         "_warned",
         "function",
         "waits",
@@ -130,6 +131,7 @@ class Jitted:
         self._plain = ""
         self._traces = 0
         self._changes = 0
+        self._unkeyable = 0
         self._hits = 0
         functools.update_wrapper(self, function, updated=())
         self._name: str = getattr(function, "__qualname__", type(function).__name__)
@@ -152,6 +154,9 @@ class Jitted:
             return self._as_it_is(args, kwargs)
         except UnkeyableError as error:
             self._warn(str(error))
+            self._unkeyable += error.outside
+            if self._unkeyable > CHANGES:  # To find out takes time at each call.
+                self._give_up_all(str(error))
             return self._as_it_is(args, kwargs)
         if paths.plain is not None or self._plain:
             return self._as_it_is(args, kwargs)
@@ -512,7 +517,7 @@ class Jitted:
             self._signatures = {}
             self._surroundings = None
             self._warned, self._plain = False, ""
-            self._traces = self._hits = self._changes = 0
+            self._traces = self._hits = self._changes = self._unkeyable = 0
 
     def __repr__(self) -> str:
         paths = self.paths()

@@ -39,6 +39,7 @@ __all__ = [
     "Aside",
     "Same",
     "UnkeyableError",
+    "alone",
     "attributes",
     "dynamic_key",
     "exact",
@@ -74,14 +75,18 @@ FIXED = (types.ModuleType, np.ufunc, type, types.CodeType, np.dtype, logging.Log
 class UnkeyableError(WengertError):
     """A value of which later calls cannot tell whether it has changed."""
 
-    def __init__(self, value: Any) -> None:
+    outside = False
+    """Whether a variable outside of the function is or has that value."""
+
+    def __init__(self, value: Any, limit: bool = False) -> None:
         array = isinstance(value, np.ndarray) and value.dtype.hasobject
         what = "an array of objects" if array else named(type(value))
+        is_neither = "is neither a number, a plain array of numbers, nor hashable by value"
+        is_too_large = f"is in a value of more than {PARTS} parts, or one nested too deeply"
         Exception.__init__(
             self,
             "later calls could not notice a change of one of its arguments, or of a variable that "
-            f"it reads, as {what} is neither a number, a plain array of numbers, nor hashable by "
-            "value",
+            f"it reads, as {what} {is_too_large if limit else is_neither}",
         )
         self.line = None
 
@@ -241,6 +246,18 @@ _BY_VALUE = frozenset({int, bool, str, bytes, type(None)})
 """Classes whose values are their own tokens."""
 
 
+def alone(value: Any) -> dict[str, Any] | None:
+    """The attributes by which alone an object counts; None if it counts by more, or by less."""
+    kind = type(value)
+    others = (*FIXED, *GENERATORS, *_CONTAINERS, *_PARTS, Traced, Iterator)
+    if isinstance(value, others) or hasattr(kind, "__jit_token__") or _slots(kind):
+        return None
+    if kind.__hash__ not in (None, object.__hash__) and not is_dataclass(kind):
+        return None
+    state = attributes(value)
+    return state if type(state) is dict else None
+
+
 class _Tokens:
     """Looks into one value, down to a depth and up to a number of parts."""
 
@@ -269,7 +286,7 @@ class _Tokens:
         self.seen[id(value)] = len(self.seen)
         self.left -= 1
         if depth <= 0 or self.left <= 0:
-            raise UnkeyableError(value)
+            raise UnkeyableError(value, limit=True)
         if kind in _USUAL:
             return self._container(value, kind, depth - 1)
         return self._compound(value, kind, depth - 1)
