@@ -6,7 +6,8 @@ import scipy.sparse
 
 import wengert as wg
 
-A = scipy.sparse.random(6, 4, density=0.5, rng=np.random.default_rng(1), format="csr")
+DENSE = np.random.default_rng(1).uniform(-1.0, 1.0, (6, 4))
+A = scipy.sparse.csr_matrix(np.where(DENSE > 0.0, DENSE, 0.0))
 X = np.random.default_rng(2).normal(size=4)
 
 PRODUCTS = {

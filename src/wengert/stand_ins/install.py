@@ -50,6 +50,7 @@ _codes: list[tuple[Any, Any, Any]] = []
 def _install() -> None:
     """Put all stand-ins in place. Without llvmlite, or on another interpreter, there are none."""
     with suppress(CompileError, native.LayoutError):
+        native.check_interpreter()
         if not native.prepared():
             native.prepare([hook for make in HOOKS for hook in make()], type(Tracer), FilledArray)
         if not _codes:

@@ -297,19 +297,27 @@ _exchanges: list[tuple[int, int, int]] = []
 """Places, what is in them without hooks, and what is with them."""
 
 
+def check_interpreter() -> dict[str, int]:
+    """Addresses of the interpreter's functions; ``LayoutError`` for one that is not known."""
+    from ..compile import abi  # It takes long to import, and is not needed before.
+
+    known = abi.interface()
+    if known is None:
+        raise LayoutError
+    return known
+
+
 def prepare(hooks: Sequence[Hook], standing: type, filled: type) -> None:
     """Make the C functions that can be exchanged for the originals.
 
     ``standing`` is the metaclass of traced values, ``filled`` the class of filled arrays. Raises
     ``LayoutError`` on an interpreter that is not known, ``CompileError`` without llvmlite.
     """
-    from ..compile import abi  # It takes long to import, and is not needed before.
+    from ..compile import abi
     from ..compile.machine import link
     from ..compile.store import store
 
-    known = abi.interface()
-    if known is None:
-        raise LayoutError
+    known = check_interpreter()
     records = (ctypes.c_void_p * (_RECORD * len(hooks)))()
     for i, hook in enumerate(hooks):
         words = (hook.original, id(hook.stand_in), hook.itself, hook.kind)

@@ -38,10 +38,12 @@ from .views import belongs, takes_part, views_of
 
 __all__ = ["Fillable", "FilledArray", "fill", "handle", "settle", "unfilled"]
 
-_TYPE = object.__basicsize__ - 8
+_WORD = ctypes.sizeof(ctypes.c_void_p)
+
+_TYPE = object.__basicsize__ - _WORD
 """Where in an object its type is."""
 
-_DTYPE = object.__basicsize__ + 40
+_DTYPE = object.__basicsize__ + 5 * _WORD
 """Where in an array its dtype is."""
 
 _kept: set[np.dtype[Any]] = set()
