@@ -14,7 +14,7 @@ from ..errors import CompileError
 from ..frames import is_wengerts, within_wengert
 from ..primitive import Traced
 from ..trace import FilledArray, Tracer, handle, unfilled
-from ..trace.base import FIRST, IMPORTED, begin, beginning
+from ..trace.base import ABSENT, FIRST, IMPORTED, begin, beginning
 from ..trace.views import ALONE
 from ..transforms.tape import Tape
 from . import native
@@ -44,11 +44,16 @@ HOOKS: list[Callable[[], list[native.Hook]]] = []
 CODE: list[Callable[[], list[tuple[Any, Any, Any]]]] = []
 """What gives functions written in Python, with their code and one that looks for traced values."""
 
+OFF = "; or wg.stand_ins(True), with which this works as it is, or import wengert.numpy as np"
+IMPOSSIBLE = "; or import wengert.numpy as np for import numpy as np (see docs/stand_ins.md)"
+"""What to write where there are no stand-ins because they are off, or cannot be."""
+
 _codes: list[tuple[Any, Any, Any]] = []
 
 
 def _install() -> None:
     """Put all stand-ins in place. Without llvmlite, or on another interpreter, there are none."""
+    ABSENT[0] = IMPOSSIBLE
     with suppress(CompileError, native.LayoutError):
         native.check_interpreter()
         if not native.prepared():
@@ -60,6 +65,7 @@ def _install() -> None:
         if ALONE[0] <= 0:
             _calibrate()
         IMPORTED.update(dict.fromkeys(LATER, _import_installed))
+        ABSENT[0] = ""
 
 
 def _exchange_code(enable: bool) -> None:
@@ -120,10 +126,13 @@ def stand_ins(enable: bool) -> None:
             IMPORTED.clear()
             native.exchange(False)
             _exchange_code(False)
+            ABSENT[0] = OFF
 
 
 if os.environ.get("WENGERT_STAND_INS", "1") != "0":
     FIRST.append(_install)
+else:
+    ABSENT[0] = OFF
 
 
 def innermost(value: Any) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import TracedArrayError, UnsupportedError, WengertError
 from ..program import Array
-from .base import concrete, layout, perhaps
+from .base import ABSENT, concrete, layout, perhaps
 from .protocols import FUNCTIONS
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _refusal(value: Tracer, name: str) -> WengertError:
         return TracedArrayError(
             f".{name} of a traced value was used, which would cut the derivative",
             remedy="a formula in NumPy's functions, or wg.stop_gradient(x) where the derivative is "
-            "meant to be zero",
+            "meant to be zero" + (ABSENT[0] if name == "as_integer_ratio" else ""),
         )
     return UnsupportedError(
         f".{name}() of a traced value was called, and wengert has no rule for it",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .number import Tracer
 
 __all__ = [
+    "ABSENT",
     "GATHERED",
     "Filled",
     "ForeignValueError",
@@ -79,6 +80,9 @@ IMPORTED: dict[str, Callable[[str], None]] = {}
 
 FIRST: list[Callable[[], None]] = []
 """What is called when the first trace of the process begins."""
+
+ABSENT: list[str] = [""]
+"""What takes the place of the stand-ins for C functions in this process; nothing where they are."""
 
 beginning = lock()
 """Held by the thread that does what is due before a trace begins."""

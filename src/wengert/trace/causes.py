@@ -22,6 +22,7 @@ import numpy as np
 from ..errors import TracedArrayError
 from ..frames import is_wengerts, is_your_line
 from ..primitive import UFUNCS
+from .base import ABSENT
 from .protocols import FUNCTIONS
 
 __all__ = [
@@ -326,9 +327,16 @@ def conversion(what: str, otherwise: str, advice: str = "") -> TracedArrayError:
         better = remedy(use) or _CALLS.get(use.text.rpartition(".")[2], "")
     elif use.package:
         by, better = f" by {use.package}.{use.name}", remedy(use)
+    if use.package.partition(".")[0] in _STOOD_IN_FOR:
+        otherwise += ABSENT[0]
+        advice, better = advice and advice + ABSENT[0], better and better + ABSENT[0]
     return TracedArrayError(
         f"{what}{by}, which would cut the derivative", remedy=advice or better or otherwise
     )
+
+
+_STOOD_IN_FOR = ("", "builtins", "cmath", "math", "numpy", "statistics")
+"""Packages with C functions that take traced values where there are stand-ins."""
 
 
 _CALLS = {

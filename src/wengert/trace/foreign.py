@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import TracedArrayError, WengertError
 from ..frames import line_raised
 from ..primitive import Traced
-from .base import FILLED
+from .base import ABSENT, FILLED
 from .caught import Refusal
 from .causes import Site, Use, raises, remedy, site_of, use_at
 from .number import Tracer
@@ -63,6 +63,14 @@ def refusal_of(error: BaseException, refusals: Sequence[Refusal] = ()) -> Traced
     text = str(error)
     said = _names().sub("a traced value", text.partition("Invoked with:")[0].strip())
     use = use_at(where)
+    if ABSENT[0] and "from dtype('O')" in text:
+        return TracedArrayError(
+            f"{use.text or 'code'} was given an array of objects, which NumPy makes of a list of "
+            "traced numbers",
+            remedy="np.stack([np.stack([a, b]), np.stack([c, d])]) for np.array([[a, b], [c, d]])"
+            + ABSENT[0],
+            line=line_raised(error),
+        )
     if not _names().search(text) and not _says_so(error, where, use):
         return None
     by = use.text if use.kind == "call" and use.text else ".".join(filter(None, use[2:4]))
