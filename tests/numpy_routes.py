@@ -7,13 +7,23 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 
 import wengert as wg
 from support import assert_derivatives, close
 from wengert.functions.coverage import TABLE
 from wengert.trace import concrete
+from wengert.trace.base import FILLED
 
-__all__ = ["agrees_with_numpy", "flattened", "home_of", "leaves", "names_of", "value"]
+__all__ = [
+    "agrees_with_numpy",
+    "every_route_agrees",
+    "flattened",
+    "home_of",
+    "leaves",
+    "names_of",
+    "value",
+]
 
 Function = Callable[[Any], Any]
 
@@ -92,3 +102,41 @@ def agrees_with_numpy(
             numbers, slope = jitted(each)
             assert close(numbers, flat(each.copy()), 1e-12)
             assert close(slope, wg.grad(lambda x: np.sum(flat(x) ** 2))(each), 1e-12)
+
+
+def every_route_agrees(f: Callable[..., Any], *point: float, without: Sequence[str] = ()) -> None:
+    """Check a function of numbers to a number: its value, and derivatives by differences."""
+    h = 1e-6
+    plain = f(*point)
+    directions = np.eye(len(point)) * h
+    slopes = [(f(*(point + d)) - f(*(point - d))) / 2 / h for d in directions]
+    argnums = tuple(range(len(point)))
+    found, gradient = wg.value_and_grad(f, argnums=argnums)(*point)
+    assert found == pytest.approx(plain, rel=1e-15)
+    assert gradient == pytest.approx(slopes, rel=1e-7, abs=1e-9)
+    tangents = (1.0, *[0.0] * (len(point) - 1))
+    assert wg.jvp(f, point, tangents) == pytest.approx((plain, slopes[0]), rel=1e-7, abs=1e-9)
+    near = [wg.grad(f)(*(point + sign * directions[0])) for sign in (1, -1)]
+    curvature = (near[0] - near[1]) / 2 / h
+    assert wg.hessian(f)(*point) == pytest.approx(curvature, rel=1e-6, abs=1e-7)
+    if "vmap" not in without:
+        batch = [np.full(2, each) for each in point]
+        np.testing.assert_allclose(wg.vmap(f)(*batch), plain, rtol=1e-13)
+        rows = wg.vmap(wg.grad(f))(*batch)
+        np.testing.assert_allclose(rows, gradient[0], rtol=1e-11, atol=1e-13)
+    if "scan" not in without:
+
+        def body(carry: Any, _: Any) -> tuple[Any, Any]:
+            return carry, f(*carry)
+
+        def looped(*xs: Any) -> Any:
+            return np.sum(wg.scan(body, xs, np.arange(2.0))[1])
+
+        assert wg.grad(looped)(*point) == pytest.approx(2 * gradient[0], rel=1e-11, abs=1e-13)
+    if "jit" not in without:
+        compiled = wg.jit(wg.value_and_grad(f, argnums=argnums))
+        for _ in range(2):
+            found, again = compiled(*point)
+            assert found == pytest.approx(plain, rel=1e-13)
+            assert again == pytest.approx(gradient, rel=1e-11, abs=1e-13)
+    assert not FILLED

@@ -41,11 +41,11 @@ TABLE: Mapping[str, Mapping[str, str]] = {
             cosh cov cross cumprod cumsum cumulative_prod cumulative_sum deg2rad degrees delete
             diag diagflat diagonal diff divide divmod dot dsplit dstack ediff1d einsum empty_like
             exp exp2 expand_dims expm1 extract fabs fill_diagonal flatiter flip fliplr flipud
-            float_power fmax fmin fmod frexp fromfunction frompyfunc full full_like geomspace
-            gradient heaviside histogram histogram2d histogram_bin_edges histogramdd hsplit hstack
-            hypot i0 imag inner insert interp intersect1d kaiser kron ldexp linspace log log10
-            log1p log2 logaddexp logaddexp2 logspace matmul matrix_transpose matvec max maximum
-            mean median meshgrid mgrid min minimum mod modf moveaxis multiply nan_to_num
+            float_power fmax fmin fmod frexp fromfunction fromiter frompyfunc full full_like
+            geomspace gradient heaviside histogram histogram2d histogram_bin_edges histogramdd
+            hsplit hstack hypot i0 imag inner insert interp intersect1d kaiser kron ldexp linspace
+            log log10 log1p log2 logaddexp logaddexp2 logspace matmul matrix_transpose matvec max
+            maximum mean median meshgrid mgrid min minimum mod modf moveaxis multiply nan_to_num
             nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile
             nanstd nansum nanvar ndenumerate ndindex nditer negative nextafter ogrid ones_like
             outer pad partition percentile permute_dims piecewise place poly poly1d polyadd
@@ -87,7 +87,7 @@ TABLE: Mapping[str, Mapping[str, str]] = {
         REFUSED: """
             asmatrix base_repr binary_repr bitwise_count bmat busday_count busday_offset
             busdaycalendar char datetime_as_string datetime_data format_float_positional
-            format_float_scientific from_dlpack frombuffer fromiter is_busday isnat ma matrix
+            format_float_scientific from_dlpack frombuffer is_busday isnat ma matrix
             memmap nested_iters packbits random rec recarray save savetxt savez savez_compressed
             strings unpackbits
         """,
@@ -212,7 +212,6 @@ _WHY: Mapping[str, str] = {
         "masked arrays compute by rules of their own: `np.where(mask, 0.0, x)`, or the `nan` "
         "functions"
     ),
-    "fromiter": "it reads plain numbers from an iterator, in C: `np.array(list(values))`",
     "as_strided byte_bounds frombuffer from_dlpack memmap nested_iters": (
         "it reads memory, which a traced array has none of: `sliding_window_view`, indexing, "
         "`np.nditer`"

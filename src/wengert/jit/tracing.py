@@ -169,6 +169,8 @@ class Conditions:
 class JitRecorder(Recorder):
     """Records a path: the equations, and the guards on the values that decided about it."""
 
+    answers = True
+
     def __init__(self, bools: bool = False) -> None:
         super().__init__()
         self.bools = bools

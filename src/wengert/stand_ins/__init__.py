@@ -7,13 +7,14 @@ arrays that meet traced values), ``lists`` (``np.dot([x, y], [y, x])``).
 
 from __future__ import annotations
 
-from . import arrays, conversion, iterators, lists, mathematics, sparse, statistics
+from . import arrays, builtins, conversion, iterators, lists, mathematics, sparse, statistics
 from .arrays import fillable
 from .install import STANDING_IN, has_traced, stand_ins
 
 __all__ = [
     "STANDING_IN",
     "arrays",
+    "builtins",
     "conversion",
     "fillable",
     "has_traced",

@@ -73,22 +73,37 @@ items:
   %deep = icmp sgt i32 %depth, 32
   br i1 %deep, label %no, label %loop
 loop:
-  %i = phi i64 [ 0, %items ], [ %next, %look ]
+  %i = phi i64 [ 0, %items ], [ %after, %skip ], [ %next, %look ]
+  %plain = phi ptr [ null, %items ], [ %plain, %skip ], [ %known, %look ]
   %end = icmp sge i64 %i, %n
   br i1 %end, label %no, label %item
 item:
   br i1 %is_list, label %list_item, label %tuple_item
 list_item:
   %p = call ptr @PyList_GetItem(ptr %o, i64 %i)
-  br label %look
+  br label %same
 tuple_item:
   %q = call ptr @PyTuple_GetItem(ptr %o, i64 %i)
-  br label %look
-look:
+  br label %same
+same:
   %each = phi ptr [ %p, %list_item ], [ %q, %tuple_item ]
+  %kind = call ptr @field(ptr %each, i64 @TYPE@)
+  %again = icmp eq ptr %kind, %plain
+  br i1 %again, label %skip, label %look
+skip:
+  %after = add i64 %i, 1
+  br label %loop
+look:
   %below = add i32 %depth, 1
   %inside = call i1 @traced(ptr %each, i32 %below)
   %next = add i64 %i, 1
+  ; The type alone says that the next one of it is not traced either, if it is none of these.
+  %lists = icmp eq ptr %kind, @list
+  %tuples = icmp eq ptr %kind, @tuple
+  %arrays = icmp eq ptr %kind, @ndarray
+  %nested = or i1 %lists, %tuples
+  %holding = or i1 %nested, %arrays
+  %known = select i1 %holding, ptr null, ptr %kind
   br i1 %inside, label %yes, label %loop
 }
 
@@ -278,10 +293,9 @@ plain:
   ret ptr %p
 }
 
-; Also for iterators, of which only Python can look at the items.
-define internal ptr @function_of_iterator(ptr %record, ptr %callable, ptr %args, i64 %flagged, ptr %names) alwaysinline {
+; Whether one of n objects is an iterator, of which only Python can look at the items.
+define internal i1 @any_iterator(ptr %args, i64 %n) nounwind {
 start:
-  %n = and i64 %flagged, 9223372036854775807
   br label %loop
 loop:
   %i = phi i64 [ 0, %start ], [ %next, %look ]
@@ -296,11 +310,34 @@ look:
   %none = icmp eq ptr %step, null
   br i1 %none, label %loop, label %yes
 yes:
+  ret i1 1
+no:
+  ret i1 0
+}
+
+define internal ptr @function_of_iterator(ptr %record, ptr %callable, ptr %args, i64 %flagged, ptr %names) alwaysinline {
+  %n = and i64 %flagged, 9223372036854775807
+  %t = call i1 @any_iterator(ptr %args, i64 %n)
+  br i1 %t, label %yes, label %no
+yes:
   %handler = call ptr @word(ptr %record, i64 1)
   %r = call ptr @PyObject_Vectorcall(ptr %handler, ptr %args, i64 %n, ptr %names)
   ret ptr %r
 no:
   %s = call ptr @function(ptr %record, ptr %callable, ptr %args, i64 %flagged, ptr %names)
+  ret ptr %s
+}
+
+define internal ptr @function_of_tuple_of_iterator(ptr %record, ptr %callable, ptr %args, i64 %flagged, ptr %names) alwaysinline {
+  %n = and i64 %flagged, 9223372036854775807
+  %t = call i1 @any_iterator(ptr %args, i64 %n)
+  br i1 %t, label %yes, label %no
+yes:
+  %handler = call ptr @word(ptr %record, i64 1)
+  %r = call ptr @PyObject_Vectorcall(ptr %handler, ptr %args, i64 %n, ptr %names)
+  ret ptr %r
+no:
+  %s = call ptr @function_of_tuple(ptr %record, ptr %callable, ptr %args, i64 %flagged, ptr %names)
   ret ptr %s
 }
 

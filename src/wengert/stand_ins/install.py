@@ -14,7 +14,7 @@ from ..errors import CompileError
 from ..frames import is_wengerts, within_wengert
 from ..primitive import Traced
 from ..trace import FilledArray, Tracer, handle, unfilled
-from ..trace.base import ABSENT, FIRST, IMPORTED, begin, beginning
+from ..trace.base import ABSENT, FIRST, IMPORTED, OPEN, begin, beginning
 from ..trace.views import ALONE
 from ..transforms.tape import Tape
 from . import native
@@ -193,7 +193,7 @@ def applied(
     def apply(*args: Any, **kwargs: Any) -> Any:
         if not always and by_wengert():
             return plainly(*args, **kwargs)
-        if iterators and within_wengert():
+        if iterators and OPEN and within_wengert():
             args = tuple([list(x) if isinstance(x, Iterator) else x for x in args])
         args = unfilled(args)
         if kwargs:

@@ -66,6 +66,7 @@ _RECORD: Final = 4
 _ARGUMENTS: Final = {
     "function": ("ptr", "ptr %a, ptr %b, i64 %c, ptr %d"),
     "function_of_iterator": ("ptr", "ptr %a, ptr %b, i64 %c, ptr %d"),
+    "function_of_tuple_of_iterator": ("ptr", "ptr %a, ptr %b, i64 %c, ptr %d"),
     "function_of_tuple": ("ptr", "ptr %a, ptr %b, i64 %c, ptr %d"),
     "method_one": ("ptr", "ptr %a, ptr %b"),
     "method_fast": ("ptr", "ptr %a, ptr %b, i64 %c"),
@@ -193,13 +194,13 @@ def function(builtin: Any, stand_in: Stand, iterators: bool = False) -> Hook:
     def writes(ours: int) -> list[tuple[int, int]]:
         return [(vectorcall, ours), (place, ctypes.addressof(content))]
 
-    if called and iterators:
-        if _read(id(list) + _ITERNEXT) or not _read(id(type(iter([]))) + _ITERNEXT):
-            raise LayoutError
-        return Hook("function_of_iterator", called, stand_in, writes)
-    if called:
-        return Hook("function", called, stand_in, writes)
-    return Hook("function_of_tuple", original, stand_in, writes, itself=_read(place + _WORD))
+    if iterators and (_read(id(list) + _ITERNEXT) or not _read(id(type(iter([]))) + _ITERNEXT)):
+        raise LayoutError
+    form = "function" if called else "function_of_tuple"
+    itself = 0 if called else _read(place + _WORD)
+    return Hook(
+        form + "_of_iterator" * iterators, called or original, stand_in, writes, itself=itself
+    )
 
 
 def asking(functions: Sequence[Any], stand_in: Stand) -> list[Hook]:

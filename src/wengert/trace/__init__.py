@@ -33,6 +33,7 @@ from .base import (
     alike,
     all_concrete,
     concrete,
+    knowable,
     known,
     layout,
     perhaps,
@@ -41,7 +42,7 @@ from .boxed import complex_in_objects
 from .filled import Fillable, FilledArray, fill, handle, unfilled
 from .foreign import refusal_of
 from .held import HELD, Hold, Holding
-from .number import Slot, Tracer, class_of
+from .number import Slot, Tracer, class_of, whole_number
 from .protocols import (
     CREATION,
     FUNCTIONS,
@@ -99,6 +100,7 @@ __all__ = [
     "implements",
     "is_python_number",
     "joined",
+    "knowable",
     "known",
     "lay",
     "layout",
@@ -113,5 +115,6 @@ __all__ = [
     "strong",
     "unfilled",
     "whole",
+    "whole_number",
     "wrap",
 ]

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ABSENT",
     "GATHERED",
+    "OPEN",
     "Filled",
     "ForeignValueError",
     "Trace",
@@ -40,6 +41,7 @@ __all__ = [
     "begin",
     "beginning",
     "concrete",
+    "knowable",
     "known",
     "layout",
     "perhaps",
@@ -48,6 +50,9 @@ __all__ = [
 
 _serials = itertools.count()
 
+OPEN: set[float] = set()
+"""The serial numbers of the traces of all threads that are open: where there are none, code need
+not look for traced values."""
 
 @dataclass(slots=True, eq=False)
 class Filled:
@@ -135,6 +140,7 @@ class Trace:
 
     def __init__(self) -> None:
         self.serial: float = next(_serials)
+        OPEN.add(self.serial)
         self.open = True
         self.boxed = False
         self.nested = False
@@ -154,6 +160,9 @@ class Trace:
 
     blind: bool = False
     """Whether nothing may be asked of the values of what depends on its inputs."""
+
+    answers: bool = False
+    """Whether ``force`` knows the values of all of its tracers."""
 
     below: Any = None
     """The trace of series below this one, if there is one."""
@@ -264,6 +273,7 @@ class Trace:
 
     def close(self) -> None:
         """End the run: a traced value that is used after it is an error."""
+        OPEN.discard(self.serial)
         self.open = False
         if self.refusals:
             self.refusals.clear()
@@ -372,6 +382,18 @@ def perhaps(value: Array) -> Array:
         below = value._value
         value = value._trace.force(value) if below is None else below
     return value
+
+
+def knowable(value: Array) -> bool:
+    """Whether ``perhaps`` knows the value, without asking for it, which a trace would note."""
+    while isinstance(value, Traced):
+        if value._trace.blind and value._node is not None:
+            return False
+        below = value._value
+        if below is None:
+            return value._trace.answers
+        value = below
+    return True
 
 
 def layout(value: Array) -> np.ndarray[Any, Any]:

@@ -20,11 +20,11 @@ from ..frames import asked_by_name, running, user_asks
 from ..primitive import UFUNCS, Traced
 from ..program import Array, Type
 from .attributes import attribute
-from .base import GATHERED, Trace, concrete, known, perhaps, unanswered
+from .base import GATHERED, Trace, concrete, knowable, known, perhaps, unanswered
 from .causes import conversion, formats, hashing
 from .protocols import CREATION, FUNCTIONS, call_into, call_ufunc, named_out, no_rule
 
-__all__ = ["METHODS", "Slot", "Tracer", "change_class", "class_of", "set_class"]
+__all__ = ["METHODS", "Slot", "Tracer", "change_class", "class_of", "set_class", "whole_number"]
 
 
 class Slot:
@@ -238,20 +238,21 @@ class Tracer(Traced, metaclass=_Standing):
     def __round__(self, digits: int | None = None) -> Any:
         if self.dtype.kind in "bc":
             raise TypeError(f"type numpy.{self.dtype} doesn't define __round__ method")
-        rounded = FUNCTIONS[np.round](self, 0 if digits is None else digits)
-        return int(rounded) if digits is None else rounded
+        if digits is None:
+            return whole_number(np.round, self)
+        return FUNCTIONS[np.round](self, digits)
 
-    def __floor__(self) -> int:
-        return int(np.floor(self))
+    def __floor__(self) -> Any:
+        return whole_number(np.floor, self)
 
-    def __ceil__(self) -> int:
-        return int(np.ceil(self))
+    def __ceil__(self) -> Any:
+        return whole_number(np.ceil, self)
 
-    def __trunc__(self) -> int:
+    def __trunc__(self) -> Any:
         # Of NumPy's scalars only float64 is one of Python's numbers too.
         if self.dtype != np.float64 and not type(self).python:
             raise TypeError(f"type numpy.{self.dtype} doesn't define __trunc__ method")
-        return int(self)
+        return whole_number(np.trunc, self)
 
     def __copy__(self) -> Any:
         return self.copy()
@@ -631,6 +632,15 @@ def class_of(value: Any) -> type:
 def change_class(number: Tracer, kind: type) -> None:
     """Make a traced number an instance of another class; a root stays one."""
     set_class(number, FUNCTIONS["rooted"](kind) if type(number).rooted else kind)
+
+
+def whole_number(rounding: Callable[..., Any], x: Tracer) -> Any:
+    """The integer that a number is rounded to, a traced one of int64 where it is not known."""
+    if x.dtype.kind == "f":
+        x = rounding(x)
+    if knowable(x) or x.size != 1:
+        return int(x)
+    return FUNCTIONS["python number"](FUNCTIONS[np.astype](x, np.dtype(np.int64)))
 
 
 METHODS: dict[str, Any] = {
