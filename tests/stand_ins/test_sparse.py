@@ -23,15 +23,15 @@ MATRICES = {
 }
 
 
-def check(f, compiled=True):
+def check(f):
     value, gradient = wg.value_and_grad(f)(X)
     assert value == f(X)
     slopes = [(f(X + h) - f(X - h)) / 2e-6 for h in 1e-6 * np.eye(4)]
     np.testing.assert_allclose(gradient, slopes, rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(wg.jvp(f, (X,), (X,))[1], gradient @ X, rtol=1e-12)
     np.testing.assert_allclose(wg.vmap(f)(np.stack([X, X]))[1], value, rtol=1e-12)
-    if compiled:
-        np.testing.assert_allclose(wg.jit(wg.grad(f))(X), gradient, rtol=1e-12)
+    np.testing.assert_allclose(wg.jit(wg.value_and_grad(f))(X)[1], gradient, rtol=1e-12)
+    np.testing.assert_allclose(wg.jit(f)(X), value, rtol=1e-12)
     np.testing.assert_allclose(wg.hessian(f)(X), wg.jacfwd(wg.grad(f))(X), rtol=1e-10, atol=1e-12)
 
 
@@ -40,7 +40,7 @@ def check(f, compiled=True):
 @pytest.mark.parametrize("form", ["csr", "csc", "coo", "bsr", "dia", "lil", "dok"])
 def test_products_with_vectors(form, kind, product):
     sparse = getattr(scipy.sparse, f"{form}_{kind}")(A)
-    check(lambda x: np.sum(np.sin(product(sparse, x))), form != "lil")
+    check(lambda x: np.sum(np.sin(product(sparse, x))))
 
 
 @pytest.mark.parametrize("product", MATRICES.values(), ids=MATRICES)
@@ -48,12 +48,6 @@ def test_products_with_vectors(form, kind, product):
 def test_products_with_matrices(form, product):
     sparse = getattr(scipy.sparse, f"{form}_array")(A)
     check(lambda x: np.sum(np.sin(product(sparse, x))))
-
-
-def test_rows_of_lists_are_objects_of_which_jit_could_not_see_a_change():
-    sparse = scipy.sparse.lil_array(A)
-    with pytest.warns(wg.errors.JitWarning, match="array of objects"):
-        assert wg.jit(lambda x: np.sum(sparse @ x))(X) == np.sum(sparse @ X)
 
 
 def test_plain_products_are_scipys():

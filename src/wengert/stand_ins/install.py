@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import CompileError
 from ..frames import is_wengerts, within_wengert
 from ..primitive import Traced
-from ..trace import FilledArray, Tracer, handle, unfilled
+from ..trace import FilledArray, Trace, Tracer, handle, unfilled
 from ..trace.base import ABSENT, FIRST, IMPORTED, OPEN, begin, beginning
 from ..trace.views import ALONE
 from ..transforms.tape import Tape
@@ -93,7 +93,7 @@ def _import_installed(name: str) -> None:
     """Stand in for functions of a module that has been imported meanwhile."""
     module = sys.modules[name]
     hooks = [
-        native.function(getattr(module, each), applied(stand_in, getattr(module, each)))
+        native.function(getattr(module, each), writing(stand_in, getattr(module, each)))
         for each, stand_in in LATER[name].items()
         if hasattr(module, each)
     ]
@@ -202,6 +202,23 @@ def applied(
         if top is None:  # an array of objects none of which is traced
             return plainly(*args, **kwargs)
         return top._trace.apply(stand_in, original, args, kwargs)
+
+    return apply
+
+
+def writing(stand_in: Callable[..., Any], original: Any) -> Callable[..., Any]:
+    """What the hook calls for a function that writes into its operands.
+
+    No trace asks the original first, as it would write too.
+    """
+    plainly = native.copy_of(original)
+
+    def apply(*args: Any) -> Any:
+        args = unfilled(args)
+        top = innermost(args)
+        if top is None:
+            return plainly(*args)
+        return Trace.apply(top._trace, stand_in, original, args, {})
 
     return apply
 

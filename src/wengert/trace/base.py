@@ -54,6 +54,7 @@ OPEN: set[float] = set()
 """The serial numbers of the traces of all threads that are open: where there are none, code need
 not look for traced values."""
 
+
 @dataclass(slots=True, eq=False)
 class Filled:
     """What is known of a plain array that has been given traced values; see ``filled``."""
