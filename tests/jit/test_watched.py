@@ -12,6 +12,7 @@ import pytest
 from jitted_calls import same
 
 import wengert as wg
+from support import transform
 from wengert.jit import watched
 
 X = np.array([0.5, -1.5, 2.0])
@@ -164,6 +165,34 @@ def test_a_function_of_what_cannot_be_compared_is_soon_run_as_it_is() -> None:
 
 
 def test_a_variable_of_too_many_parts_is_called_that() -> None:
-    many = [[n] for n in range(3000)]
-    with pytest.warns(wg.errors.JitWarning, match="more than 2000 parts"):
+    many = [[n] for n in range(9000)]
+    with pytest.warns(wg.errors.JitWarning, match="more than 8000 parts"):
         same(wg.jit(lambda x: x * many[1][0])(X), X)
+
+
+def test_many_parts_are_looked_at_by_native_code_or_not_at_all() -> None:
+    many = [np.array([n, None], dtype=object) for n in range(3000)]
+    jitted = wg.jit(lambda x: x * many[2][0], wait=True)
+    same(jitted(X), X * 2)
+    assert jitted._fast != jitted._general
+    many[2][0] = 3
+    same(jitted(X), X * 3)
+    many[3][1] = [0]
+    with pytest.warns(wg.errors.JitWarning, match="more than 2000 parts"):
+        same(jitted(X), X * 3)
+    many[2][0] = 4
+    same(jitted(X), X * 4)
+
+
+def test_effects_on_very_many_parts_are_made_once() -> None:
+    counts = [[0] for _ in range(5000)]
+
+    def f(x: Any) -> Any:
+        for count in counts:
+            count[0] += 1
+        return transform(x).real * counts[-1][0]
+
+    jitted = wg.jit(f)
+    for n in (1, 2):
+        same(jitted(X), transform(X).real * n)
+        assert {count[0] for count in counts} == {n}

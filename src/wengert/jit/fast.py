@@ -17,7 +17,7 @@ from ..errors import WengertError
 from ..program import Type
 from .asked import Asked
 from .environment import Environment
-from .keys import order
+from .keys import UnkeyableError, order
 from .paths import Path
 from .tracing import InlinedError
 from .watched import NAMED, STEADY, Watched
@@ -34,13 +34,16 @@ def shortcut(
     """A function of the arguments that runs the path, or else calls ``general``.
 
     None where there can be none: for arguments that are changed in place, or variables outside of
-    the function that can change unnoticed.
+    the function that can change unnoticed. UnkeyableError if variables have so many parts that to
+    look at them at each call would take too long.
     """
     if path.mutated or asked.static:
         return None
     try:
         found = _shortcut(path, asked, Watched(environment), general)
         return found or _shortcut(path, asked, Watched(environment, parts=False), general)
+    except UnkeyableError:
+        raise
     except (ImportError, InlinedError, WengertError):
         return None
 

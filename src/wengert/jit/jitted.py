@@ -230,8 +230,12 @@ class Jitted:
     def _shorten(self, path: Path, asked: Asked) -> None:
         """Let later calls go to the native code of a path directly, if it is there."""
         if path.executable.native is not None:
-            made = shortcut(path, asked, self._environment, self._general)
-            self._fast = made or self._general
+            try:
+                made = shortcut(path, asked, self._environment, self._general)
+            except UnkeyableError as error:
+                self._give_up_all(str(error))
+            else:
+                self._fast = made or self._general
 
     def _differentiated(self, asked: Asked, paths: Paths, values: Sequence[Array]) -> Any:
         """A call inside of a derivative: one equation, the call of the path's Program."""

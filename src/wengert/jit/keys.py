@@ -34,6 +34,7 @@ from ..verbs import Derived
 from .tracing import InlinedError
 
 __all__ = [
+    "FEW",
     "FIXED",
     "GENERATORS",
     "Aside",
@@ -60,8 +61,12 @@ _BLOCK = 509
 DEPTH = 32
 """How deep a value is looked into."""
 
-PARTS = 2000
-"""How many parts of a value are looked at; numbers, strings and arrays do not count."""
+PARTS = 8000
+"""How many parts of a variable are looked at; numbers, strings and arrays of numbers do not count.
+"""
+
+FEW = 2000
+"""How many it can have if it is looked at in Python at each call, as arguments are."""
 
 INT64 = range(-(1 << 63), 1 << 63)
 
@@ -78,11 +83,11 @@ class UnkeyableError(WengertError):
     outside = False
     """Whether a variable outside of the function is or has that value."""
 
-    def __init__(self, value: Any, limit: bool = False) -> None:
+    def __init__(self, value: Any, limit: int = 0) -> None:
         array = isinstance(value, np.ndarray) and value.dtype.hasobject
         what = "an array of objects" if array else named(type(value))
         is_neither = "is neither a number, a plain array of numbers, nor hashable by value"
-        is_too_large = f"is in a value of more than {PARTS} parts, or one nested too deeply"
+        is_too_large = f"is in a value of more than {limit} parts, or one nested too deeply"
         Exception.__init__(
             self,
             "later calls could not notice a change of one of its arguments, or of a variable that "
@@ -199,18 +204,18 @@ def order(tree: Any) -> Hashable:
 
 def token(value: Any) -> Hashable:
     """A hashable stand-in that is equal for equal values; UnkeyableError where there is none."""
-    return _Tokens(inside=True).of(value, DEPTH)
+    return _Tokens(True, FEW).of(value, DEPTH)
 
 
-def outer(value: Any) -> Hashable:
-    """The token of a variable from outside.
+def outer(value: Any, limit: int = PARTS) -> Hashable:
+    """The token of a variable from outside. UnkeyableError if it has more parts than ``limit``.
 
     A function there counts as itself, as its own variables are looked at too, and so does a
     generator of random numbers, whose state is compared while tracing.
     """
     if isinstance(value, (types.FunctionType, Derived)):
         return Same(value)
-    return _Tokens(inside=False).of(value, DEPTH)
+    return _Tokens(False, limit).of(value, DEPTH)
 
 
 def attributes(value: Any) -> dict[str, Any] | None:
@@ -261,9 +266,10 @@ def alone(value: Any) -> dict[str, Any] | None:
 class _Tokens:
     """Looks into one value, down to a depth and up to a number of parts."""
 
-    def __init__(self, inside: bool) -> None:
+    def __init__(self, inside: bool, limit: int) -> None:
         self.inside = inside
-        self.left = PARTS
+        self.limit = limit
+        self.left = limit
         self.seen: dict[int, int] = {}
 
     def of(self, value: Any, depth: int) -> Hashable:
@@ -286,7 +292,7 @@ class _Tokens:
         self.seen[id(value)] = len(self.seen)
         self.left -= 1
         if depth <= 0 or self.left <= 0:
-            raise UnkeyableError(value, limit=True)
+            raise UnkeyableError(value, self.limit)
         if kind in _USUAL:
             return self._container(value, kind, depth - 1)
         return self._compound(value, kind, depth - 1)

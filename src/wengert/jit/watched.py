@@ -17,7 +17,7 @@ import numpy as np
 
 from ..verbs import Derived
 from .environment import Environment, itself
-from .keys import SMALL, UnkeyableError, alone, contents, outer
+from .keys import FEW, SMALL, UnkeyableError, alone, contents, outer
 from .tracing import InlinedError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Watched:
         elif isinstance(value, STEADY):
             self._steady.append((read, value))
         else:
-            self.checks.append(_equal(read, outer(value)))
+            self.checks.append(_equal(read, outer(value, FEW)))
 
     def _variable(self, home: Any, name: str, holds: Argument) -> None:
         from ..compile.entry import Variable
@@ -141,7 +141,7 @@ class Watched:
         for name, part in state.items():
             holds = self._held(part, depth)
             if holds is None:
-                self.checks.append(_equal(functools.partial(state.get, name), outer(part)))
+                self.checks.append(_equal(functools.partial(state.get, name), outer(part, FEW)))
             parts.append(Argument.anything() if holds is None else holds)
         self._variable(types.CellType(state), "", Argument.group(dict, parts, tuple(state)))
         self.checks.append(lambda: object.__getattribute__(value, "__dict__") is state)
@@ -181,7 +181,7 @@ def _has_variables(function: types.FunctionType) -> bool:
 def _equal(read: Read, key: Hashable) -> Callable[[], bool]:
     def equal() -> bool:
         try:
-            return outer(read()) == key
+            return outer(read(), FEW) == key
         except (InlinedError, UnkeyableError):
             return False
 
