@@ -15,7 +15,7 @@ from ..frames import is_wengerts, within_wengert
 from ..primitive import Traced
 from ..trace import FilledArray, Trace, Tracer, handle, unfilled
 from ..trace.base import ABSENT, FIRST, IMPORTED, OPEN, begin, beginning
-from ..trace.views import ALONE
+from ..trace.views import CALIBRATING
 from ..transforms.tape import Tape
 from . import native
 
@@ -62,8 +62,7 @@ def _install() -> None:
             _codes.extend([code for make in CODE for code in make()])
         native.exchange(True)
         _exchange_code(True)
-        if ALONE[0] <= 0:
-            _calibrate()
+        _calibrate()
         IMPORTED.update(dict.fromkeys(LATER, _import_installed))
         ABSENT[0] = ""
 
@@ -74,19 +73,35 @@ def _exchange_code(enable: bool) -> None:
 
 
 def _calibrate() -> None:
-    """Find out how many references an array has that is written to, and has no views.
+    """Find out how many references our functions have to an array that is written to.
 
     It has to be written to by code that is not wengert's.
     """
     tape = Tape("trust")
     names: dict[str, Any] = {"zeros": np.zeros}
     exec(_WRITING, names)
-    ALONE[0] = 0
-    names["write"](tape.input(np.float64(0.0)))
+    for write, others in (("element", 1), ("part", 2)):
+        CALIBRATING[:] = [others]
+        names[write](tape.input(np.float64(0.0)))
+    CALIBRATING.clear()
     tape.close()
 
 
-_WRITING = compile("def write(value):\n    x = zeros(1)\n    x[0] = value", "<code>", "exec")
+_WRITING = compile(
+    """
+def element(value):
+    x = zeros(1)
+    x[0] = value
+
+def part(value):
+    x = zeros(1)
+    v = x[:]
+    v[0] = value
+""",
+    "<code>",
+    "exec",
+)
+"""Functions that write to an array that has, besides ours, one reference or, with its view, two."""
 
 
 def _import_installed(name: str) -> None:

@@ -306,7 +306,7 @@ def fill(target: np.ndarray[Any, Any], trace: Trace) -> Any:
             if type(target) is FilledArray or (type(owner) is FilledArray and _is_foreign(owner)):
                 continue
             if type(owner) is not FilledArray:
-                _fill_owner(owner, trace, target is owner)
+                _fill_owner(owner, trace, target)
             if target is not owner and type(target) is not FilledArray:
                 _fill_view(target, owner)
             _poison(target)
@@ -353,8 +353,8 @@ def _check_view(view: np.ndarray[Any, Any], owner: np.ndarray[Any, Any]) -> None
         raise _other_kind()
 
 
-def _fill_owner(owner: np.ndarray[Any, Any], trace: Trace, is_target: bool) -> None:
-    known = views_of(owner, is_target)
+def _fill_owner(owner: np.ndarray[Any, Any], trace: Trace, target: np.ndarray[Any, Any]) -> None:
+    known = views_of(owner, target)
     for view in known:
         _check_view(view, owner)
     before = copied(owner)
@@ -363,7 +363,7 @@ def _fill_owner(owner: np.ndarray[Any, Any], trace: Trace, is_target: bool) -> N
     FILLED[id(owner)] = Filled(_reference(owner), behind, behind, dtype, {get_ident()}, before)
     _become(owner, FilledArray)
     _make_unreadable(owner, dtype)
-    if is_target or len(sys._current_frames()) == 1:
+    if target is owner or len(sys._current_frames()) == 1:
         _poison(owner)
     for view in known:
         if type(view) is not FilledArray:

@@ -2,58 +2,137 @@
 
 An array does not know its views, but they keep it alive: where nothing refers to it besides the
 variable of the function that writes to it, it has none. Otherwise they are looked for in the
-variables of the functions that are running, in all threads, and in what these hold.
+variables of the functions that are running, in all threads, and in what these hold, until all
+references to the array are accounted for.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from inspect import CO_OPTIMIZED, CO_VARARGS, CO_VARKEYWORDS
+from itertools import islice
 from threading import get_ident
-from types import FrameType, ModuleType
-from typing import Any
+from types import (
+    CodeType,
+    CoroutineType,
+    FrameType,
+    FunctionType,
+    GeneratorType,
+    MethodType,
+    ModuleType,
+)
+from typing import Any, cast
 
 import numpy as np
 
 from ..frames import is_wengerts
 from ..primitive import Traced
 
-__all__ = ["ALONE", "belongs", "takes_part", "views_of"]
+__all__ = ["CALIBRATING", "belongs", "takes_part", "views_of"]
 
 DEPTH = 3
 """So many levels of containers and objects are looked into."""
 
-MANY = 10_000
-"""So many containers and objects are looked into."""
+MANY = 100_000
+"""So many items of containers and objects are looked at."""
 
-ALONE: list[int] = [-1]
-"""References to an array that is written to, where only a local variable refers to it besides."""
+_OWN: dict[Any, int] = {}
+"""For ways from the user's line to here, how many references our functions have to the array."""
+
+CALIBRATING: list[int] = []
+"""While the ways are found out: the references that others than our functions have."""
+
+_COPIED = sys.version_info < (3, 13)
+"""Whether ``f_locals`` of a function is a dictionary beside its variables, and stays."""
+
+_BORROWED = sys.version_info >= (3, 14)
+"""Whether a parameter may have no reference of its own beside the caller's."""
+
+_NO_ARRAYS = frozenset((int, float, complex, bool, str, bytes, type(None), np.float64))
 
 
-def views_of(owner: np.ndarray[Any, Any], is_target: bool) -> list[np.ndarray[Any, Any]]:
+def views_of(owner: np.ndarray[Any, Any], target: np.ndarray[Any, Any]) -> list[Any]:
     """The plain arrays that look into the memory of ``owner``, as far as frames lead to them.
 
-    ``is_target`` says that ``owner`` itself is written to, and not a view of it.
+    ``target`` is what is written to: ``owner`` itself or a view of it.
     """
     references = sys.getrefcount(owner)
-    if ALONE[0] == 0:  # This call is to find out.
-        ALONE[0] = references
+    codes, frame = _way(sys._getframe(1))
+    way = (codes, target is owner)
+    if CALIBRATING:
+        _OWN[way] = references - CALIBRATING[0]
         return []
-    frame = _outside(sys._getframe(1))
+    own = _OWN.get(way, -MANY)
     variables = {} if frame is None else frame.f_locals
-    if is_target and references <= ALONE[0] and any(v is owner for v in variables.values()):
+    alone = references == own + 1 and target is owner
+    if alone and any(value is owner for value in variables.values()):
         return []
-    views: dict[int, np.ndarray[Any, Any]] = {}
-    seen: set[int] = set()
-    for innermost in (frame, *_of_other_threads()):
-        running = innermost
-        while running is not None:
-            for value in list(running.f_locals.values()):
-                for array in _inside(value, seen, DEPTH):
-                    if array is not owner and _looks_into(array, owner):
-                        views[id(array)] = array
-            running = _outside(running.f_back)
-    return list(views.values())
+    scopes = [
+        (running, running.f_locals)
+        for innermost in (frame, *_of_other_threads())
+        for running in _outside_from(innermost)
+    ]
+    references = sys.getrefcount(owner) - own
+    search = _Search(owner, target, references)
+    for running, variables in scopes:
+        for name, value in list(variables.items()):
+            search.meet(value, _references(running, name))
+    looked = _Looked()
+    for _, variables in scopes:
+        for value in list(variables.values()):
+            if search.references <= 0:
+                return search.views
+            if not isinstance(value, np.ndarray) or value.dtype.hasobject:
+                for array in _inside(value, looked, DEPTH):
+                    search.meet(array, 1)
+    return search.views
+
+
+def _way(frame: FrameType | None) -> tuple[tuple[CodeType, ...], FrameType | None]:
+    """Our functions from a frame on, innermost first, and the frame that called them."""
+    codes: list[CodeType] = []
+    while frame is not None and is_wengerts(frame.f_code.co_filename):
+        codes.append(frame.f_code)
+        frame = frame.f_back
+    return tuple(codes), frame
+
+
+def _references(frame: FrameType, name: str) -> int:
+    """How many references to its value a variable that ``f_locals`` shows has at least."""
+    code = frame.f_code
+    if not code.co_flags & CO_OPTIMIZED:
+        return 1
+    elsewhere = name in code.co_freevars or (_BORROWED and name in code.co_varnames[: _given(code)])
+    return (not elsewhere) + _COPIED
+
+
+def _given(code: CodeType) -> int:
+    """How many of a function's variables are its parameters."""
+    several = bool(code.co_flags & CO_VARARGS) + bool(code.co_flags & CO_VARKEYWORDS)
+    return code.co_argcount + code.co_kwonlyargcount + several
+
+
+class _Search:
+    """The views of an array that have been met, and how many references to it nobody has yet."""
+
+    def __init__(self, owner: Any, target: Any, references: int) -> None:
+        self.owner = owner
+        self.references = references
+        self.views: list[Any] = []
+        self._known: set[int] = set()
+        self.meet(target, 0)
+
+    def meet(self, value: Any, references: int) -> None:
+        if value is self.owner:
+            self.references -= references
+        elif id(value) not in self._known and _looks_into(value, self.owner):
+            self.references -= value.base is self.owner
+            self._known.add(id(value))
+            self.views.append(value)
 
 
 def _of_other_threads() -> list[FrameType | None]:
@@ -70,6 +149,13 @@ def _outside(frame: FrameType | None) -> FrameType | None:
     return frame
 
 
+def _outside_from(frame: FrameType | None) -> Iterator[FrameType]:
+    """A frame that does not run our code and those that wait for it."""
+    while frame is not None:
+        yield frame
+        frame = _outside(frame.f_back)
+
+
 def _looks_into(array: Any, owner: Any) -> bool:
     while isinstance(array, np.ndarray):
         if array is owner:
@@ -80,13 +166,11 @@ def _looks_into(array: Any, owner: Any) -> bool:
 
 def takes_part(trace: Any) -> bool:
     """Whether the functions that run in this thread have values of a trace, or of one above it."""
-    frame = _outside(sys._getframe(1))
-    seen: set[int] = set()
-    while frame is not None:
+    looked = _Looked()
+    for frame in _outside_from(_outside(sys._getframe(1))):
         for value in list(frame.f_locals.values()):
-            if any(belongs(each, trace) for each in _inside(value, seen, DEPTH)):
+            if any(belongs(each, trace) for each in _inside(value, looked, DEPTH)):
                 return True
-        frame = _outside(frame.f_back)
     return False
 
 
@@ -99,23 +183,74 @@ def belongs(value: Any, trace: Any) -> bool:
     return value is trace
 
 
-def _inside(value: Any, seen: set[int], depth: int) -> Iterator[Any]:
+class _Looked:
+    """Which containers and objects have been looked into, and how many items may yet be."""
+
+    def __init__(self) -> None:
+        self.seen: set[int] = set()
+        self.left = MANY
+
+
+def _inside(value: Any, looked: _Looked, depth: int) -> Iterator[Any]:
     """The arrays and traced values in a nesting of containers and objects."""
-    kind = type(value)
-    if issubclass(kind, (np.ndarray, Traced)):
+    if isinstance(value, (np.ndarray, Traced)):
         yield value
+        if isinstance(value, Traced) or not value.dtype.hasobject:
+            return
+    if depth == 0 or looked.left <= 0 or id(value) in looked.seen:
         return
-    if kind is list or kind is tuple or kind is set:
-        items = value
-    elif kind is dict:
-        items = value.values()
-    elif isinstance(value, (type, ModuleType)):
-        return
-    else:
-        attributes = getattr(value, "__dict__", None)
-        items = attributes.values() if type(attributes) is dict else ()
-    if not items or depth == 0 or id(value) in seen or len(seen) >= MANY:
-        return
-    seen.add(id(value))
-    for item in list(items):
-        yield from _inside(item, seen, depth - 1)
+    items = list(islice(_items(value), looked.left))
+    if items:
+        looked.seen.add(id(value))
+        looked.left -= len(items)
+    for item in items:
+        if type(item) not in _NO_ARRAYS:
+            yield from _inside(item, looked, depth - 1)
+
+
+def _items(value: Any) -> Iterable[Any]:
+    """What a container or an object holds."""
+    for kind, items in _HOLDING.items():
+        if isinstance(value, kind):
+            return items(value)
+    return _attributes(value)
+
+
+def _captured(function: FunctionType) -> Iterator[Any]:
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # a variable that has no value yet
+            yield cell.cell_contents
+
+
+def _suspended(value: Any) -> Iterable[Any]:
+    """The variables of a generator or a coroutine that has begun and not ended."""
+    frame = value.gi_frame if isinstance(value, GeneratorType) else value.cr_frame
+    return () if frame is None else frame.f_locals.values()
+
+
+def _attributes(value: Any) -> Iterator[Any]:
+    attributes = getattr(value, "__dict__", None)
+    if type(attributes) is dict:
+        yield from cast("dict[str, Any]", attributes).values()
+    for kind in type(value).__mro__[:-1]:
+        slots = vars(kind).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            with suppress(AttributeError):
+                yield getattr(value, name)
+
+
+_HOLDING: dict[Any, Callable[[Any], Iterable[Any]]] = {
+    (list, tuple, set, frozenset, deque): iter,
+    dict: dict.values,
+    np.ndarray: lambda array: array.ravel().tolist(),
+    (type, ModuleType): lambda _: (),
+    (GeneratorType, CoroutineType): _suspended,
+    MethodType: lambda method: (method.__self__, method.__func__),
+    partial: lambda call: (call.func, *call.args, *call.keywords.values()),
+    FunctionType: lambda function: (
+        *_captured(function),
+        *(function.__defaults__ or ()),
+        *vars(function).values(),
+    ),
+}
+"""What objects of Python's own hold; others have attributes."""
