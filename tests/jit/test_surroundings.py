@@ -7,9 +7,13 @@ import contextvars
 import dataclasses
 import functools
 import itertools
+import operator
 import os
 import random
+import threading
 import types
+import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -353,6 +357,110 @@ def global_in_a_string() -> Made:
     return home.f, lambda n: setattr(home, "scale", float(n))
 
 
+METHODS = """
+scale = 1.0
+class Model:
+  def __init__(self): self.made = scale
+  def __matmul__(self, x): return x * scale
+  def __getitem__(self, place): return scale
+  def __getattr__(self, name):
+    if name == "other": return scale
+    raise AttributeError(name)
+  def __iter__(self): yield scale
+  def __len__(self): return int(scale)
+  def __enter__(self): return scale
+  def __exit__(self, *error): return False
+  def __float__(self): return float(scale)
+  def __array__(self, dtype=None, copy=None): return helped()
+def helped():
+  import numpy as np
+  return np.array([scale])
+model = Model()
+"""
+
+WAYS = {
+    "an operator": "return model @ x",
+    "an index": "return x * model[0]",
+    "an attribute": "return x * model.other",
+    "a loop": "return sum(x * part for part in model)",
+    "a length": "return x * len(model)",
+    "a context": "with model as scale: return x * scale",
+    "a number": "return x * float(model)",
+    "an array": "return x + model",
+    "a new object": "return x * Model().made",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_global_of_a_method_that_has_no_name_in_the_code_is_noticed(way: str) -> None:
+    home = module(METHODS)
+    exec(f"def f(x):\n  {WAYS[way]}", vars(home))
+    jitted = wg.jit(home.f)
+    for n in (1, 2):
+        home.scale = float(n)  # type: ignore[attr-defined]
+        same(jitted(X), home.f(X))
+
+
+def test_methods_that_are_not_called_are_not_held_against_a_function() -> None:
+    home = module(
+        "import time\nclass Model:\n  scale = 2.0\n"
+        "  def __eq__(self, other): return other is self\n"
+        "  def __hash__(self): return 1\n"
+        "  def __init__(self): self.made = time.time()\n"
+        "model = Model()"
+    )
+    jitted = wg.jit(lambda x: x * home.model.scale)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(3):
+            same(jitted(X), X * 2)
+
+
+def attribute_of_a_metaclass() -> Made:
+    class Meta(type):
+        scale = 1.0
+
+    class Settings(metaclass=Meta):
+        pass
+
+    return lambda x: x * Settings.scale, lambda n: setattr(Meta, "scale", float(n))
+
+
+def values_of_a_dict() -> Made:
+    table = {"scale": 1.0}
+    values, items = table.values(), table.items()
+
+    def f(x: Any) -> Any:
+        return x * sum(values) * sum(value for _, value in items)
+
+    return f, lambda n: table.__setitem__("scale", float(n))
+
+
+def a_weak_reference() -> Made:
+    thing = Thing(scale=1.0)
+    reference = weakref.ref(thing)
+    return lambda x: x * reference().scale, lambda n: setattr(thing, "scale", float(n))
+
+
+def a_view_of_memory() -> Made:
+    table = np.ones(3)
+    view = memoryview(table)  # type: ignore[arg-type]
+    return lambda x: x * view[1], lambda n: table.__setitem__(1, n)
+
+
+def an_argument_of_a_method_caller() -> Made:
+    table = np.ones(3)
+    caller = operator.methodcaller("scaled", table)
+    thing = Thing(scale=2.0)
+    return lambda x: x * caller(thing), lambda n: table.__setitem__(1, n)
+
+
+def a_variable_of_a_thread() -> Made:
+    local = threading.local()
+    local.scale = 1.0
+    return lambda x: x * local.scale, lambda n: setattr(local, "scale", float(n))
+
+
 def an_array_of_objects() -> Made:
     table = np.array([1.0, None, np.ones(3), "name", [2.0]], dtype=object)
 
@@ -414,6 +522,12 @@ CHANGING = [
     global_of_a_method_with_a_name_put_together,
     attribute_of_a_class_with_a_name_put_together,
     global_in_a_string,
+    attribute_of_a_metaclass,
+    values_of_a_dict,
+    a_weak_reference,
+    a_view_of_memory,
+    an_argument_of_a_method_caller,
+    a_variable_of_a_thread,
     an_array_of_objects,
     the_environment,
 ]

@@ -15,7 +15,8 @@ import os
 import re
 import sys
 import types
-from collections.abc import Callable, Hashable, Mapping
+import weakref
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -39,6 +40,14 @@ _SPELLING = frozenset(
     "eval exec getattr globals vars __dict__ __getattribute__ attrgetter methodcaller".split()
 )
 """What looks names up that code has as strings, whole or put together."""
+_MAKING = frozenset({"__init__", "__new__", "__post_init__"})
+_UNLIKELY = frozenset(
+    "__annotate__ __annotate_func__ __class_getitem__ __copy__ __deepcopy__ __del__ __dir__ "
+    "__format__ __getnewargs__ __getnewargs_ex__ __getstate__ __hash__ __init_subclass__ "
+    "__reduce__ __reduce_ex__ __replace__ __repr__ __set_name__ __setstate__ __sizeof__ __str__ "
+    "__subclasshook__".split()
+)
+"""Methods on which no number depends, and that read what changes."""
 _IMPORT = dis.opmap["IMPORT_NAME"]
 _NAME = re.compile(r"[^\W\d]\w*")
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
@@ -53,33 +62,39 @@ class Environment:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.generators: dict[int, Any] = {}
-        self.question = ""
-        """What the function asks that tracing would answer in another way."""
-        self.compares_bools = False
-        self.world = ""
-        """A clock, a file or the like that the function can read."""
-        self._home = (getattr(function, "__module__", None) or "").partition(".")[0]
-        self._names: set[str] = set()
-        self._any_name = False
-        self._codes: set[types.CodeType] = set()
-        self._spaces: dict[int, tuple[Any, Mapping[str, Any]]] = {}
+        self._said = _Search(function)
+        self._implied = _Search(function, implied=True)
         self._found: dict[Hashable, tuple[Any, Read]] = {}
         self._readers: tuple[Read, ...] = ()
-        self._visited: dict[int, Any] = {}
-        if _is_opaque(function):
-            name = getattr(function, "__name__", type(function).__name__)
-            self.question = f"{name} cannot be called with traced values"
         self.survey()
+
+    @property
+    def question(self) -> str:
+        """What the function asks that tracing would answer in another way."""
+        return self._said.question
+
+    @property
+    def compares_bools(self) -> bool:
+        """Whether it asks ``x is True`` or ``x is False``."""
+        return self._said.compares_bools
+
+    @property
+    def world(self) -> str:
+        """A clock, a file or the like that the function can read."""
+        return self._said.world
 
     def survey(self, arguments: Any = ()) -> bool:
         """Look for variables once more, those of the arguments too; whether there are new ones."""
         before = len(self._found)
-        self._visited = {}
-        self._visit(self.function, outside=True)
-        self._visit(arguments, outside=False)
-        while self._resolve():
-            pass
-        self._visited = {}
+        searches = [self._said]
+        self._said.search(arguments)
+        if self._said.implies:
+            self._implied.search(arguments)
+            searches.append(self._implied)
+        for search in searches:
+            for key, variable in search.found.items():
+                self._found.setdefault(key, variable)
+            self.generators.update(search.generators)
         self._readers = tuple([read for _, read in self._found.values()])
         return len(self._found) > before
 
@@ -99,15 +114,66 @@ class Environment:
         """For each variable, how another value is given to it, and what it holds now."""
         return [(_writer(keep, read), read()) for keep, read in list(self._found.values())]
 
-    # -- the search ------------------------------------------------------------------------------
+
+class _Search:
+    """A search for variables: ``found``, by what names the code of a function has.
+
+    With ``implied`` also in the methods that are called without their names: those of operators,
+    and of classes that the code names, what makes their objects. Whether these are called is not
+    known. So what they ask or read (``question``, ``world``) is not held against the function.
+    """
+
+    def __init__(self, function: Callable[..., Any], implied: bool = False) -> None:
+        self.function = function
+        self.found: dict[Hashable, tuple[Any, Read]] = {}
+        self.generators: dict[int, Any] = {}
+        self.question = ""
+        self.compares_bools = False
+        self.world = ""
+        self._implied = implied
+        self._home = (getattr(function, "__module__", None) or "").partition(".")[0]
+        self._names: set[str] = set()
+        self._any_name = False
+        self._codes: set[types.CodeType] = set()
+        self._spaces: dict[int, tuple[Any, Mapping[str, Any]]] = {}
+        self._called: set[int] = set()
+        self._visited: dict[int, Any] = {}
+        if _is_opaque(function):
+            name = getattr(function, "__name__", type(function).__name__)
+            self.question = f"{name} cannot be called with traced values"
+
+    def search(self, arguments: Any) -> None:
+        """Look for variables, those of the arguments too."""
+        self._visited = {}
+        self._visit(self.function, outside=True)
+        self._visit(arguments, outside=False)
+        while self._resolve():
+            pass
+        self._visited = {}
+
+    @property
+    def implies(self) -> bool:
+        """Whether classes were reached that have methods which are called without their names."""
+        return any(
+            next(self._implicit(keep, space), None) is not None
+            for keep, space in self._spaces.values()
+        )
+
+    def _implicit(self, keep: Any, space: Mapping[str, Any]) -> Iterator[str]:
+        if isinstance(keep, type):
+            unlikely = _UNLIKELY if id(keep) in self._called else _UNLIKELY | _MAKING
+            for name, value in space.items():
+                implicit = name.startswith("__") and name not in unlikely
+                if implicit and isinstance(value, types.FunctionType):
+                    yield name
 
     def _watch(self, key: Hashable, keep: Any, read: Read) -> None:
         """Watch a variable. ``keep`` keeps that alive whose ``id`` is in the key."""
-        self._found.setdefault(key, (keep, read))
+        self.found.setdefault(key, (keep, read))
 
     def _resolve(self) -> bool:
         """Look the names up in the modules and classes that were reached; whether one was new."""
-        before = len(self._found), len(self._names), len(self._spaces)
+        before = len(self.found), len(self._names), len(self._spaces)
         for keep, space in list(self._spaces.values()):
             for name in sorted(self._names & space.keys()):
                 self._variable(keep, space, name)
@@ -115,7 +181,10 @@ class Environment:
                 for name in space.keys() - self._names:
                     if not name.startswith("__") and isinstance(space[name], _MEMBERS):
                         self._variable(keep, space, name)
-        return before != (len(self._found), len(self._names), len(self._spaces))
+            if self._implied:
+                for name in [*self._implicit(keep, space)]:
+                    self._variable(keep, space, name)
+        return before != (len(self.found), len(self._names), len(self._spaces))
 
     def _variable(self, keep: Any, space: Mapping[str, Any], name: str) -> None:
         value = space[name]
@@ -136,6 +205,8 @@ class Environment:
         elif isinstance(value, Derived):
             self._visit(value.func, outside)
         elif isinstance(value, (type, types.ModuleType)):
+            if isinstance(value, type):
+                self._called.update(map(id, value.__mro__))
             self._space(value)
         elif isinstance(value, GENERATORS):
             if outside:
@@ -205,7 +276,7 @@ class Environment:
             if not self._foreign(value.__name__, getattr(value, "__file__", None) or ""):
                 self._spaces.setdefault(id(value), (value, vars(value)))
             return
-        for kind in value.__mro__:
+        for kind in (*value.__mro__, *type(value).__mro__):
             if not self._is_librarys(kind):
                 self._spaces.setdefault(id(kind), (kind, vars(kind)))
 
@@ -228,8 +299,10 @@ class Environment:
         return callable(value) and not self._is_librarys(home)
 
     def _is_librarys(self, kind: type) -> bool:
-        file = getattr(sys.modules.get(kind.__module__), "__file__", None) or ""
-        return self._foreign(kind.__module__, file)
+        module: Any = kind.__module__
+        if not isinstance(module, str):  # C code can have put anything there.
+            return True
+        return self._foreign(module, getattr(sys.modules.get(module), "__file__", None) or "")
 
     def _foreign(self, module: str | None, file: str) -> bool:
         """Whether a module is a library's, and taken to be constant."""
@@ -278,6 +351,10 @@ def _parts(value: Any) -> list[Any]:
         found += value.values()
     elif isinstance(value, (tuple, list, set, frozenset)):
         found += value
+    elif isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        found += value.reshape(-1).tolist()
+    elif isinstance(value, weakref.ref):
+        found.append(value())
     if callable(value):
         kind: Any = type(value)
         found.append(kind.__call__)

@@ -18,10 +18,13 @@ import enum
 import functools
 import io
 import logging
+import operator
 import random
 import struct
 import sys
+import threading
 import types
+import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, cast
@@ -318,7 +321,7 @@ class _Tokens:
             if self.inside and not pointer:
                 raise UnkeyableError(value)
             return Same(value)
-        if isinstance(value, Iterator):
+        if isinstance(value, (Iterator, threading.local)):
             raise UnkeyableError(value)
         if isinstance(value, _CONTAINERS):
             return self._container(value, kind, depth)
@@ -327,6 +330,7 @@ class _Tokens:
         hashes = kind.__hash__
         state = attributes(value)
         if hashes not in (None, object.__hash__) and not is_dataclass(kind):
+            _check_hash(value)
             if not state or isinstance(value, enum.Enum):
                 return kind, value
             return kind, value, self._items(state, depth)
@@ -363,6 +367,13 @@ class _Tokens:
         return (kind, found, self._items(state, depth)) if state else (kind, found)
 
 
+def _check_hash(value: Any) -> None:
+    try:
+        hash(value)
+    except Exception as error:
+        raise UnkeyableError(value) from error
+
+
 def _function(value: types.FunctionType) -> tuple[Any, ...]:
     cells = tuple([contents(cell) for cell in value.__closure__ or ()])
     return value.__code__, cells, value.__defaults__, value.__kwdefaults__, value.__dict__ or None
@@ -383,6 +394,12 @@ _PARTS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
     types.MappingProxyType: lambda mapping: (dict(mapping),),
     bytearray: lambda value: (bytes(value),),
     array.array: lambda value: (value.typecode, value.tobytes()),
+    memoryview: lambda view: (view.format, view.shape, view.strides, view.tobytes()),
+    weakref.ref: lambda reference: (reference(),),
+    type({}.keys()): tuple,
+    type({}.values()): tuple,
+    type({}.items()): tuple,
+    operator.methodcaller: lambda caller: caller.__reduce__()[1:],
     contextvars.ContextVar: lambda variable: (variable.name, variable.get(None)),
 }
 """What counts of values of these classes."""
