@@ -559,6 +559,14 @@ class Tracer(Traced, metaclass=_Standing):
         """The same number."""
         if isinstance(dtype, builtins.type) and issubclass(dtype, np.ndarray):
             dtype, type = None, dtype
+        if isinstance(type, _Standing):  # ``view(type=type(other))`` of a library
+            type = None
+        if isinstance(type, builtins.type) and issubclass(type, np.matrix):
+            raise UnsupportedError(
+                "wengert differentiates plain arrays, and np.matrix computes by rules of its own",
+                remedy="np.asarray(x), with @ for the matrix product; S.toarray() for S.todense() "
+                "and scipy.sparse.csr_array(S).sum(axis=0) for S.sum(axis=0) of a sparse matrix",
+            )
         if dtype not in (None, self.dtype) or type not in (None, np.ndarray):
             raise UnsupportedError(
                 "the view of a traced array as another dtype or class cannot be differentiated",
