@@ -5,11 +5,15 @@ from __future__ import annotations
 import gc
 import math
 import warnings
+from collections import OrderedDict, defaultdict, deque, namedtuple
+from functools import partial
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 import wengert as wg
+from wengert.trace import views
 from wengert.trace.base import FILLED
 
 X = 0.7
@@ -60,6 +64,89 @@ def parts_of_complex_numbers(t):
     late[1] = t
     w.real[:] = 2.0 * t
     return np.sum(np.abs(z) ** 2) + row @ z.real[:, 0] + column.sum() + late[1] * abs(w[1])
+
+
+class Slot:
+    """An object without a dictionary."""
+
+    __slots__ = ("part",)
+
+
+class Shared:
+    """A class that keeps an array and a part of it."""
+
+    buffer = np.zeros(4)
+    part = buffer[1:]
+
+
+Pair = namedtuple("Pair", "first second")
+
+
+def parts_in_turn(a):
+    part = a[1:]
+    while True:
+        yield part
+
+
+def kept_in_a_closure(a):
+    part = a[:3]
+    return lambda: part
+
+
+def views_in_all_places(t):
+    a = np.arange(4.0)
+    slot, turns, kept = Slot(), parts_in_turn(a), kept_in_a_closure(a)
+    slot.part = a[2:]
+    next(turns)
+    pair, queue = Pair(a[1:], a[::-1]), deque([a[1:3]])
+    by_name, listed = OrderedDict(part=a[1:]), defaultdict(list, key=[a[:2]])
+    objects, bound = np.empty(1, object), a[1:].sum
+    objects[0] = a[1:]
+    pairs = zip(a[:2], a[2:], strict=True)
+    later = partial(np.multiply, a[1:])
+    deep = [[[[[a[3:]]]]]]
+    a[1] = t
+    queue[0][1] = t * t
+    pair.second[0] *= t
+    listed["key"][0][0] += t
+    deep[0][0][0][0][0] += 1.0
+    parts = pair.first, by_name["part"], next(turns), objects[0], later([1.0, 2.0, 3.0])
+    return sum(np.sum(x * x) for x in parts) + bound() + slot.part @ kept()[1:] * next(pairs)[1]
+
+
+def rows_that_a_loop_is_at(t):
+    a = np.arange(6.0).reshape(2, 3)
+    for row, other in zip(a, a[::-1], strict=True):
+        row[0] = t
+        other[1] += row[0]
+    return np.sum(a * a)
+
+
+def a_view_of_a_class(t):
+    Shared.buffer[:] = 1.0
+    Shared.buffer[2] = t
+    return np.sum(Shared.part * t)
+
+
+def windows(t):
+    a = np.arange(5.0)
+    overlapping, spread = sliding_window_view(a, 2), as_strided(a, (3,), (16,))
+    a[1] = t
+    spread[1] = t * t
+    return np.sum(overlapping[:, 0] * overlapping[:, 1]) + spread @ spread
+
+
+def shapes_that_change(t):
+    a = np.arange(6.0)
+    part = a[1:5]
+    a[1] = t
+    part.shape = (2, 2)
+    part[1] = t * t
+    b = np.zeros(6)
+    b[0] = t
+    b.shape = (2, 3)
+    b[1] += t
+    return np.linalg.det(part) + a.sum() + np.sum(b[:, 0] * b[:, 1])
 
 
 def whole_numbers(t):
@@ -186,6 +273,8 @@ PROGRAMS = [
     objects,
     complex_numbers,
     parts_of_complex_numbers,
+    windows,
+    shapes_that_change,
     attributes,
     writers,
     lists_of_arrays,
@@ -368,6 +457,102 @@ def test_memory_that_arrays_of_two_kinds_look_into_is_refused(view, by_view):
             verb(1.0)
     assert not FILLED
     gc.collect()
+
+
+@pytest.mark.parametrize("f", [rows_that_a_loop_is_at, views_in_all_places])
+def test_views_are_followed_wherever_they_are(f):
+    value, slope = wg.value_and_grad(f)(X)
+    assert value == f(X)
+    assert slope == pytest.approx(wg.derivative(f, X), rel=1e-7)
+
+
+def test_a_view_that_a_class_keeps_is_followed():
+    assert wg.value_and_grad(a_view_of_a_class)(X) == pytest.approx((X * (X + 2), 2 * X + 2))
+    assert wg.hessian(a_view_of_a_class)(X) == pytest.approx(2.0)
+    assert type(Shared.part) is np.ndarray
+    assert Shared.part.tolist() == [1.0, X, 1.0]
+    assert not FILLED
+
+
+def fill_kept(arrays, t):
+    holder = Holder()
+    for holder.array in arrays:
+        holder.array[0] = t
+        holder.array[1:][0] += t
+        holder.array *= t
+        holder.array.fill(t)
+    return sum(np.sum(a) for a in arrays)
+
+
+def test_all_objects_are_looked_through_only_where_references_are_not_accounted_for(monkeypatch):
+    looks = []
+    everywhere = views._Search.everywhere
+    monkeypatch.setattr(
+        views._Search, "everywhere", lambda self: looks.append(self) or everywhere(self)
+    )
+    assert wg.grad(lambda t: fill_kept([np.zeros(2) for _ in range(20)], t))(X) == 40.0
+    assert not looks
+
+    def by_c(t):
+        arrays = [np.zeros(2) for _ in range(20)]
+        for a in arrays:
+            np.copyto(a, t)
+        return sum(np.sum(a) for a in arrays)
+
+    assert wg.grad(by_c)(X) == 40.0
+    assert len(looks) <= 1
+
+
+@pytest.mark.parametrize(
+    ("write", "error", "message"),
+    [
+        (lambda a, t: sliding_window_view(a, 2), ValueError, "read-only"),
+        (lambda a, t: np.broadcast_to(a, (2, 4)), ValueError, "read-only"),
+        (
+            lambda a, t: sliding_window_view(a, 2, writeable=True),
+            wg.errors.UnsupportedError,
+            "several places",
+        ),
+    ],
+)
+def test_views_that_cannot_be_written_to_elementwise_are_refused(write, error, message):
+    def f(t):
+        a = np.zeros(4)
+        view = write(a, t)
+        a[0] = t
+        view[0, 0] = 2.0 * t
+        return a.sum()
+
+    with pytest.raises(error, match=message):
+        wg.grad(f)(1.0)
+
+
+def test_filled_arrays_refuse_sizes_and_strides_in_place():
+    def resized(t):
+        a = np.zeros(3)
+        a[0] = t
+        a.resize(5, refcheck=False)
+        return a.sum()
+
+    def spread(t):
+        a = np.zeros(3)
+        a[0] = t
+        a.strides = (8,)
+        return a.sum()
+
+    def misshapen(t):
+        a = np.zeros(3)
+        a[0] = t
+        a.shape = (2, 2)
+        return a.sum()
+
+    for f, error in (
+        (resized, wg.errors.UnsupportedError),
+        (spread, wg.errors.UnsupportedError),
+        (misshapen, ValueError),
+    ):
+        with pytest.raises(error):
+            wg.grad(f)(1.0)
 
 
 def test_many_arrays_do_not_stay():

@@ -139,7 +139,9 @@ _plain_at = native.plain_method(np.ufunc, "at")
 
 def _named_in_numpy(kind: type) -> list[Any]:
     """The objects of a class that have a name in one of NumPy's modules."""
-    modules = [module for name, module in sys.modules.items() if name.split(".")[0] == "numpy"]
+    modules = [
+        module for name, module in list(sys.modules.items()) if name.split(".")[0] == "numpy"
+    ]
     values = {id(each): each for module in modules for each in vars(module).values()}
     return [each for each in values.values() if type(each) is kind]
 

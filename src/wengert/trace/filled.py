@@ -31,10 +31,11 @@ from ..errors import TracedArrayError, UnsupportedError
 from ..forks import in_child, lock
 from ..memory import copied
 from ..primitive import Traced
-from .array import View, as_array
+from .array import ReadOnlyView, View, as_array
 from .base import FILLED, SETTLE, Filled, Trace
+from .number import Tracer
 from .protocols import FUNCTIONS
-from .views import belongs, takes_part, views_of
+from .views import DummyArray, base_of, belongs, takes_part, views_of
 
 __all__ = ["Fillable", "FilledArray", "fill", "handle", "settle", "unfilled"]
 
@@ -170,6 +171,33 @@ def _attribute(name: str) -> property:
 _WRITING = frozenset("fill sort partition put resize setfield byteswap".split())
 """Methods that write to the array."""
 
+_shape: Any = np.ndarray.shape
+
+
+def _set_shape(self: Any, shape: Any) -> None:
+    behind = handle(self)
+    if behind is not self:
+        behind.shape = shape
+        shape = behind.shape
+    _shape.__set__(self, shape)
+
+
+def _set_strides(self: Any, strides: Any) -> None:
+    raise UnsupportedError(
+        "the strides of a traced array were changed in place",
+        remedy="np.lib.stride_tricks.sliding_window_view, or an index",
+    )
+
+
+def _resize(self: Any, *shape: Any, refcheck: bool = True) -> None:
+    if self.base is not None:
+        raise ValueError("cannot resize this array: it does not own its data")
+    raise UnsupportedError(
+        "an array that has been given traced values was resized in place",
+        remedy="y = np.zeros(n); y[:len(x)] = x",
+    )
+
+
 _OWN = frozenset("shape strides ndim size nbytes itemsize flags base".split())
 """Facts that the object itself has right."""
 
@@ -186,6 +214,9 @@ for _name in _SPECIAL:
     setattr(FilledArray, f"__{_name}__", _delegated(f"__{_name}__"))
 FilledArray.__array_ufunc__ = _array_ufunc
 FilledArray.__array_function__ = _array_function
+FilledArray.shape = property(_shape.__get__, _set_shape)
+FilledArray.strides = property(np.ndarray.strides.__get__, _set_strides)
+FilledArray.resize = _resize
 FilledArray.__getitem__ = _getitem
 FilledArray.__setitem__ = _setitem
 
@@ -321,16 +352,19 @@ def _is_foreign(array: np.ndarray[Any, Any]) -> bool:
 def _owner(array: Any) -> Any:
     """The array whose memory an array looks into, itself if it is no view."""
     owner = array
-    while owner.base is not None:
-        owner = owner.base
-        if type(owner) not in _ARRAYS:
+    while True:
+        base = base_of(owner)
+        if base is None:
+            break
+        if type(base) not in (*_ARRAYS, DummyArray):
             raise _other_kind()
-    _check_view(array, owner)
+        owner = base
     if type(owner) not in _ARRAYS:
         raise UnsupportedError(
             f"a traced value was assigned into an array of class {type(owner).__name__}",
             remedy="a plain array, by np.array(x)",
         )
+    _check_view(array, owner)
     return owner
 
 
@@ -380,10 +414,33 @@ def _fill_view(view: np.ndarray[Any, Any], owner: np.ndarray[Any, Any]) -> None:
     primitive, params = FUNCTIONS["by places"](owner, view)
     made = primitive.bind(base, *operands, **params)
     dtype = view.dtype
-    behind = View(made, base, primitive, params, operands)
+    kind = View
+    if not view.flags.writeable:
+        kind = ReadOnlyView
+    elif operands and len(np.unique(_number(operands, owner))) < view.size:
+        kind = _OverlappingView
+    behind = kind(made, base, primitive, params, operands)
     FILLED[id(view)] = Filled(_reference(view), behind, filled.root, dtype, filled.threads)
     _become(view, FilledArray)
     _make_unreadable(view, dtype)
+
+
+class _OverlappingView(View):
+    """A view in which an element of the owner is in several places."""
+
+    __slots__ = ()
+
+    def assign(self, new: Tracer, seen: int | None = None) -> bool:
+        raise UnsupportedError(
+            "a view in which elements are in several places, such as sliding windows, was assigned "
+            "to, and its array has been given traced values",
+            remedy="an assignment to the elements of the array itself",
+        )
+
+
+def _number(places: tuple[Any, ...], owner: Any) -> Any:
+    """The places as numbers of the owner's elements."""
+    return np.ravel_multi_index(places, owner.shape)
 
 
 def _places(view: Any, owner: Any) -> tuple[Any, ...]:

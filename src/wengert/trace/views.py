@@ -3,14 +3,21 @@
 An array does not know its views, but they keep it alive: where nothing refers to it besides the
 variable of the function that writes to it, it has none. Otherwise they are looked for in the
 variables of the functions that are running, in all threads, and in what these hold, until all
-references to the array are accounted for.
+references to the array are accounted for. If some are not, the garbage collector is asked who
+refers to the array itself (5 ms), and then for everything that it knows (0.1 s). What is left then
+are references of C functions that are running: that many are no reason to look again in the same
+place of the program.
+
+What cannot be found is a view that only a C function holds, such as the first argument of a call
+whose second one writes to the array.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from inspect import CO_OPTIMIZED, CO_VARARGS, CO_VARKEYWORDS
@@ -28,11 +35,15 @@ from types import (
 from typing import Any, cast
 
 import numpy as np
+from numpy.lib import stride_tricks
 
 from ..frames import is_wengerts
 from ..primitive import Traced
 
-__all__ = ["CALIBRATING", "belongs", "takes_part", "views_of"]
+__all__ = ["CALIBRATING", "DummyArray", "base_of", "belongs", "takes_part", "views_of"]
+
+DummyArray: Any = type(stride_tricks.as_strided(np.zeros(1)).base)
+"""What stands between an array and the views that ``np.lib.stride_tricks`` makes of it."""
 
 DEPTH = 3
 """So many levels of containers and objects are looked into."""
@@ -43,6 +54,18 @@ MANY = 100_000
 _OWN: dict[Any, int] = {}
 """For ways from the user's line to here, how many references our functions have to the array."""
 
+_TRACKED: dict[Any, int] = {}
+"""How many of these the garbage collector knows."""
+
+_UNKNOWN: dict[Any, int] = {}
+"""For places in the user's program, how many references nobody has accounted for."""
+
+_LEFT: dict[Any, int] = {}
+"""The same besides those of variables, where nothing of Python's had any."""
+
+PLACES = 10_000
+"""So many places are remembered."""
+
 CALIBRATING: list[int] = []
 """While the ways are found out: the references that others than our functions have."""
 
@@ -51,6 +74,8 @@ _COPIED = sys.version_info < (3, 13)
 
 _BORROWED = sys.version_info >= (3, 14)
 """Whether a parameter may have no reference of its own beside the caller's."""
+
+_FORGOTTEN = frozenset((tuple, dict))
 
 _NO_ARRAYS = frozenset((int, float, complex, bool, str, bytes, type(None), np.float64))
 
@@ -65,6 +90,7 @@ def views_of(owner: np.ndarray[Any, Any], target: np.ndarray[Any, Any]) -> list[
     way = (codes, target is owner)
     if CALIBRATING:
         _OWN[way] = references - CALIBRATING[0]
+        _TRACKED[way] = _tracked(owner, frozenset())
         return []
     own = _OWN.get(way, -MANY)
     variables = {} if frame is None else frame.f_locals
@@ -81,6 +107,10 @@ def views_of(owner: np.ndarray[Any, Any], target: np.ndarray[Any, Any]) -> list[
     for running, variables in scopes:
         for name, value in list(variables.items()):
             search.meet(value, _references(running, name))
+    place = None if frame is None else (frame.f_code, frame.f_lasti)
+    left = search.references
+    if left <= _LEFT.get(place, 0):
+        return search.views
     looked = _Looked()
     for _, variables in scopes:
         for value in list(variables.values()):
@@ -89,7 +119,54 @@ def views_of(owner: np.ndarray[Any, Any], target: np.ndarray[Any, Any]) -> list[
             if not isinstance(value, np.ndarray) or value.dtype.hasobject:
                 for array in _inside(value, looked, DEPTH):
                     search.meet(array, 1)
+    if search.references > 0:
+        known = _OWN.get(way, 0) - _TRACKED.get(way, 0)
+        unknown = _unknown(search, scopes) - known
+        if unknown > _UNKNOWN.get(place, 0) and not search.everywhere():
+            _remember(_UNKNOWN, place, unknown)
+        if search.references == left and all(view is target for view in search.views):
+            _remember(_LEFT, place, left)
     return search.views
+
+
+def _remember(places: dict[Any, int], place: Any, references: int) -> None:
+    if len(places) > PLACES:
+        places.clear()
+    places[place] = references
+
+
+def _unknown(search: _Search, scopes: list[tuple[FrameType, dict[str, Any]]]) -> int:
+    """How many references to an array are none of variables, views and objects of Python's."""
+    owner, known = search.owner, 0
+    apart = {id(search), id(search.__dict__)}
+    for frame, variables in scopes:
+        code = frame.f_code
+        if not code.co_flags & CO_OPTIMIZED:
+            continue
+        if _COPIED:
+            apart.add(id(variables))
+        cells = {*code.co_cellvars, *code.co_freevars}
+        for name, value in list(variables.items()):
+            if value is owner:
+                known += _references(frame, name) if name not in cells else _COPIED
+    known += sum(base_of(view) is owner for view in search.views)
+    return sys.getrefcount(owner) - known - _tracked(owner, apart)
+
+
+def _tracked(owner: Any, apart: Container[int]) -> int:
+    """How many references to an array the objects have that the garbage collector knows."""
+    return sum(
+        sum(each is owner for each in gc.get_referents(holder))
+        for holder in gc.get_referrers(owner)
+        if id(holder) not in apart
+    )
+
+
+def base_of(value: Any) -> Any:
+    """What an array, or a ``DummyArray``, is a view of; None if of nothing."""
+    if isinstance(value, np.ndarray):
+        return np.ndarray.base.__get__(value)
+    return value.base if type(value) is DummyArray else None
 
 
 def _way(frame: FrameType | None) -> tuple[tuple[CodeType, ...], FrameType | None]:
@@ -130,9 +207,27 @@ class _Search:
         if value is self.owner:
             self.references -= references
         elif id(value) not in self._known and _looks_into(value, self.owner):
-            self.references -= value.base is self.owner
+            self.references -= base_of(value) is self.owner
             self._known.add(id(value))
             self.views.append(value)
+
+    def everywhere(self) -> int:
+        """Look at all that the garbage collector knows. How many views that adds."""
+        known = len(self.views)
+        level: Any = gc.get_objects()
+        while level:
+            referents = gc.get_referents(*level)
+            arrays = {kind for kind in set(map(type, referents)) if issubclass(kind, np.ndarray)}
+            for array in [each for each in referents if type(each) in arrays]:
+                self.meet(array, 0)
+                if np.ndarray.dtype.__get__(array).hasobject:
+                    for each in _inside(array, _Looked(), DEPTH):
+                        self.meet(each, 0)
+            # The collector forgets tuples and dicts of nothing but arrays, numbers and texts.
+            level = [each for each in referents if type(each) in _FORGOTTEN]
+            level = [each for each in level if not gc.is_tracked(each)]
+            level = list({id(each): each for each in level}.values())
+        return len(self.views) - known
 
 
 def _of_other_threads() -> list[FrameType | None]:
@@ -157,10 +252,10 @@ def _outside_from(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 def _looks_into(array: Any, owner: Any) -> bool:
-    while isinstance(array, np.ndarray):
+    while array is not None:
         if array is owner:
             return True
-        array = array.base
+        array = base_of(array)
     return False
 
 
