@@ -135,6 +135,25 @@ def test_out_takes_and_refuses_as_numpys(name: str) -> None:
         agrees(OUT[name], 2, dtype, V)
 
 
+@pytest.mark.parametrize("stand_ins", [True, False])
+@pytest.mark.parametrize("name", OUT)
+def test_out_may_be_traced(name: str, stand_ins: bool) -> None:
+    def total(v: Any) -> Any:
+        target, state = outcome(lambda out: OUT[name](v, out), v[0] * 1.0)
+        outcomes.append(state)
+        return np.sum(v) if target is None else np.sum(target * np.array([1.0, 2.0]))
+
+    outcomes: list[str] = []
+    wanted = total(V)
+    wg.stand_ins(stand_ins)
+    try:
+        value, _ = wg.value_and_grad(total)(V)
+    finally:
+        wg.stand_ins(True)
+    assert outcomes[0] == outcomes[1]
+    assert value == pytest.approx(wanted, rel=1e-14)
+
+
 def test_arrays_of_objects_take_the_elements_of_a_traced_array() -> None:
     def elements(t: Any) -> Any:
         a = np.zeros(3, object)

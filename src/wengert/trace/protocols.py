@@ -232,13 +232,15 @@ def call_into(
 ) -> Any:
     """A NumPy function called with ``out``, of which the rules know nothing."""
     result = implementation(*args, **kwargs)
+    if isinstance(out, tuple):
+        (out,) = cast("tuple[Any]", out)
     if out is None:
         return result
     if np.shape(out) != np.shape(result) and implementation is not FUNCTIONS[np.clip]:
         raise ValueError(
             f"out has the shape {np.shape(out)}, and the result has {np.shape(result)}"
         )
-    casting = _casting_out(implementation, np.asarray(out).dtype, result.dtype)
+    casting = _casting_out(implementation, out.dtype, result.dtype)
     return store(out, result, True, kwargs.get("casting", casting))
 
 
