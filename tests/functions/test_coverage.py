@@ -22,6 +22,7 @@ from wengert.functions.coverage import (
     page,
     reason,
 )
+from wengert.functions.peers import LACKING, MEASURED
 from wengert.primitive import UFUNCS
 from wengert.trace import FUNCTIONS, UFUNC_METHODS
 
@@ -101,3 +102,11 @@ def test_the_page_of_the_documentation_is_made_from_the_table() -> None:
     assert PAGE.read_text(encoding="utf-8") == made, (
         "python -m wengert.functions.coverage > docs/coverage.md"
     )
+
+
+def test_what_others_have_no_gradient_of_is_in_the_table() -> None:
+    for lacking in LACKING.values():
+        for home, names in lacking.items():
+            known = names_of(home, DIFFERENTIABLE, STEPS)
+            assert names == "all" or set(names.split()) <= set(known)
+            assert MEASURED[home] <= len(known)

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Mapping
 
 from ..trace import REASONS
+from .peers import LACKING, MEASURED, WHEN
 
 __all__ = ["TABLE", "page", "reason"]
 
@@ -122,7 +123,8 @@ TABLE: Mapping[str, Mapping[str, str]] = {
         DIFFERENTIABLE: """
             Polynomial polyadd polycompanion polyder polydiv polyfit polyfromroots polygrid2d
             polygrid3d polyint polyline polymul polymulx polypow polyroots polysub polytrim
-            polyval polyval2d polyval3d polyvalfromroots polyvander polyvander2d polyvander3d
+            polyval polyval2d polyval3d polyvalfromroots polyvalnd polyvander polyvander2d
+            polyvander3d
         """,
         OUTSIDE: "polydomain polyone polyx polyzero",
     },
@@ -130,7 +132,7 @@ TABLE: Mapping[str, Mapping[str, str]] = {
         DIFFERENTIABLE: """
             Chebyshev cheb2poly chebadd chebcompanion chebder chebdiv chebfit chebfromroots
             chebgrid2d chebgrid3d chebint chebinterpolate chebline chebmul chebmulx chebpow
-            chebroots chebsub chebtrim chebval chebval2d chebval3d chebvander chebvander2d
+            chebroots chebsub chebtrim chebval chebval2d chebval3d chebvalnd chebvander chebvander2d
             chebvander3d chebweight poly2cheb
         """,
         WITHOUT: "chebgauss chebpts1 chebpts2",
@@ -140,7 +142,7 @@ TABLE: Mapping[str, Mapping[str, str]] = {
         DIFFERENTIABLE: """
             Legendre leg2poly legadd legcompanion legder legdiv legfit legfromroots leggrid2d
             leggrid3d legint legline legmul legmulx legpow legroots legsub legtrim legval legval2d
-            legval3d legvander legvander2d legvander3d legweight poly2leg
+            legval3d legvalnd legvander legvander2d legvander3d legweight poly2leg
         """,
         WITHOUT: "leggauss",
         OUTSIDE: "legdomain legone legx legzero",
@@ -149,7 +151,8 @@ TABLE: Mapping[str, Mapping[str, str]] = {
         DIFFERENTIABLE: """
             Hermite herm2poly hermadd hermcompanion hermder hermdiv hermfit hermfromroots
             hermgrid2d hermgrid3d hermint hermline hermmul hermmulx hermpow hermroots hermsub
-            hermtrim hermval hermval2d hermval3d hermvander hermvander2d hermvander3d hermweight
+            hermtrim hermval hermval2d hermval3d hermvalnd hermvander hermvander2d hermvander3d
+            hermweight
             poly2herm
         """,
         WITHOUT: "hermgauss",
@@ -159,7 +162,7 @@ TABLE: Mapping[str, Mapping[str, str]] = {
         DIFFERENTIABLE: """
             HermiteE herme2poly hermeadd hermecompanion hermeder hermediv hermefit hermefromroots
             hermegrid2d hermegrid3d hermeint hermeline hermemul hermemulx hermepow hermeroots
-            hermesub hermetrim hermeval hermeval2d hermeval3d hermevander hermevander2d
+            hermesub hermetrim hermeval hermeval2d hermeval3d hermevalnd hermevander hermevander2d
             hermevander3d hermeweight poly2herme
         """,
         WITHOUT: "hermegauss",
@@ -169,7 +172,7 @@ TABLE: Mapping[str, Mapping[str, str]] = {
         DIFFERENTIABLE: """
             Laguerre lag2poly lagadd lagcompanion lagder lagdiv lagfit lagfromroots laggrid2d
             laggrid3d lagint lagline lagmul lagmulx lagpow lagroots lagsub lagtrim lagval lagval2d
-            lagval3d lagvander lagvander2d lagvander3d lagweight poly2lag
+            lagval3d lagvalnd lagvander lagvander2d lagvander3d lagweight poly2lag
         """,
         WITHOUT: "laggauss",
         OUTSIDE: "lagdomain lagone lagx lagzero",
@@ -258,6 +261,39 @@ def _refused(names: str) -> list[str]:
     return lines + [f"| {', '.join(group)} | {why} |" for why, group in groups.items()]
 
 
+def _beside_peers() -> list[str]:
+    """The section on how others do on the same names."""
+    total, peers = sum(MEASURED.values()), list(LACKING)
+    lines = [
+        "",
+        "## Beside JAX and autograd",
+        "",
+        f"Of {total} names that are differentiable or constant between steps, so many have a "
+        "gradient that equals",
+        "central differences of NumPy's function. One call of each was tried, the same for all, "
+        "with `np` for",
+        f"NumPy, `jax.numpy` and `autograd.numpy` ({WHEN}). JAX's arrays",
+        "cannot be written to, so that `put`, `copyto` and their kin do not count there; neither "
+        "of the two has",
+        "`np.polynomial`.",
+        "",
+        f"| | names | wengert | {' | '.join(peers)} |",
+        f"|---|{'---|' * (2 + len(peers))}",
+    ]
+    sums = [0] * len(peers)
+    for home, names in MEASURED.items():
+        row = [names - _lacking(peer, home) for peer in peers]
+        sums = [one + other for one, other in zip(sums, row, strict=True)]
+        lines.append(f"| `{home}` | {names} | {names} | {' | '.join(map(str, row))} |")
+    lines.append(f"| all | {total} | {total} | {' | '.join(map(str, sums))} |")
+    return lines
+
+
+def _lacking(peer: str, home: str) -> int:
+    names = LACKING[peer].get(home, "")
+    return MEASURED[home] if names == "all" else len(names.split())
+
+
 def page() -> str:
     """The page of the documentation, in Markdown."""
     lines = [
@@ -276,6 +312,7 @@ def page() -> str:
         "leading zeros):",
         "",
         _listed(SHAPED["np"]),
+        *_beside_peers(),
     ]
     for home, groups in TABLE.items():
         lines += ["", f"## {home}"]
