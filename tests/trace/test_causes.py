@@ -124,7 +124,7 @@ OF_ARRAYS: dict[str, tuple[Any, Any, str, str]] = {
     "cholesky": (
         lambda x: scipy.linalg.cholesky(x),
         SYMMETRIC,
-        "by scipy.linalg.cholesky",
+        "scipy.linalg.cholesky",
         "np.linalg.cholesky(x)",
     ),
     "expm": (lambda x: scipy.linalg.expm(x), SYMMETRIC, "scipy.linalg.expm", "np.linalg.eigh(x)"),

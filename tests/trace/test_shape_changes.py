@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import statistics
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -56,6 +58,7 @@ def iterated(x: Any) -> Any:
     return first * (place[1] + number) + sum(flat) * 2.0 + sum(flat)
 
 
+@pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning")
 @pytest.mark.parametrize(
     "f", [reshaped, view_reshaped, seen_by_later_views, resized, enumerated, iterated]
 )
@@ -110,3 +113,18 @@ def test_an_array_that_does_not_own_its_memory_is_not_resized() -> None:
         wg.grad(lambda x: np.sum(x[1:].resize(3)))(X)
     with pytest.raises(AttributeError, match="Incompatible shape"):
         wg.grad(lambda x: setattr(x.reshape(2, 3).T, "shape", 6))(X)
+
+
+@pytest.mark.parametrize("call", [sum, max, min, sorted, math.fsum, statistics.mean, tuple])
+def test_flat_goes_on_from_where_it_is_for_whoever_runs_through_it(call: Any) -> None:
+    def f(x: Any) -> Any:
+        flat = x.flat
+        assert isinstance(flat, np.flatiter)
+        assert isinstance(flat, Iterator)
+        next(flat)
+        result = call(flat)
+        return result[0] if isinstance(result, (list, tuple)) else result
+
+    wanted = f(X)
+    assert wg.value_and_grad(f)(X)[0] == wanted
+    assert wg.jit(f, wait=True)(X) == wanted

@@ -8,7 +8,7 @@ an integer is a traced one.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from ..trace import (
 )
 from ..trace.base import OPEN
 from . import native
-from .install import by_wengert, stands_in_for
+from .install import by_wengert, is_iterator, stands_in_for
 
 __all__: list[str] = []
 
@@ -69,7 +69,7 @@ def _choosing(original: Any) -> Callable[[Callable[..., Any]], Callable[..., Any
     def register(stand_in: Callable[..., Any]) -> Callable[..., Any]:
         def apply(*args: Any, **kwargs: Any) -> Any:
             if OPEN and within_wengert():
-                args = tuple([list(x) if isinstance(x, Iterator) else x for x in args])
+                args = tuple([list(x) if is_iterator(x) else x for x in args])
                 unknown = _unknown(unfilled(args))
                 if unknown is not None and not by_wengert():
                     return unknown._trace.apply(stand_in, plainly, args, kwargs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -26,6 +26,7 @@ __all__ = [
     "by_wengert",
     "has_traced",
     "innermost",
+    "is_iterator",
     "stand_ins",
     "stands_in",
     "stands_in_for",
@@ -187,6 +188,11 @@ def has_traced(value: Any) -> bool:
     return innermost(value) is not None
 
 
+def is_iterator(value: Any) -> bool:
+    """Whether a value can be run through once only; ``x.flat`` of a traced array is one too."""
+    return hasattr(type(value), "__next__")
+
+
 def by_wengert() -> bool:
     """Whether a stand-in, which calls this, was called by code of wengert's own.
 
@@ -209,7 +215,7 @@ def applied(
         if not always and by_wengert():
             return plainly(*args, **kwargs)
         if iterators and OPEN and within_wengert():
-            args = tuple([list(x) if isinstance(x, Iterator) else x for x in args])
+            args = tuple([list(x) if is_iterator(x) else x for x in args])
         args = unfilled(args)
         if kwargs:
             kwargs = {key: unfilled(each) for key, each in kwargs.items()}

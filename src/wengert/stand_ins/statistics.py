@@ -8,7 +8,7 @@ same objects. Means and variances are rounded once, and so they are here.
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from ..primitive import Primitive, Traced
 from ..primitives.mathematics import STATISTICS
 from ..trace import concrete, python_number, unfilled
 from .conversion import as_float
-from .install import CODE, innermost
+from .install import CODE, innermost, is_iterator
 from .mathematics import plain
 
 __all__ = ["exchanged"]
@@ -62,7 +62,7 @@ def _code(function: Any, primitive: Primitive) -> tuple[Any, Any, Any]:
     def call(data: Any, *given: Any) -> Any:
         if not within_wengert() or any(x is not None for x in given):
             return original(data, *given)
-        data = list(data) if isinstance(data, Iterator) else unfilled(data)
+        data = list(data) if is_iterator(data) else unfilled(data)
         top = innermost(data)
         if top is None:
             return original(data)

@@ -605,6 +605,9 @@ class Flat(View):
         super().__init__(*args)
         self._next = 0
 
+    def _plain_class(self) -> type:
+        return np.flatiter
+
     def __iter__(self) -> Iterator[Any]:
         return self
 

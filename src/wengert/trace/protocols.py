@@ -244,13 +244,16 @@ def call_into(
     return store(out, result, True, kwargs.get("casting", casting))
 
 
+_TAKES_ANY = np.lib.NumpyVersion(np.__version__) >= "2.5.0.dev0"
+
 _ANY_OUT = (
     "sum prod max min mean var any all median trace cumsum cumprod choose "
-    "nansum nanprod nanmax nanmin nanmedian nancumsum nancumprod"
+    "nansum nanprod nanmax nanmin nanmedian nancumsum nancumprod "
+    + ("take compress" if _TAKES_ANY else "")
 ).split()
 """Functions that write any number into their ``out``."""
 
-_OUT_THAT_FITS = ("take", "compress", "argmax", "argmin")
+_OUT_THAT_FITS = ("argmax", "argmin") if _TAKES_ANY else ("take", "compress", "argmax", "argmin")
 """Functions whose ``out`` must be of a dtype that theirs could be made of."""
 
 
