@@ -609,3 +609,62 @@ def test_an_array_of_objects_may_hold_itself():
         return np.asarray(ring)[0] is ring and t * 2.0
 
     assert wg.grad(looked_at)(X) == 2.0
+
+
+def test_a_workspace_from_outside_serves_plain_and_batched_calls():
+    workspace = np.zeros(3)
+
+    def work(t):
+        workspace[:] = t * np.arange(3.0)
+        return workspace.sum()
+
+    for _ in range(2):
+        assert wg.vmap(work)(np.ones(2)).tolist() == [3.0, 3.0]
+        assert work(2.0) == 6.0
+        assert type(workspace) is np.ndarray
+        assert wg.vmap(wg.grad(work))(np.ones(2)).tolist() == [3.0, 3.0]
+        assert wg.grad(work)(1.0) == 3.0
+        assert workspace.tolist() == [0.0, 1.0, 2.0]
+    assert not FILLED
+
+
+@pytest.mark.parametrize("dtype", [float, int])
+def test_what_a_batch_has_left_in_an_array_from_outside_is_an_error_to_read(dtype):
+    total = np.zeros(2, dtype)
+    row = total[:1]
+
+    def added(t):
+        total[0] += t
+        return total[0] * t
+
+    assert wg.vmap(added)(np.array([1.0, 2.0])).tolist() == [1.0, 4.0]
+    for use in (
+        lambda: total + 1,
+        lambda: total[0],
+        lambda: total.sum(),
+        lambda: repr(total),
+        lambda: total.__setitem__(0, 1),
+        lambda: row[0],
+        lambda: wg.jit(lambda t: t * total.sum())(1.0),
+    ):
+        with pytest.raises(wg.errors.LeakedTracerError, match="outlived the function was assigned"):
+            use()
+    total.fill(3)
+    assert type(total) is type(row) is np.ndarray
+    assert (total + row).tolist() == [6, 6]
+
+
+def test_what_a_loop_body_leaves_in_an_array_of_the_function_is_an_error_to_read():
+    def looped(t):
+        seen = np.zeros(2)
+
+        def body(carry, _):
+            seen[0] = carry
+            return carry * t, carry
+
+        wg.scan(body, t, np.arange(3.0))
+        return seen.sum()
+
+    for verb in (wg.grad, wg.hessian):
+        with pytest.raises(wg.errors.LeakedTracerError, match="a carry"):
+            verb(looped)(1.0)

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import TracedArrayError, UnsupportedError
+from ..errors import LeakedTracerError, TracedArrayError, UnsupportedError
 from ..forks import in_child, lock
 from ..memory import copied
 from ..primitive import Traced
@@ -133,6 +133,8 @@ def _getitem(self: Any, index: Any) -> Any:
 
 
 def _setitem(self: Any, index: Any, value: Any) -> None:
+    if _is_whole(index):
+        _reuse(self)
     behind = handle(self, value)
     if behind is self:
         _again("put", self, index, value)
@@ -143,6 +145,8 @@ def _setitem(self: Any, index: Any, value: Any) -> None:
 
 def _delegated(name: str) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if name == "fill":
+            _reuse(self)
         behind = handle(self)
         if behind is self:
             return _again("call", self, name, args, kwargs)
@@ -230,9 +234,40 @@ def handle(array: np.ndarray[Any, Any], given: Any = None) -> Any:
     entry = FILLED.get(id(array))
     if entry is None or not entry.root._trace.open:
         entry = _settled(array)
+        if entry is not None and not entry.root._trace.open:
+            raise _lost()
     if entry is not None and get_ident() not in entry.threads:
         entry = _admitted(array, entry, given)
     return array if entry is None else entry.behind
+
+
+def _lost() -> LeakedTracerError:
+    """The error for an array whose trace, in which no value was known, has ended."""
+    return LeakedTracerError(
+        "an array that outlived the function was assigned to under vmap or in the body of a loop "
+        "or branch, where no value is known: it has no numbers until all of it is written again",
+        remedy="return the value from the function (of a loop: a result of its body, or a carry); "
+        "np.zeros in the function for an array that it fills; a[:] = 0.0 to use the array again",
+    )
+
+
+def _is_whole(index: Any) -> bool:
+    """Whether an index is that of all elements."""
+    return index is Ellipsis or (type(index) is slice and index == slice(None))
+
+
+def _reuse(array: np.ndarray[Any, Any]) -> None:
+    """Make an array that has no numbers any more a plain one, as all of it is written."""
+    with _filling:
+        entry = FILLED.get(id(array))
+        if entry is None or entry.root._trace.open or entry.behind is not entry.root:
+            return
+        settle(entry.root._trace)
+        for other in list(FILLED.values()):
+            view = other.array()
+            if other.root is entry.root and type(view) is FilledArray:
+                _set_dtype(view, other.dtype)
+                _plain_again(view)
 
 
 def _settled(array: np.ndarray[Any, Any]) -> Filled | None:
