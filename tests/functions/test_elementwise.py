@@ -210,3 +210,16 @@ def test_extremes_beside_numbers_that_have_no_negative(f: Any, dtype: Any) -> No
     assert_derivatives(lambda x: f(x, y) ** 2, X)
     assert_derivatives(lambda x: f(y, x) ** 2, X)
     assert_derivatives(lambda x: f(x > 0, x) ** 2, X)
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_absolute_values_of_complex_numbers_are_numpys_in_every_bit(dtype: str) -> None:
+    angles = np.linspace(0.1, 6.0, 101)
+    z = (np.exp(1j * angles) * 3).astype(dtype)  # of many, np.absolute is not the hypotenuse
+    np.testing.assert_array_equal(wg.jvp(np.absolute, (z,), (z,))[0], np.absolute(z), strict=True)
+    np.testing.assert_array_equal(wg.vmap(np.absolute)(z), np.absolute(z), strict=True)
+    for number in z[:40]:
+        assert wg.jvp(np.absolute, (number,), (number,))[0] == np.absolute(number)
+        assert wg.jvp(abs, (number,), (number,))[0] == abs(number)
+    slopes = wg.grad(lambda t: np.sum(np.abs((3.0 + t) * z.astype(complex))))(0.0)
+    np.testing.assert_allclose(slopes, 303.0, rtol=1e-6)

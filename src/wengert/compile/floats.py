@@ -308,6 +308,7 @@ FLOATS: Mapping[str, Callable[..., str]] = {
     "isfinite": _finite,
     "signbit": _signbit,
     "cmath.abs": _library(EXACT + "hypot"),
+    "modulus": _library("hypot"),
     **{f"math.{name}": _library(EXACT + name) for name in EXACT_FUNCTIONS},
     **{
         name: _library(name)

@@ -40,8 +40,8 @@ CROWD = 12
 
 _COSTLY = (
     "exp exp2 expm1 log log2 log10 log1p sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh "
-    "arccosh arctanh arctan2 power hypot logistic logaddexp logaddexp2 cbrt sinc divide sqrt "
-    "root reciprocal inverse_inside remainder floor_divide fmod"
+    "arccosh arctanh arctan2 power hypot modulus logistic logaddexp logaddexp2 cbrt sinc divide "
+    "sqrt root reciprocal inverse_inside remainder floor_divide fmod"
 ).split()
 
 

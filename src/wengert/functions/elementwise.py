@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnsupportedError
-from ..kinds import Linear
+from ..kinds import Elementwise, Linear
 from ..primitives import arithmetic
 from ..primitives.elementary import bessel_i
 from ..primitives.elementary import sinc as sinc_primitive
@@ -168,11 +168,20 @@ def nan_to_num(
 @implements(np.absolute)
 def absolute(x: Array) -> Array:
     x = arraylike(x)
-    if x.dtype.kind == "c":
-        parts = np.real(x), np.imag(x)
-        size = arithmetic.hypot.bind(*parts)
-        return noted(size, arithmetic.LENGTH_IN_THE_PLANE, parts, (x,))
-    return applied(arithmetic.absolute, x)
+    return (
+        _modulus(x, arithmetic.modulus) if x.dtype.kind == "c" else applied(arithmetic.absolute, x)
+    )
+
+
+@implements("abs")
+def absolute_of_number(x: Array) -> Array:
+    """What Python's ``abs`` makes of a number, which for a complex one is the hypotenuse."""
+    return _modulus(x, arithmetic.hypot) if x.dtype.kind == "c" else absolute(x)
+
+
+def _modulus(x: Array, primitive: Elementwise) -> Array:
+    parts = np.real(x), np.imag(x)
+    return noted(primitive.bind(*parts), arithmetic.LENGTH_IN_THE_PLANE, parts, (x,))
 
 
 @implements(np.sign)

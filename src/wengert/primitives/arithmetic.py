@@ -43,6 +43,7 @@ __all__ = [
     "ldexp",
     "maximum",
     "minimum",
+    "modulus",
     "multiply",
     "negative",
     "nextafter",
@@ -398,6 +399,26 @@ hypot = elementwise(
     [lambda x, ans: _over(x, ans), lambda y, ans: _over(y, ans)],
     radicand=LENGTH_IN_THE_PLANE,
     doc="The derivative at (0, 0) is 0.",
+)
+
+
+def _modulus(x: Array, y: Array) -> Array:
+    z = np.empty_like(
+        x if np.shape(x) == np.shape(y) else x + y, np.result_type(x, y, np.complex64)
+    )
+    z.real, z.imag = x, y
+    return np.absolute(z)
+
+
+modulus = elementwise(
+    "modulus",
+    _modulus,
+    [lambda x, ans: _over(x, ans), lambda y, ans: _over(y, ans)],
+    dtype=answer(np.hypot),
+    radicand=LENGTH_IN_THE_PLANE,
+    text="|{0} + {1} i|",
+    doc="The absolute value of a complex number, from its parts: NumPy's differs from hypot's in "
+    "the last bit. The derivative at (0, 0) is 0.",
 )
 
 # Parts of complex numbers: linear over the reals. Cotangents pair with tangents as

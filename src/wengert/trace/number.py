@@ -422,7 +422,7 @@ class Tracer(Traced, metaclass=_Standing):
         return self if self.dtype.kind != "b" else np.positive(np.zeros(self.shape, bool))
 
     def __abs__(self) -> Any:
-        return FUNCTIONS[np.absolute](self)
+        return FUNCTIONS[np.absolute if self.assignable else "abs"](self)
 
     def __invert__(self) -> Any:
         return UFUNCS[np.invert].bind(self)
