@@ -403,13 +403,16 @@ def test_a_global_of_a_method_that_has_no_name_in_the_code_is_noticed(way: str) 
 
 def test_methods_that_are_not_called_are_not_held_against_a_function() -> None:
     home = module(
-        "import time\nclass Model:\n  scale = 2.0\n"
+        "import itertools, time\nnumbers = itertools.count()\nclass Model:\n  scale = 2.0\n"
         "  def __eq__(self, other): return other is self\n"
         "  def __hash__(self): return 1\n"
+        "  def __len__(self): return next(numbers)\n"
+        "  def part(self, name): return getattr(self, name)\n"
+        "  def other(self, x): return x is self\n"
         "  def __init__(self): self.made = time.time()\n"
         "model = Model()"
     )
-    jitted = wg.jit(lambda x: x * home.model.scale)
+    jitted = wg.jit(lambda x: x * home.model.part("scale"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for _ in range(3):

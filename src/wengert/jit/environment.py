@@ -26,6 +26,7 @@ from ..stand_ins import STANDING_IN
 from ..verbs import Derived
 from .identity import GLOBALS, asker, compares_bools, question
 from .keys import GENERATORS, PARTS, UnkeyableError, attributes, contents, outer
+from .tracing import InlinedError
 from .world import reached
 
 __all__ = ["Environment", "itself"]
@@ -86,17 +87,25 @@ class Environment:
     def survey(self, arguments: Any = ()) -> bool:
         """Look for variables once more, those of the arguments too; whether there are new ones."""
         before = len(self._found)
-        searches = [self._said]
         self._said.search(arguments)
+        self._found.update(self._said.found)
+        self.generators.update(self._said.generators)
         if self._said.implies:
             self._implied.search(arguments)
-            searches.append(self._implied)
-        for search in searches:
-            for key, variable in search.found.items():
-                self._found.setdefault(key, variable)
-            self.generators.update(search.generators)
+            new = self._implied.found.keys() - self._found.keys()
+            self._found |= {key: self._implied.found[key] for key in new if self._has_key(key)}
         self._readers = tuple([read for _, read in self._found.values()])
         return len(self._found) > before
+
+    def _has_key(self, key: Hashable) -> bool:
+        """Whether what an implied variable holds can be compared."""
+        try:
+            outer(self._implied.found[key][1]())
+        except UnkeyableError:
+            return False
+        except InlinedError:  # It holds a traced value for the time being.
+            pass
+        return True
 
     def key(self) -> Hashable:
         """The values of all these variables, as a key. UnkeyableError if one has no key."""
@@ -118,9 +127,10 @@ class Environment:
 class _Search:
     """A search for variables: ``found``, by what names the code of a function has.
 
-    With ``implied`` also in the methods that are called without their names: those of operators,
-    and of classes that the code names, what makes their objects. Whether these are called is not
-    known. So what they ask or read (``question``, ``world``) is not held against the function.
+    With ``implied`` also in methods that are called without their names: those of operators, of
+    classes that the code names what makes their objects, and all where names are put together.
+    Whether these are called is not known. So it is not held against the function what they ask
+    (``question``), or read that cannot be compared (``world``, and what has no key).
     """
 
     def __init__(self, function: Callable[..., Any], implied: bool = False) -> None:
@@ -153,19 +163,23 @@ class _Search:
 
     @property
     def implies(self) -> bool:
-        """Whether classes were reached that have methods which are called without their names."""
+        """Whether classes were reached that have such methods."""
         return any(
             next(self._implicit(keep, space), None) is not None
             for keep, space in self._spaces.values()
         )
 
     def _implicit(self, keep: Any, space: Mapping[str, Any]) -> Iterator[str]:
-        if isinstance(keep, type):
-            unlikely = _UNLIKELY if id(keep) in self._called else _UNLIKELY | _MAKING
-            for name, value in space.items():
-                implicit = name.startswith("__") and name not in unlikely
-                if implicit and isinstance(value, types.FunctionType):
+        """The names of what can be reached in a class by code that does not have them."""
+        if not isinstance(keep, type):
+            return
+        unlikely = _UNLIKELY if id(keep) in self._called else _UNLIKELY | _MAKING
+        for name, value in space.items():
+            if name.startswith("__"):
+                if name not in unlikely and isinstance(value, types.FunctionType):
                     yield name
+            elif self._any_name and isinstance(value, _MEMBERS):
+                yield name
 
     def _watch(self, key: Hashable, keep: Any, read: Read) -> None:
         """Watch a variable. ``keep`` keeps that alive whose ``id`` is in the key."""
@@ -177,10 +191,6 @@ class _Search:
         for keep, space in list(self._spaces.values()):
             for name in sorted(self._names & space.keys()):
                 self._variable(keep, space, name)
-            if self._any_name and isinstance(keep, type):
-                for name in space.keys() - self._names:
-                    if not name.startswith("__") and isinstance(space[name], _MEMBERS):
-                        self._variable(keep, space, name)
             if self._implied:
                 for name in [*self._implicit(keep, space)]:
                     self._variable(keep, space, name)
