@@ -223,3 +223,61 @@ def test_absolute_values_of_complex_numbers_are_numpys_in_every_bit(dtype: str) 
         assert wg.jvp(abs, (number,), (number,))[0] == abs(number)
     slopes = wg.grad(lambda t: np.sum(np.abs((3.0 + t) * z.astype(complex))))(0.0)
     np.testing.assert_allclose(slopes, 303.0, rtol=1e-6)
+
+
+PARTS = [(np.inf, 1.0), (2.0, np.inf), (-0.0, -0.0), (np.nan, np.inf), (-np.inf, 0.0), (3.0, -0.0)]
+
+
+def bits(value: Any) -> bytes:
+    return np.asarray(value).tobytes()
+
+
+@pytest.mark.parametrize("name", ["real", "imag"])
+@pytest.mark.parametrize("dtype", [np.complex128, np.complex64])
+def test_a_part_of_a_complex_number_is_assigned_alone(name, dtype):
+    z = np.array([complex(1.0, np.inf), complex(np.inf, 1.0), complex(-0.0, -0.0), 1 + 2j], dtype)
+
+    def assigned(z, part):
+        y = z.copy()
+        getattr(y, name)[::2] = part[::2]
+        setattr(y[1:], name, part[1])
+        return y
+
+    for part in PARTS:
+        part = np.array([*part, -0.0, 5.0], np.finfo(dtype).dtype)
+        expected = assigned(z, part)
+        for f in (assigned, wg.jit(assigned, wait=True)):
+            assert bits(wg.jvp(f, (z, part), (z, part))[0]) == bits(expected)
+            assert bits(f(z, part)) == bits(expected)
+        assert bits(wg.vmap(assigned)(z[None], part[None])[0]) == bits(expected)
+        whole, single = wg.vjp(assigned, z, part)[1](np.array([1j, 2.0, 3j, 4 + 5j], dtype))
+        slopes = {"real": [0.0, 6.0, 0.0, 0.0], "imag": [-1.0, -8.0, 0.0, 0.0]}[name]
+        np.testing.assert_array_equal(single, slopes)
+        assert whole.dtype == dtype
+
+
+def test_infinities_that_replace_parts_of_complex_numbers_do_not_reach_the_other_part():
+    z = np.array([complex(np.inf, 1.0), complex(2.0, np.nan), complex(np.nan, -np.inf)])
+
+    def f(z):
+        return np.nan_to_num(z, nan=np.inf, posinf=np.inf, neginf=-np.inf)
+
+    expected = f(z)
+    for g in (f, wg.jit(f, wait=True)):
+        assert bits(g(z)) == bits(expected)
+        assert bits(wg.jvp(g, (z,), (np.zeros_like(z),))[0]) == bits(expected)
+
+
+@pytest.mark.parametrize("casting", ["no", "equiv", "safe", "same_kind", "unsafe"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex64, np.complex128])
+def test_results_are_cast_into_out_where_numpy_casts_them(casting, dtype):
+    def f(x):
+        target = np.zeros(3, dtype)
+        try:
+            np.add(x, 1.0, out=target, casting=casting)
+        except TypeError:
+            return 0.0 * x
+        return np.abs(target) + np.zeros(3)
+
+    x = np.arange(3.0)
+    assert wg.jvp(f, (x,), (x,))[0].tolist() == wg.jit(f)(x).tolist() == f(x).tolist()

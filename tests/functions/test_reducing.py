@@ -309,3 +309,17 @@ def test_extremes_of_integers_and_booleans_keep_their_dtype(f: Any) -> None:
     batch = wg.vmap(f)(rows)
     assert batch.dtype == wanted.dtype
     np.testing.assert_array_equal(batch, wanted)
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("axis", [None, 0])
+def test_averages_return_the_sum_of_weights_as_numpy_does(axis, keepdims):
+    def f(x):
+        return np.average(x, axis, x**2, returned=True, keepdims=keepdims)
+
+    x = np.arange(1.0, 7.0).reshape(2, 3)
+    expected = f(x)
+    for found in (wg.jit(f)(x), wg.jvp(f, (x,), (x,))[0]):
+        for one, other in zip(found, expected, strict=True):
+            assert type(one) is type(other)
+            np.testing.assert_allclose(one, other, rtol=1e-15)

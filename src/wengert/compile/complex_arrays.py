@@ -69,6 +69,12 @@ def _imag(splitter: Splitter, equation: Equation) -> Found:
     return [splitter.imaginary(splitter.parts(equation.inputs[0]))]
 
 
+@rule(arithmetic.join)
+def _join(splitter: Splitter, equation: Equation) -> Found:
+    real, imag = (splitter.real(atom) for atom in equation.inputs)
+    return [Parts(splitter.spread(real, equation.outputs[0].type.shape), imag)]
+
+
 @rule(arithmetic.conjugate)
 def _conjugate(splitter: Splitter, equation: Equation) -> Found:
     parts = splitter.parts(equation.inputs[0])

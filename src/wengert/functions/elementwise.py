@@ -154,7 +154,7 @@ def nan_to_num(
         return np.copy(x)
     if x.dtype.kind == "c":
         parts = [nan_to_num(part, copy, nan, posinf, neginf) for part in (x.real, x.imag)]
-        return parts[0] + 1j * parts[1]
+        return as_number(arithmetic.join.bind(*parts))
     limits = np.finfo(x.dtype)
     finite = np.where(np.isnan(x), nan, x)
     finite = np.where(np.equal(x, math.inf), limits.max if posinf is None else posinf, finite)

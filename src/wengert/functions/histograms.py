@@ -18,6 +18,7 @@ import numpy as np
 
 from ..errors import UnsupportedError
 from ..primitive import Traced
+from ..primitives.arithmetic import join
 from ..primitives.index import ARRAY, gather, scatter_add
 from ..program import Array
 from ..trace import implements, known, perhaps
@@ -170,7 +171,7 @@ def _in_equal_bins(a: Array, weights: Any, edges: Array, uniform: tuple[Any, Any
         part = weights[start : start + _BLOCK]
         if part.dtype.kind == "c":
             real, imag = (_summed(places, each, count + 1) for each in (part.real, part.imag))
-            sums = real + 1j * imag
+            sums = join.bind(real, imag)
         else:
             sums = _summed(places, part, count + 1)
         total = total + np.astype(sums[:count], weights.dtype)

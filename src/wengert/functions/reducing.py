@@ -271,7 +271,9 @@ def average(
         raise ZeroDivisionError("Weights sum to zero, can't be normalized")
     found = np.sum(a * weights, axis=axes) / scale
     found = found if keepdims is ABSENT else _finish(found, a.shape, axes, keepdims)
-    return (found, np.broadcast_to(scale, found.shape)) if returned else found
+    if scale.shape != found.shape:
+        scale = np.broadcast_to(scale, found.shape).copy()
+    return (found, scale) if returned else found
 
 
 def _frequencies(weights: Any, count: int, name: str) -> Array:

@@ -40,6 +40,7 @@ __all__ = [
     "hypot",
     "imag",
     "inverse_inside",
+    "join",
     "ldexp",
     "maximum",
     "minimum",
@@ -421,6 +422,30 @@ modulus = elementwise(
     "the last bit. The derivative at (0, 0) is 0.",
 )
 
+
+def _joined_type(part: np.dtype[Any]) -> np.dtype[Any]:
+    if part.kind == "c":
+        raise TypeError("the parts of a complex number are real")
+    return np.result_type(part if part.kind == "f" else np.float64, np.complex64)
+
+
+def _joined(x: Array, y: Array) -> Array:
+    dtype = _joined_type(np.result_type(x, y))
+    value = np.empty(np.broadcast_shapes(np.shape(x), np.shape(y)), dtype)
+    value.real = x
+    value.imag = y
+    return value[()]
+
+
+join = elementwise(
+    "join",
+    _joined,
+    [1, lambda: 1j],
+    dtype=lambda operands: _joined_type(floating(operands)),
+    text="{0} + 1j * {1}",
+    doc="The complex number of these parts, infinite ones and the sign of a zero included.",
+)
+
 # Parts of complex numbers: linear over the reals. Cotangents pair with tangents as
 # Re(cotangent * tangent), without a conjugate, so that grad of a real function of z = x + iy is
 # df/dx - i df/dy.
@@ -445,7 +470,7 @@ real = linear(
     types=_part_type,
     transposes=[lambda ct, x: ct.astype(x.dtype)],
     batch=lambda size, operands, batched: real.bind(operands[0]),
-    view=lambda base, new: new + 1j * imag.bind(base),
+    view=lambda base, new: join.bind(new, imag.bind(base)),
     examples=_COMPLEX,
 )
 imag = linear(
@@ -454,7 +479,7 @@ imag = linear(
     types=_part_type,
     transposes=[lambda ct, x: np.multiply(-1j, ct).astype(x.dtype)],
     batch=lambda size, operands, batched: imag.bind(operands[0]),
-    view=lambda base, new: real.bind(base) + 1j * new,
+    view=lambda base, new: join.bind(real.bind(base), new),
     examples=_COMPLEX,
 )
 conjugate = linear(

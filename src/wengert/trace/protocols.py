@@ -283,6 +283,8 @@ def store(target: Any, result: Array, mask: Any, casting: Any = "same_kind") -> 
     """``target[mask] = result`` in place, for the ``out`` of a NumPy function."""
     if isinstance(target, tuple):
         (target,) = cast("tuple[Any]", target)
+    if casting in ("no", "equiv", "safe") and not np.can_cast(result.dtype, target.dtype, casting):
+        raise TypeError(f"cannot cast {result.dtype} to an out of {target.dtype} by {casting!r}")
     kind = target.dtype.kind if type(target) is np.ndarray else "O"
     if kind in "iub" or (kind != "O" and not isinstance(result, Traced)):
         known, where = concrete(result), concrete(mask)
