@@ -6,16 +6,19 @@ import gc
 import math
 import os
 import pickle
+import re
 import subprocess
 import sys
 import textwrap
 import threading
 from math import sin as bound_at_import
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.stand_ins import install
 
 TABLE = {"sine": math.sin}
 
@@ -279,3 +282,31 @@ def test_pickles_name_the_functions_while_a_trace_runs():
         return math.sin(t)
 
     assert wg.grad(f)(0.5) == math.cos(0.5)
+
+
+def names_on_the_page() -> set[str]:
+    """What the page of the documentation says that stands in."""
+    page = (Path(__file__).parents[2] / "docs" / "stand_ins.md").read_text(encoding="utf-8")
+    found: set[str] = set()
+    for line in page[page.index("## All names") :].splitlines():
+        if line.startswith("| ") and line.count("|") == 3:
+            home, names = line.strip("| ").split(" | ")
+            prefix = {"Python": "builtins.", "`statistics`": "statistics.", "`numpy`": "numpy."}
+            prefix |= {f"`np.{kind}`": f"{kind}." for kind in ("ndarray", "flatiter", "ufunc")}
+            if home in prefix:
+                listed = {prefix[home] + name for name in re.findall(r"`([^`]+)`", names)}
+                found |= {name.replace(".a.", ".").replace(".a[", "[") for name in listed}
+    of_mathematics = re.findall(r"`(c?math)`: ((?:`\w+`(?:, )?)+)", page[: page.index("## Arrays")])
+    for module, names in of_mathematics:
+        found |= {f"{module}.{name}" for name in re.findall(r"`(\w+)`", names)}
+    return found - {"math.ceil", "math.floor", "math.prod", "math.trunc"}
+
+
+def test_the_page_names_all_that_stand_in():
+    wg.stand_ins(False)
+    here = {hook.name for make in install.HOOKS for hook in make()} - {""}
+    here |= {f"statistics.{code[0].__name__}" for make in install.CODE for code in make()}
+    wg.stand_ins(True)
+    here.remove("numpy._core._multiarray_umath.concatenate")  # of what is documented as a list
+    later = {"builtins.sum", "math.sumprod", "math.fma"}  # in Pythons after 3.11
+    assert names_on_the_page() - later == here - later

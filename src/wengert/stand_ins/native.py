@@ -119,7 +119,8 @@ class Hook:
     """A C function that is to be exchanged.
 
     ``writes`` says what is to be written where, given the address of ours; ``itself`` is what the
-    original is called on, and ``kind`` the type that a constructor is for.
+    original is called on, and ``kind`` the type that a constructor is for. ``name`` is what the
+    page of the documentation has; nothing where it speaks of all functions of NumPy's.
     """
 
     form: str
@@ -128,6 +129,7 @@ class Hook:
     writes: Callable[[int], list[tuple[int, int]]]
     itself: int = 0
     kind: int = 0
+    name: str = ""
 
 
 _kept: list[Any] = []
@@ -198,9 +200,9 @@ def function(builtin: Any, stand_in: Stand, iterators: bool = False) -> Hook:
         raise LayoutError
     form = "function" if called else "function_of_tuple"
     itself = 0 if called else _read(place + _WORD)
-    return Hook(
-        form + "_of_iterator" * iterators, called or original, stand_in, writes, itself=itself
-    )
+    name = f"{builtin.__module__}.{builtin.__name__}"
+    form += "_of_iterator" * iterators
+    return Hook(form, called or original, stand_in, writes, itself=itself, name=name)
 
 
 def asking(functions: Sequence[Any], stand_in: Stand) -> list[Hook]:
@@ -238,7 +240,7 @@ def method(kind: type, name: str, stand_in: Stand, asking: bool = False) -> Hook
         struct.pack_into("P", content, _FUNCTION, ours)
         return [(place, ctypes.addressof(content))]
 
-    return Hook(form, original, stand_in, writes)
+    return Hook(form, original, stand_in, writes, name=f"{kind.__name__}.{name}")
 
 
 def _type(kind: type) -> int:
@@ -260,8 +262,8 @@ def items(kind: type, get: Stand, put: Stand) -> list[Hook]:
         return lambda ours: [(here + slot * _WORD, ours), (place, here)]
 
     return [
-        Hook("getitem", _read(table + _WORD), get, entered(1)),
-        Hook("setitem", _read(table + 2 * _WORD), put, entered(2)),
+        Hook("getitem", _read(table + _WORD), get, entered(1), name=f"{kind.__name__}[i]"),
+        Hook("setitem", _read(table + 2 * _WORD), put, entered(2), name=f"{kind.__name__}[i] = v"),
     ]
 
 
@@ -279,7 +281,7 @@ def setter(kind: type, name: str, stand_in: Stand) -> Hook:
         struct.pack_into("P", content, 2 * _WORD, ours)
         return [(place, ctypes.addressof(content))]
 
-    return Hook("setter", original, stand_in, writes)
+    return Hook("setter", original, stand_in, writes, name=f"{kind.__name__}.{name} = v")
 
 
 def constructor(kind: type, stand_in: Stand) -> Hook:
@@ -288,7 +290,8 @@ def constructor(kind: type, stand_in: Stand) -> Hook:
     form, place = "vectorcall", address + _VECTORCALL
     if not _read(place):
         form, place = "construct", address + _NEW
-    return Hook(form, _read(place), stand_in, lambda ours: [(place, ours)], kind=address)
+    name = f"{kind.__module__}.{kind.__name__}"
+    return Hook(form, _read(place), stand_in, lambda ours: [(place, ours)], kind=address, name=name)
 
 
 # -- exchanging them -------------------------------------------------------------------------------
