@@ -281,3 +281,15 @@ def test_results_are_cast_into_out_where_numpy_casts_them(casting, dtype):
 
     x = np.arange(3.0)
     assert wg.jvp(f, (x,), (x,))[0].tolist() == wg.jit(f)(x).tolist() == f(x).tolist()
+
+
+@pytest.mark.filterwarnings("ignore:'where' used without 'out'")
+def test_a_mask_that_leaves_nothing_out_is_no_mask() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.divide(x, x + 1, where=True ^ np.isinf(x)) + np.log(x, where=x > 0))
+
+    x = np.array([0.5, 2.0])
+    for slopes in (wg.grad(f)(x), wg.jit(wg.grad(f))(x)):
+        np.testing.assert_allclose(slopes, (x + 1.0) ** -2 + 1 / x, rtol=1e-14)
+    with pytest.raises(UnsupportedError, match="elements undefined"):
+        wg.grad(lambda x: np.sum(np.log(x, where=x > 1)))(x)

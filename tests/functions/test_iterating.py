@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import as_strided
 
 import wengert as wg
 from numpy_routes import agrees_with_numpy, value
-from wengert.errors import AbstractValueError, UnsupportedError
+from support import assert_derivatives
+from wengert.errors import AbstractValueError, ReadOnlyError, UnsupportedError
 
 X = np.random.default_rng(6).standard_normal((2, 3)) + 1.0
 
@@ -81,9 +83,54 @@ def test_a_range_of_pythons_numbers() -> None:
     np.testing.assert_array_equal(found, [3.0, 3.0])
 
 
-def test_strides_of_a_traced_array_are_refused_with_advice() -> None:
-    with pytest.raises(UnsupportedError, match="sliding_window_view"):
-        wg.grad(lambda x: np.sum(np.lib.stride_tricks.as_strided(x, (2, 2), (8, 8))))(X[0])
+STRIDED: dict[str, Any] = {
+    "windows": lambda x: as_strided(x, (4, 2), (8, 8), writeable=False),
+    "a transposed array": lambda x: as_strided(x[:4].reshape(2, 2).T, (2, 2), (8, 16)),
+    "a part": lambda x: as_strided(x[1:], (2,), (16,)),
+    "backwards": lambda x: as_strided(x[::-1], (2,), (-16,)),
+    "nothing given": as_strided,
+    "a list": lambda x: as_strided([x[0], x[1]], (3, 1), (0, 8)),
+    "no axes": lambda x: as_strided(x[2:3].reshape(()), (3,), (0,)),
+    "empty": lambda x: as_strided(x, (0, 3), (8, 8)),
+}
+
+
+@pytest.mark.parametrize("name", STRIDED)
+def test_elements_at_given_distances_are_numpys(name: str) -> None:
+    call, x = STRIDED[name], np.array([0.3, -1.2, 2.1, 0.7, -0.4])
+    np.testing.assert_array_equal(wg.jvp(call, (x,), (x,))[0], call(x), strict=True)
+    np.testing.assert_array_equal(wg.vmap(call)(np.stack([x, -x]))[1], call(-x), strict=True)
+    assert_derivatives(lambda x: call(x) ** 2, x)
+
+
+def test_elements_at_given_distances_are_views() -> None:
+    def f(x: Any) -> Any:
+        y = x * 1.0
+        every_other = as_strided(y, (3,), (16,))
+        every_other[1] = x[0] * 5
+        y[0] = x[1] * 7
+        return np.sum(every_other**2) + np.sum(y)
+
+    x = np.array([0.3, -1.2, 2.1, 0.7, -0.4])
+    expected = [50 * x[0] + 5, 98 * x[1] + 8, 0, 1, 2 * x[4] + 1]
+    for gradient in (wg.grad(f), wg.jit(wg.grad(f))):
+        np.testing.assert_allclose(gradient(x), expected, rtol=1e-12)
+
+
+def test_memory_outside_of_a_traced_array_is_refused_with_advice() -> None:
+    with pytest.raises(UnsupportedError, match=r"outside of the elements(?s:.*)sliding_window"):
+        wg.grad(lambda x: np.sum(as_strided(x[::2], (3,), (8,))))(np.ones(5))
+    with pytest.raises(ReadOnlyError):
+        wg.grad(lambda x: as_strided(x * 2, (2, 2), (8, 8)).fill(x[0]))(np.ones(5))
+
+
+def test_an_iterator_over_objects_gives_the_objects() -> None:
+    def f(x: Any) -> Any:
+        box = np.empty((1, 1), dtype=object)
+        box[0, 0] = np.array([x, 2.0])
+        return sum(each.item()[0] * each.item().size for each in np.nditer(box, flags=["refs_ok"]))
+
+    assert wg.grad(f)(3.0) == 2.0
 
 
 def test_a_range_of_unknown_length_is_refused() -> None:

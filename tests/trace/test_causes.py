@@ -10,6 +10,7 @@ import datetime
 import decimal
 import fractions
 import functools
+import hashlib
 import importlib.util
 import json
 import logging
@@ -30,6 +31,7 @@ import scipy.optimize
 import scipy.signal
 import scipy.spatial.distance
 import scipy.special
+from scipy.spatial.transform import Rotation
 
 import wengert as wg
 from wengert.errors import AbstractValueError, TracedArrayError, UnsupportedError, WengertError
@@ -117,7 +119,33 @@ def test_what_was_given_a_number_is_named(case: str) -> None:
         assert "lambda: wg" not in caught.value.line
 
 
+class OfMemory(np.ndarray):
+    """Arrays of a user's own class."""
+
+    def __new__(cls, x: Any) -> Any:
+        return super().__new__(cls, x.shape, float, x)
+
+
 OF_ARRAYS: dict[str, tuple[Any, Any, str, str]] = {
+    "a hash": (
+        lambda x: np.float64(len(hashlib.md5(np.array([x[0], 2.0])).digest())),
+        X,
+        "to hashlib.md5",
+        "hashlib.md5(wg.stop_gradient(x)) where the hash is only shown",
+    ),
+    "a class": (OfMemory, X, "__new__", "a class that has an array as an attribute"),
+    "a rotation": (
+        lambda x: Rotation.from_euler("z", x[0]).as_matrix(),
+        X,
+        "Rotation.from_euler",
+        "the matrix of a turn by a",
+    ),
+    "a quadratic spline": (
+        lambda x: scipy.interpolate.interp1d(np.arange(3.0) * x[0], X, kind="quadratic")(0.1),
+        X,
+        "scipy.interpolate.interp1d",
+        "np.interp",
+    ),
     "np.matrix": (lambda x: np.matrix(x).sum(), X, "to np.matrix", "A @ B for A * B"),
     "masked": (lambda x: np.ma.array(x, mask=X > 1).sum(), X, "to np.ma.array", "np.where(mask"),
     "inv": (lambda x: scipy.linalg.inv(x), SYMMETRIC, "scipy.linalg.inv", "np.linalg.inv(x)"),

@@ -177,6 +177,7 @@ NAMES = sorted(
     }
     - OF_A_TRACE
     | {"exp", "sqrt", "log", "hypot", "values", "toarray", "numpy", "append"}
+    | {"__call__", "__name__", "__subclasses__", "mro"}  # which classes have
 )
 
 
@@ -381,3 +382,14 @@ def test_views_say_whose_memory_they_have(read_only):
         verb(f)(x)
     wg.jvp(f, (x,), (x,))
     assert all(each == said[0] for each in said)
+
+
+def test_the_array_that_is_asked_for_by_its_method_is_the_array_itself() -> None:
+    def f(x):
+        wide = x.__array__(np.float64)
+        return np.sum(x.__array__(copy=True) * x.__array__()) + np.sum(wide**2)
+
+    x = np.array([1.0, 2.0])
+    assert wg.grad(f)(x).tolist() == wg.jit(wg.grad(f))(x).tolist() == [4.0, 8.0]
+    assert wg.hessian(f)(x).tolist() == [[4.0, 0.0], [0.0, 4.0]]
+    assert wg.vmap(f)(np.stack([x, -x])).tolist() == [10.0, 10.0]

@@ -112,8 +112,7 @@ TABLE: Mapping[str, Mapping[str, str]] = {
         DIFFERENTIABLE: "arccos arcsin arctanh log log10 log2 logn power sqrt",
     },
     "np.lib.stride_tricks": {
-        DIFFERENTIABLE: "sliding_window_view",
-        REFUSED: "as_strided",
+        DIFFERENTIABLE: "as_strided sliding_window_view",
     },
     "np.lib.array_utils": {
         DISCRETE: "normalize_axis_index normalize_axis_tuple",
@@ -215,7 +214,7 @@ _WHY: Mapping[str, str] = {
         "masked arrays compute by rules of their own: `np.where(mask, 0.0, x)`, or the `nan` "
         "functions"
     ),
-    "as_strided byte_bounds frombuffer from_dlpack memmap nested_iters": (
+    "byte_bounds frombuffer from_dlpack memmap nested_iters": (
         "it reads memory, which a traced array has none of: `sliding_window_view`, indexing, "
         "`np.nditer`"
     ),

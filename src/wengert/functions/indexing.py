@@ -341,6 +341,60 @@ def sliding_window_view(
     return PlacedView(made, x, gather, params, places, place, False)
 
 
+@implements(np.lib.stride_tricks.as_strided)
+def as_strided(
+    x: Any,
+    shape: Any = None,
+    strides: Any = None,
+    subok: bool = False,
+    writeable: bool = True,
+) -> Array:
+    """The elements at these distances in memory, all of which have to be elements of ``x``."""
+    x = as_array(arraylike(x))
+    own = layout(x)
+    shape = own.shape if shape is None else tuple(map(operator.index, shape))
+    strides = own.strides if strides is None else tuple(map(operator.index, strides))
+    if len(shape) != len(strides):
+        raise ValueError("mismatch in length of strides and shape")
+    here, wanted = _distances(own.shape, own.strides), _distances(shape, strides)
+    order = np.argsort(here, kind="stable")
+    found = np.searchsorted(here, wanted, sorter=order)
+    numbers = order[np.minimum(found, max(here.size - 1, 0))] if here.size else wanted
+    if wanted.size and not (here.size and np.array_equal(here[numbers], wanted)):
+        raise UnsupportedError(
+            "np.lib.stride_tricks.as_strided reads memory outside of the elements of the traced "
+            "array that it was given",
+            remedy="np.lib.stride_tricks.sliding_window_view, an index, or as_strided of the whole "
+            "array in place of a part of it",
+        )
+    numbers = numbers.reshape(shape)
+    places = list(np.unravel_index(numbers, x.shape)) if x.ndim else []
+    distinct = np.unique(wanted).size == wanted.size
+
+    def place(model: Array) -> Array:
+        if tuple(step * own.itemsize for step in model.strides) != tuple(
+            step * model.itemsize for step in own.strides
+        ):
+            return np.ravel(model)[numbers]
+        steps = tuple(step * model.itemsize // own.itemsize for step in strides)
+        return np.lib.stride_tricks.as_strided(model, shape, steps)
+
+    if not x.ndim:
+        return np.broadcast_to(x, shape)
+    params = {"index": (ARRAY,) * x.ndim}
+    made = gather.bind(x, *places, **params)
+    return PlacedView(made, x, gather, params, places, place, writeable and distinct)
+
+
+def _distances(shape: Sequence[int], strides: Sequence[int]) -> np.ndarray[Any, Any]:
+    """How many bytes each element is after the first, in C order."""
+    steps = (np.arange(n) * step for n, step in zip(shape, strides, strict=True))
+    total = np.zeros((), int)
+    for along in steps:
+        total = np.add.outer(total, along)
+    return total.ravel()
+
+
 @implements(np.diag)
 def diag(v: Array, k: int = 0) -> Array:
     if v.ndim not in (1, 2):

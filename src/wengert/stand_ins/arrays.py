@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
 
 from ..errors import TracedArrayError
+from ..functions.indexing import as_strided
 from ..primitive import Traced
 from ..trace import Fillable, all_concrete, as_array, check_kind, fill, unfilled
 from . import native
-from .install import by_wengert, innermost, stands_in_for
+from .install import CODE, by_wengert, innermost, stands_in_for
+from .statistics import exchanged
 
 _NUMBERS = "fciub"
 
@@ -157,3 +160,24 @@ stands_in_for(
 stands_in_for(
     lambda: [native.method(np.ndarray, name, _method(name)) for name in (*_READ, *_WRITE)]
 )
+
+# -- strides ---------------------------------------------------------------------------------------
+
+
+def _strided() -> list[tuple[Any, Any, Any]]:
+    """``as_strided``, which is written in Python and asks its operand for memory."""
+    function: Any = np.lib.stride_tricks.as_strided
+    original = types.FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__
+    )
+
+    def call(x: Any, *given: Any) -> Any:
+        top = None if type(x) is np.ndarray else innermost(x := unfilled(x))
+        if top is None:
+            return original(x, *given)
+        return top._trace.apply(as_strided, original, (x, *given), {})
+
+    return [(function, function.__code__, exchanged(function, call))]
+
+
+CODE.append(_strided)

@@ -53,7 +53,10 @@ def _unfilled(kind: type, numpys: type) -> native.Stand:
     plainly = native.plain_constructor(numpys)
 
     def make(*args: object, **kwargs: object) -> object:
-        if not has_traced((*args, *kwargs.values())):  # arrays of objects
+        # Arrays of objects, of which none is traced, or which are meant as objects.
+        flags: Any = kwargs.get("flags", args[1] if len(args) > 1 else None)
+        objects = isinstance(flags, (list, tuple)) and "refs_ok" in flags
+        if objects or not has_traced((*args, *kwargs.values())):
             return plainly(args, kwargs)
         return kind(*unfilled(args), **{key: unfilled(each) for key, each in kwargs.items()})
 

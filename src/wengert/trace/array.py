@@ -21,7 +21,7 @@ from typing import Any, cast
 import numpy as np
 
 from ..errors import DtypeError, ReadOnlyError, ShapeError, UnsupportedError
-from ..frames import running
+from ..frames import is_ours, running
 from ..kinds import Linear
 from ..memory import laid
 from ..primitive import Params, Traced
@@ -87,7 +87,18 @@ class ArrayTracer(Tracer):
 
     @property
     def __array__(self) -> Any:
+        frame = sys._getframe(1)
+        code = frame.f_code
+        loads = "__array__" in code.co_names and code.co_code[frame.f_lasti] in _LOADS
+        if loads and not is_ours(code.co_filename):
+            return self._itself
         return self._converted if self.shape else self._as_object
+
+    def _itself(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """What ``x.__array__()`` gives that somebody writes: the array, not one for C code."""
+        if dtype is None:
+            return self.copy() if copy else self
+        return self.astype(dtype, copy=bool(copy))
 
     def _as_object(self, dtype: Any = None, copy: bool | None = None) -> Any:
         """A plain array of objects with this in it: ``np.array([a, b])`` makes one of two."""
@@ -690,6 +701,7 @@ INSTEAD = {
 }
 """What to write for functions of NumPy that are written in Python and convert their arguments."""
 
+_LOADS = {opcode.opmap[name] for name in ("LOAD_ATTR", "LOAD_METHOD") if name in opcode.opmap}
 _STORES = {opcode.opmap[name] for name in ("STORE_SUBSCR", "STORE_SLICE") if name in opcode.opmap}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -21,13 +21,19 @@ from .protocols import FUNCTIONS
 if TYPE_CHECKING:
     from .number import Tracer
 
-__all__ = ["Flags", "attribute"]
+__all__ = ["Flags", "attribute", "has"]
+
+
+@cache
+def has(kind: type, name: str) -> bool:
+    """Whether objects of a class have an attribute, which the class of the class may have too."""
+    return any(name in base.__dict__ for base in kind.__mro__)
 
 
 def attribute(value: Tracer, name: str) -> Any:
     """The attribute of a traced value that the plain value has too; AttributeError for others."""
     kind = value._plain_class()
-    if not hasattr(kind, name):
+    if not has(kind, name):
         raise AttributeError(f"{kind.__name__!r} object has no attribute {name!r}")
     answer = _ANSWERS.get(name)
     if answer is not None:

@@ -28,6 +28,7 @@ from .protocols import FUNCTIONS
 __all__ = [
     "Site",
     "Use",
+    "advice_on",
     "conversion",
     "formats",
     "hashing",
@@ -191,6 +192,11 @@ _PACKAGES = {
     "that is only shown",
     "statistics": "np.mean(x), np.median(x), np.std(x, ddof=1) for statistics.mean, .median and "
     ".stdev",
+    **dict.fromkeys(
+        "hashlib _hashlib _md5 _sha1 _sha2 _sha3 _blake2 zlib".split(),
+        "the computation without a cache that is searched by a hash of the values; {text}("
+        "wg.stop_gradient(x)) where the hash is only shown",
+    ),
     "_struct": "np.array([x, y]) for numbers that are computed with; wg.stop_gradient(x) for the x "
     "that is written to a file",
     "array": 'np.array([x, y]) for array.array("d", [x, y])',
@@ -223,6 +229,8 @@ _SCIPY = {
     "signal": "np.convolve(x, y)",
     "ndimage": "np.convolve(x, y)",
     "stats": "its formula: np.exp(-x * x / 2) / np.sqrt(2 * np.pi) for norm.pdf(x)",
+    "spatial.transform": "np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]), the matrix "
+    "of a turn by a, and products of such matrices",
     "spatial": "np.linalg.norm(x[:, None] - y[None], axis=-1) for cdist(x, y)",
     "sparse": "s.toarray() of a sparse matrix s",
     "special.expit": "1 / (1 + np.exp(-x))",
@@ -269,7 +277,7 @@ def nearest_to(function: str) -> str:
     """The function, of NumPy's or SciPy's, with a rule that is nearest to one of SciPy's."""
     parts = function.split(".")[1:]
     area, name = parts[0] if parts else "", parts[-1] if parts else ""
-    for key in (f"{area}.{name}", area):
+    for key in (f"{area}.{name}", ".".join(parts[:2]), area):
         if key in _SCIPY:
             return _SCIPY[key]
     for module, home in ((np.linalg, "np.linalg"), (np.fft, "np.fft"), (np, "np")):
@@ -324,7 +332,7 @@ def conversion(what: str, otherwise: str, advice: str = "") -> TracedArrayError:
         by = f" by {use.text}"
     elif use.kind == "call":
         by = f" by {use.text}"
-        better = remedy(use) or _CALLS.get(use.text.rpartition(".")[2], "")
+        better = advice_on(use)
     elif use.package:
         by, better = f" by {use.package}.{use.name}", remedy(use)
     if use.package.partition(".")[0] in _STOOD_IN_FOR:
@@ -339,7 +347,14 @@ _STOOD_IN_FOR = ("", "builtins", "cmath", "math", "numpy", "statistics")
 """Packages with C functions that take traced values where there are stand-ins."""
 
 
+def advice_on(use: Use) -> str:
+    """What to write instead of a call; nothing where nothing is known of it."""
+    return remedy(use) or _CALLS.get(use.text.rpartition(".")[2], "")
+
+
 _CALLS = {
+    "__new__": "functions of arrays, or a class that has an array as an attribute, for a subclass "
+    "of np.ndarray that is made from memory",
     "float": "x for float(x)",
     "complex": "a + 1j * b for complex(a, b)",
     "item": "x for x.item()",

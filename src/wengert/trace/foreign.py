@@ -16,7 +16,7 @@ from ..frames import line_raised
 from ..primitive import Traced
 from .base import ABSENT, FILLED
 from .caught import Refusal
-from .causes import Site, Use, raises, remedy, site_of, use_at
+from .causes import Site, Use, advice_on, raises, site_of, use_at
 from .number import Tracer
 
 __all__ = ["refusal_of"]
@@ -43,6 +43,9 @@ _UNNAMED = (
     "unsupported data type",
     "unsupported format",
     "did not contain a loop with signature matching types",
+    "object supporting the buffer API required",
+    "C contiguous array",
+    "Buffer dtype mismatch",
 )
 """What numba, Cython, pybind11 and others say without the class of what they were given."""
 
@@ -74,7 +77,7 @@ def refusal_of(error: BaseException, refusals: Sequence[Refusal] = ()) -> Traced
     if not _names().search(text) and not _says_so(error, where, use):
         return None
     by = use.text if use.kind == "call" and use.text else ".".join(filter(None, use[2:4]))
-    advice = remedy(use) or (
+    advice = advice_on(use) or (
         "a function of NumPy's for it; wg.custom_jvp for the function of another library "
         "(docs/custom.md); wg.stop_gradient(x) where the derivative is meant to be zero"
     )

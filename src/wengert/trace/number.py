@@ -19,8 +19,8 @@ from ..errors import REFUSALS, AbstractValueError, TracedArrayError, Unsupported
 from ..frames import asked_by_name, running, user_asks
 from ..primitive import UFUNCS, Traced
 from ..program import Array, Type
-from .attributes import attribute
-from .base import GATHERED, Trace, concrete, knowable, known, perhaps, unanswered
+from .attributes import attribute, has
+from .base import ABSENT, GATHERED, Trace, concrete, knowable, known, perhaps, unanswered
 from .causes import conversion, formats, hashing
 from .protocols import CREATION, FUNCTIONS, call_into, call_ufunc, named_out, no_rule
 
@@ -42,7 +42,7 @@ class Slot:
     def __get__(self, value: Tracer | None, owner: Any = None) -> Any:
         if value is None:
             return self.function
-        if asked_by_name(self.name, 1) and not hasattr(value._plain_class(), self.name):
+        if asked_by_name(self.name, 1) and not has(value._plain_class(), self.name):
             raise AttributeError(self.name)
         return self.function.__get__(value)
 
@@ -493,7 +493,7 @@ class Tracer(Traced, metaclass=_Standing):
     @property
     def mT(self) -> Any:
         """The last two axes exchanged."""
-        if not hasattr(self._plain_class(), "mT"):
+        if not has(self._plain_class(), "mT"):
             raise AttributeError("mT")
         return FUNCTIONS[np.matrix_transpose](self)
 
@@ -608,14 +608,17 @@ class Tracer(Traced, metaclass=_Standing):
             if name == "__dlpack__" and type(self).assignable:
                 return attribute(self, name)
             if name == "__array_interface__" and running({"as_strided"}):
-                raise self._trace.refused(no_rule("np.lib.stride_tricks.as_strided"))
+                raise self._trace.refused(
+                    UnsupportedError(
+                        "np.lib.stride_tricks.as_strided asks a traced array for its memory",
+                        remedy="np.lib.stride_tricks.sliding_window_view, or an index" + ABSENT[0],
+                    )
+                )
             if name == "__array__":  # So NumPy asks before it puts an object into an array.
                 FUNCTIONS["box"](self)
             raise AttributeError(name)
         function = METHODS.get(name)
-        if function is not None and (
-            hasattr(self._plain_class(), name) or not asked_by_name(name, 1)
-        ):
+        if function is not None and (has(self._plain_class(), name) or not asked_by_name(name, 1)):
             if function in FUNCTIONS:
                 return lambda *args, **kwargs: self.__array_function__(
                     function, (), (self, *args), kwargs

@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import DtypeError, TracedArrayError, UnsupportedError, named
 from ..primitive import UFUNCS, Traced
 from ..program import Array
-from .base import FILLED, concrete, layout
+from .base import FILLED, concrete, layout, perhaps
 
 __all__ = [
     "CREATION",
@@ -138,7 +138,7 @@ def call_ufunc(
         inputs = _unasked(inputs, mask)
     result = call(*inputs, **kwargs)
     if out is None:
-        if mask is not True:
+        if mask is not True and not _everywhere(mask, result):
             raise UnsupportedError(
                 f"{name} with where= and without out= leaves elements undefined",
                 remedy="np.where(mask, f(x), y)",
@@ -182,6 +182,15 @@ def _unasked(inputs: Sequence[Array], mask: Array) -> tuple[Array, ...]:
             operands[i] = FUNCTIONS[np.where](mask, x, np.nan)
             break
     return tuple(operands)
+
+
+def _everywhere(mask: Array, result: Any) -> bool:
+    """Whether it is known that ``where=`` leaves nothing of a result out, and adds no axis."""
+    shape = np.shape(result[0] if isinstance(result, tuple) else result)
+    if np.broadcast_shapes(shape, np.shape(mask)) != shape:
+        return False
+    every = np.all(mask)
+    return perhaps(every) is not None and bool(every)
 
 
 def _ufunc_name(ufunc: np.ufunc) -> str:

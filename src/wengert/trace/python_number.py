@@ -19,6 +19,7 @@ from ..errors import REFUSALS
 from ..frames import asked_by_name, user_asks
 from ..primitive import REGISTRY, UFUNCS, Traced
 from ..program import Array
+from .attributes import has
 from .number import METHODS, Slot, Tracer, change_class, class_of, set_class
 from .protocols import FUNCTIONS
 
@@ -70,7 +71,7 @@ class PythonNumber(Tracer):
 
     def _check(self, name: str) -> None:
         """Raise for an attribute that Python's numbers do not have."""
-        if not hasattr(kind := self._plain_class(), name):
+        if not has(kind := self._plain_class(), name):
             raise AttributeError(f"{kind.__name__!r} object has no attribute {name!r}")
 
     def __array_function__(
