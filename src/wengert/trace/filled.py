@@ -236,6 +236,12 @@ def handle(array: np.ndarray[Any, Any], given: Any = None) -> Any:
         entry = _settled(array)
         if entry is not None and not entry.root._trace.open:
             raise _lost()
+    if entry is None and type(array) is FilledArray:
+        raise TracedArrayError(
+            "an iterator or a method from before an array was given traced values read its memory, "
+            "which has no numbers any more",
+            remedy="for i in range(a.size): a.flat[i], which asks the array each time",
+        )
     if entry is not None and get_ident() not in entry.threads:
         entry = _admitted(array, entry, given)
     return array if entry is None else entry.behind
