@@ -555,6 +555,18 @@ def test_filled_arrays_refuse_sizes_and_strides_in_place():
             wg.grad(f)(1.0)
 
 
+@pytest.mark.parametrize("read", [lambda flat, a: flat[:2], lambda flat, a: next(flat) * a[0]])
+def test_iterators_from_before_an_array_was_filled_are_refused(read):
+    def f(t):
+        a = np.zeros(3)
+        flat = a.flat
+        a[1] = t
+        return np.sum(read(flat, a))
+
+    with pytest.raises(wg.errors.TracedArrayError):
+        wg.grad(f)(1.0)
+
+
 def test_many_arrays_do_not_stay():
     def f(t):
         total = t
