@@ -325,3 +325,13 @@ def test_a_rotation_turns_as_often_as_numpys(k: float) -> None:
     wanted = np.rot90(x, k)
     for verb in (lambda f: wg.jvp(f, (x,), (x,))[1], lambda f: wg.jit(f, wait=True)(x)):
         np.testing.assert_array_equal(verb(lambda x: np.rot90(x, k)), wanted)
+
+
+def test_repetitions_are_integers_that_are_known():
+    x = np.array([1.2, 2.3])
+    with pytest.raises(TypeError, match="Cannot cast"):
+        wg.jvp(lambda x: np.repeat(x, x), (x,), (x,))
+    with pytest.raises(wg.errors.AbstractValueError, match="repetitions"):
+        wg.vmap(lambda x, n: np.repeat(x, n))(x, np.array([1, 2]))
+    with pytest.raises(wg.errors.AbstractValueError, match="repetitions"):
+        wg.vmap(lambda n: np.repeat(x, n))(np.array([[1, 2], [2, 1]]))

@@ -527,13 +527,72 @@ def test_views_that_cannot_be_written_to_elementwise_are_refused(write, error, m
         wg.grad(f)(1.0)
 
 
-def test_filled_arrays_refuse_sizes_and_strides_in_place():
-    def resized(t):
-        a = np.zeros(3)
-        a[0] = t
-        a.resize(5, refcheck=False)
-        return a.sum()
+def test_filled_arrays_are_resized_in_place():
+    kept = []
 
+    def f(t):
+        a, b = np.ones(2), np.ones(4)
+        a[0] = b[0] = b[3] = t
+        a.resize((2, 2), refcheck=False)
+        b.resize(2, refcheck=False)
+        a[1, 1] = t**2
+        kept[:] = [a, b]
+        return a.sum() + b.sum()
+
+    assert wg.value_and_grad(f)(X) == (f(X), 2.0 + 2.0 * X)
+    for array in kept:
+        assert type(array) is np.ndarray
+    np.testing.assert_array_equal(kept[0], [[X, 1.0], [0.0, X**2]])
+    np.testing.assert_array_equal(kept[1], [X, 1.0])
+    np.testing.assert_allclose(wg.vmap(f)(np.array([X, 2.0])), [f(X), f(2.0)])
+
+    def viewed(t):
+        a = np.ones(2)
+        v = a[:]
+        a[0] = t
+        with pytest.raises(ValueError, match="referenced"):
+            a.resize(3, refcheck=False)
+        return v.sum()
+
+    assert wg.grad(viewed)(X) == 1.0
+
+
+def test_fields_of_structured_arrays_are_refused():
+    def f(t):
+        a = np.zeros(2, [("x", float)])
+        a["x"] = t
+        return a["x"].sum()
+
+    with pytest.raises(wg.errors.TracedArrayError, match=r"array of .*'x'"):
+        wg.grad(f)(1.0)
+
+
+def test_what_is_the_same_array_plainly_is_the_same_filled_array():
+    kept = []
+
+    def f(t):
+        a = np.zeros(2)
+        a[0] = t
+        same = [np.atleast_1d(a), a.astype(float, copy=False), a.real]
+        assert all(each is a for each in same)
+        assert all(each is not a for each in (np.array(a), +a, a[:], a.astype(float), a.copy()))
+        assert np.may_share_memory(a[1:], np.asarray(a))
+        assert not np.shares_memory(a, np.zeros(2))
+        same[0][1] = t**2
+        kept[:] = same[:1]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # It is no NumPy array, shuffle says.
+            mixed = np.random.default_rng(0).permutation(a)
+        return a, mixed
+
+    for route in (wg.jvp(f, (X,), (1.0,))[0], wg.vmap(f)(np.array([X]))):
+        np.testing.assert_array_equal(np.ravel(route), np.ravel(f(X)))
+    wg.jvp(f, (X,), (1.0,))
+    assert type(kept[0]) is np.ndarray
+    np.testing.assert_array_equal(kept[0], [X, X**2])
+
+
+def test_filled_arrays_refuse_strides_and_shapes_that_do_not_fit_in_place():
     def spread(t):
         a = np.zeros(3)
         a[0] = t
@@ -547,7 +606,6 @@ def test_filled_arrays_refuse_sizes_and_strides_in_place():
         return a.sum()
 
     for f, error in (
-        (resized, wg.errors.UnsupportedError),
         (spread, wg.errors.UnsupportedError),
         (misshapen, ValueError),
     ):

@@ -87,6 +87,50 @@ def test_a_place_outside_of_a_table_is_numpys_error():
         wg.vmap(lambda i: TABLE[..., i])(np.array([2, 0, 1]))
 
 
+def _written(x):
+    x = x + 0.0
+    x[1] = x[9]
+    return x
+
+
+def _put(x):
+    S = np.zeros(3)
+    S[3] = x[0]
+    return S
+
+
+def _put_at_places(x):
+    x = x + 0.0
+    x[[0, 9]] = x[:2]
+    return x
+
+
+def _filled(x):
+    S = np.zeros(3)
+    S[:] = x
+    return S
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        *(_filled, lambda x: np.broadcast_to(x, (3,)), lambda x: np.linalg.inv(x)),
+        *(_written, _put, _put_at_places, lambda x: x[[0, 9]], lambda x: np.take(x, 9)),
+        lambda x: np.take_along_axis(x, np.array([9]), 0),
+    ],
+)
+def test_what_does_not_fit_can_be_caught_where_it_is_used(use):
+    def guarded(x):
+        try:
+            return use(x)
+        except (IndexError, ValueError):
+            return x * 2
+
+    x = np.arange(1.0, 9.0).reshape(2, 4)
+    np.testing.assert_array_equal(wg.vmap(guarded)(x), 2 * x)
+    np.testing.assert_array_equal(wg.map(guarded, x), 2 * x)
+
+
 @pytest.mark.parametrize("off", [False, True])
 def test_a_table_that_cannot_be_read_there_says_how_to_read_it(off):
     table = TABLE if off else TABLE.tolist()

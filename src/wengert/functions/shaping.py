@@ -24,10 +24,12 @@ from ..trace import (
     concrete,
     implements,
     is_python_number,
+    known,
     lay,
     layout,
     ordered,
     plain,
+    unfilled,
     whole,
 )
 from .indexing import take
@@ -80,6 +82,7 @@ def _root(a: Array) -> Array:
 
 @implements(np.may_share_memory, np.shares_memory)
 def shares_memory(a: Array, b: Array, max_work: int | None = None) -> bool:
+    a, b = unfilled((a, b))
     root = _root(a)
     if root is not _root(b) or not getattr(type(a), "assignable", False):
         return False
@@ -484,6 +487,10 @@ def repeat(a: Array, repeats: Any, axis: int | None = None) -> Array:
     if axis is None or (not a.shape and axis in (0, -1)):
         a, axis = ravel(a), 0
     axis = one_axis(axis, len(a.shape))
+    if isinstance(repeats, Traced):
+        if repeats.dtype.kind not in "iub":
+            np.repeat(0, np.zeros(1, repeats.dtype))  # NumPy's error
+        repeats = known(repeats, "the repetitions of elements of", "repetitions that are constants")
     if np.ndim(repeats) or not a.shape[axis]:
         return take(a, np.repeat(np.arange(a.shape[axis]), repeats), axis)
     shape, count = a.shape, operator.index(repeats)

@@ -16,7 +16,7 @@ import numpy as np
 from ..kinds import Linear, linear
 from ..memory import copied
 from ..primitive import Example, Operand, Traced, operand_type, promote
-from ..program import Array, Type
+from ..program import Array, Literal, Type
 from .shape import broadcast
 
 __all__ = ["ARRAY", "fill", "gather", "ghost", "index_text", "scatter_add", "slice_", "update"]
@@ -54,10 +54,13 @@ def ghost(shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
 
 
 def _part_type(x: Operand, index: Index, arrays: Sequence[Operand] = ()) -> Type:
-    """Type of ``x[index]``."""
+    """Type of ``x[index]``; ``IndexError`` where a known index is out of bounds."""
     kind = operand_type(x)
-    zeros = [np.zeros(operand_type(array).shape, np.intp) for array in arrays]
-    return Type(np.shape(ghost(kind.shape)[fill(index, zeros)]), kind.dtype)
+    places = [
+        array.value if isinstance(array, Literal) else np.zeros(operand_type(array).shape, np.intp)
+        for array in arrays
+    ]
+    return Type(np.shape(ghost(kind.shape)[fill(index, places)]), kind.dtype)
 
 
 # -- slice -----------------------------------------------------------------------------------------
@@ -206,7 +209,13 @@ gather = linear(
 
 def _scatter_type(x: Operand, part: Operand, *arrays: Operand, index: Index) -> Type:
     kind = operand_type(x)
+    _part_type(x, index, arrays)
     return Type(kind.shape, promote((kind, operand_type(part))))
+
+
+def _update_type(x: Operand, part: Operand, *arrays: Operand, index: Index) -> Type:
+    _part_type(x, index, arrays)
+    return operand_type(x)
 
 
 def _scatter_add(x: Array, part: Array, *arrays: Array, index: Index) -> Array:
@@ -259,7 +268,7 @@ def _zero_part(ct: Array, x: Array, part: Array, *arrays: Array, index: Index) -
 update = linear(
     "update",
     _update,
-    types=lambda x, part, *arrays, index: operand_type(x),
+    types=_update_type,
     transposes=[_zero_part, lambda ct, x, part, *arrays, index: _read(ct, index, arrays), None],
     groups=(0, 0, None),
     batch=_scatter_batch(lambda: update),

@@ -125,10 +125,10 @@ def kind_of(x: Operand) -> np.dtype[Any]:
 
 
 def square_type(x: Operand) -> Type:
-    """The type of square matrices, as NumPy answers in; ValueError for others."""
+    """The type of square matrices, as NumPy answers in; ``LinAlgError`` for others."""
     shape = operand_type(x).shape
     if len(shape) < 2 or shape[-1] != shape[-2]:
-        raise ValueError(f"square matrices are needed, not an array of shape {shape}")
+        raise np.linalg.LinAlgError(f"square matrices are needed, not an array of shape {shape}")
     return Type(shape, kind_of(x))
 
 

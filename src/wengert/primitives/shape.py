@@ -103,10 +103,21 @@ def _broadcast_batch(
     return broadcast.bind(aligned, shape=(size, *shape))
 
 
+def _broadcast_type(x: Operand, shape: tuple[int, ...]) -> Type:
+    kind = operand_type(x)
+    rank = len(kind.shape)
+    fits = rank <= len(shape) and all(
+        n in (1, m) for n, m in zip(kind.shape, shape[len(shape) - rank :], strict=True)
+    )
+    if not fits:
+        np.broadcast_to(np.broadcast_to(0, kind.shape), shape)  # NumPy's error
+    return Type(shape, kind.dtype)
+
+
 broadcast = linear(
     "broadcast",
     _broadcast,
-    types=lambda x, shape: Type(shape, operand_type(x).dtype),
+    types=_broadcast_type,
     transposes=[_broadcast_transpose],
     batch=_broadcast_batch,
     examples=[Example(((3, 1),), {"shape": (2, 3, 4)}), Example(((),), {"shape": (2,)})],

@@ -50,7 +50,7 @@ def _assign(array: Any, part: Any, index: Any, value: Any) -> None:
             value = np.astype(cast(Any, value), object)
         type(part).__setitem__(part, all_concrete(index), value)
         return
-    if kind not in "fc":
+    if kind in "iubSU":
         known = all_concrete(value)
         if known is not None:
             type(part).__setitem__(part, all_concrete(index), known)

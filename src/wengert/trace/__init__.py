@@ -39,7 +39,7 @@ from .base import (
     perhaps,
 )
 from .boxed import complex_in_objects
-from .filled import Fillable, FilledArray, fill, handle, unfilled
+from .filled import Fillable, FilledArray, fill, handle, restored, unfilled
 from .foreign import refusal_of
 from .held import HELD, Hold, Holding
 from .number import Slot, Tracer, class_of, whole_number
@@ -110,6 +110,7 @@ __all__ = [
     "plain",
     "python_number",
     "refusal_of",
+    "restored",
     "snapshot",
     "store",
     "strong",

@@ -37,7 +37,7 @@ from .number import Tracer
 from .protocols import FUNCTIONS
 from .views import DummyArray, base_of, belongs, takes_part, views_of
 
-__all__ = ["Fillable", "FilledArray", "fill", "handle", "settle", "unfilled"]
+__all__ = ["Fillable", "FilledArray", "fill", "handle", "restored", "settle", "unfilled"]
 
 _WORD = ctypes.sizeof(ctypes.c_void_p)
 
@@ -114,15 +114,16 @@ def _array_ufunc(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs
     if out:
         _poison(*out)
         kwargs["out"] = tuple(unfilled(each) for each in out)
-    return _restored(handle(self).__array_ufunc__(ufunc, method, *inputs, **kwargs), out)
+    return restored(handle(self).__array_ufunc__(ufunc, method, *inputs, **kwargs), out)
 
 
 def _array_function(self: Any, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
     out = kwargs.get("out")
     _poison(out, *args[:1])
+    given = (*out, *args) if isinstance(out, tuple) else (out, *args)
     args, kwargs = unfilled(args), {key: unfilled(each) for key, each in kwargs.items()}
     result = handle(self).__array_function__(func, types, args, kwargs)
-    return _restored(result, out if isinstance(out, tuple) else (out,))
+    return restored(result, given)
 
 
 def _getitem(self: Any, index: Any) -> Any:
@@ -153,7 +154,7 @@ def _delegated(name: str) -> Callable[..., Any]:
         if name in _WRITING:
             _poison(self)
         kwargs = {key: unfilled(each) for key, each in kwargs.items()}
-        return getattr(behind, name)(*unfilled(args), **kwargs)
+        return restored(getattr(behind, name)(*unfilled(args), **kwargs), (self,))
 
     method.__name__ = name
     return method
@@ -161,7 +162,7 @@ def _delegated(name: str) -> Callable[..., Any]:
 
 def _attribute(name: str) -> property:
     def get(self: Any) -> Any:
-        return getattr(handle(self), name)
+        return restored(getattr(handle(self), name), (self,))
 
     def put(self: Any, value: Any) -> None:
         if name in ("real", "imag"):
@@ -172,7 +173,30 @@ def _attribute(name: str) -> property:
     return property(get, put)
 
 
-_WRITING = frozenset("fill sort partition put resize setfield byteswap".split())
+def _resize(self: Any, *new_shape: Any, refcheck: bool = True) -> None:
+    """Give an array another size, and the one behind it."""
+    behind = handle(self)
+    if behind is self:
+        _again("call", self, "resize", new_shape, {"refcheck": refcheck})
+        return
+    entry = FILLED[id(self)]
+    if any(each.root is behind for each in list(FILLED.values()) if each is not entry):
+        raise ValueError(
+            "cannot resize an array that references or is referenced\n"
+            "by another array in this way.\nUse the np.resize function."
+        )
+    _poison(self)
+    behind.resize(*unfilled(new_shape), refcheck=refcheck)
+    if behind.shape != self.shape:
+        entry.array = None  # NumPy resizes nothing that has weak references.
+        try:
+            np.ndarray.resize(self, behind.shape, refcheck=False)
+        finally:
+            entry.array = _reference(self)
+        entry.before = copied(_numbers(self, entry.dtype))
+
+
+_WRITING = frozenset("fill sort partition put setfield byteswap".split())
 """Methods that write to the array."""
 
 _shape: Any = np.ndarray.shape
@@ -190,15 +214,6 @@ def _set_strides(self: Any, strides: Any) -> None:
     raise UnsupportedError(
         "the strides of a traced array were changed in place",
         remedy="np.lib.stride_tricks.sliding_window_view, or an index",
-    )
-
-
-def _resize(self: Any, *shape: Any, refcheck: bool = True) -> None:
-    if self.base is not None:
-        raise ValueError("cannot resize this array: it does not own its data")
-    raise UnsupportedError(
-        "an array that has been given traced values was resized in place",
-        remedy="y = np.zeros(n); y[:len(x)] = x",
     )
 
 
@@ -348,11 +363,11 @@ def unfilled(value: Any) -> Any:
     return value
 
 
-def _restored(result: Any, out: Iterable[Any]) -> Any:
-    """The result; the filled array itself where the one behind it was the target."""
-    for target in out:
-        if type(target) is FilledArray and result is handle(target):
-            return target
+def restored(result: Any, given: Iterable[Any]) -> Any:
+    """The result; the filled array itself where it is the one behind that which was given."""
+    for each in given:
+        if type(each) is FilledArray and result is handle(each):
+            return each
     return result
 
 
@@ -614,7 +629,8 @@ def _settle_owner(array: Any, entry: Filled) -> bool:
     fixed = not array.flags.writeable
     if fixed:
         array.flags.writeable = True
-    _put_numbers(np.ndarray.view(array, np.ndarray), below, entry.before)
+    before = entry.before.reshape(below.shape)
+    _put_numbers(np.ndarray.view(array, np.ndarray), below, before)
     if fixed:
         array.flags.writeable = False
     _plain_again(array)
