@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import math
 import os
@@ -90,6 +91,8 @@ ERRORS = [
     lambda: math.sin(1, 2),
     lambda: math.sqrt(-1.0),
     lambda: math.log(1, 2, 3),
+    lambda: math.log(2.0, base=1),
+    lambda: math.sin(x=1.0),
     lambda: math.atan2(1.0),
     lambda: np.array(),
     lambda: np.array([1, [2, 3]]),
@@ -292,6 +295,7 @@ def names_on_the_page() -> set[str]:
         if line.startswith("| ") and line.count("|") == 3:
             home, names = line.strip("| ").split(" | ")
             prefix = {"Python": "builtins.", "`statistics`": "statistics.", "`numpy`": "numpy."}
+            prefix["`np.lib.stride_tricks`"] = "stride_tricks."
             prefix |= {f"`np.{kind}`": f"{kind}." for kind in ("ndarray", "flatiter", "ufunc")}
             if home in prefix:
                 listed = {prefix[home] + name for name in re.findall(r"`([^`]+)`", names)}
@@ -305,8 +309,34 @@ def names_on_the_page() -> set[str]:
 def test_the_page_names_all_that_stand_in():
     wg.stand_ins(False)
     here = {hook.name for make in install.HOOKS for hook in make()} - {""}
-    here |= {f"statistics.{code[0].__name__}" for make in install.CODE for code in make()}
+    codes = [code[0] for make in install.CODE for code in make()]
+    here |= {f"{code.__module__.split('.')[-1]}.{code.__name__}" for code in codes}
     wg.stand_ins(True)
     here.remove("numpy._core._multiarray_umath.concatenate")  # of what is documented as a list
     later = {"builtins.sum", "math.sumprod", "math.fma"}  # in Pythons after 3.11
     assert names_on_the_page() - later == here - later
+
+
+def test_c_code_may_call_by_the_slot_of_the_type():
+    """As Cython does, which does not look whether an object has a vectorcall of its own."""
+    if sys.implementation.name != "cpython" or ctypes.sizeof(ctypes.c_void_p) != 8:
+        pytest.skip("the slot is elsewhere")
+    form = ctypes.PYFUNCTYPE(*[ctypes.py_object] * 4)
+    call = form(ctypes.c_void_p.from_address(id(type(len)) + 128).value or 0)
+    calls = [
+        (np.array, ([1, 2],), {"dtype": float}),
+        (np.arange, (3,), {"dtype": float}),
+        (math.sin, (0.5,), {}),
+        (math.log, (8.0, 2.0), {}),
+        (math.hypot, (3.0, 4.0), {}),
+        (math.isclose, (1.0, 1.05), {"rel_tol": 0.1}),
+        (sorted, ([1, 2],), {"reverse": True}),
+    ]
+    wg.stand_ins(True)
+    for function, args, kwargs in calls:
+        assert np.array_equal(call(function, args, kwargs), function(*args, **kwargs))
+
+    def traced(t):
+        return call(np.array, ([t, 1.0],), {"dtype": float}).sum() + call(math.log, (t, 2.0), {})
+
+    assert wg.grad(traced)(2.0) == 1 + 0.5 / math.log(2)

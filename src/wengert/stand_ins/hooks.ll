@@ -352,6 +352,15 @@ traced:
   %r = call ptr @PyObject_Vectorcall(ptr %handler, ptr %args, i64 %n, ptr %names)
   ret ptr %r
 plain:
+  %refusing = call ptr @word(ptr %record, i64 3)
+  %takes_none = icmp ne ptr %refusing, null
+  %given = icmp sgt i64 %k, 0
+  %bad = and i1 %takes_none, %given
+  br i1 %bad, label %refused, label %usual
+refused:
+  %e = call ptr @PyObject_Vectorcall(ptr %refusing, ptr %args, i64 %n, ptr %names)
+  ret ptr %e
+usual:
   %p = tail call ptr @by_tuple(ptr %record, ptr %args, i64 %n, ptr %names)
   ret ptr %p
 }

@@ -119,7 +119,8 @@ class Hook:
     """A C function that is to be exchanged.
 
     ``writes`` says what is to be written where, given the address of ours; ``itself`` is what the
-    original is called on, and ``kind`` the type that a constructor is for. ``name`` is what the
+    original is called on, and ``kind`` the type that a constructor is for, or what refuses named
+    arguments in place of a function that has none. ``name`` is what the
     page of the documentation has; nothing where it speaks of all functions of NumPy's.
     """
 
@@ -183,11 +184,12 @@ def function(builtin: Any, stand_in: Stand, iterators: bool = False) -> Hook:
     """A hook for a builtin function; with ``iterators`` the stand-in is given all of these too.
 
     Its function stays in the ``PyMethodDef``, so that hash and equality do. It is called by the
-    object's own vectorcall, with flags for which the interpreter has no shorter way.
+    object's own vectorcall, with flags for which neither the interpreter nor Cython has a shorter
+    way, and its type's ``tp_call`` no other.
     """
     place = id(builtin) + HEAD
     content, original, flags = _copied(_read(place), builtin.__name__)
-    struct.pack_into("i", content, _FLAGS, _TUPLE | _KEYWORDS)
+    struct.pack_into("i", content, _FLAGS, _KEYWORDS)
     vectorcall = place + 4 * _WORD
     called = _read(vectorcall)
     if bool(called) != bool(flags & (_O | _FAST)):
@@ -202,7 +204,10 @@ def function(builtin: Any, stand_in: Stand, iterators: bool = False) -> Hook:
     itself = 0 if called else _read(place + _WORD)
     name = f"{builtin.__module__}.{builtin.__name__}"
     form += "_of_iterator" * iterators
-    return Hook(form, called or original, stand_in, writes, itself=itself, name=name)
+    refusing = None if called or flags & _KEYWORDS else copy_of(builtin)
+    _kept.append(refusing)
+    kind = 0 if refusing is None else id(refusing)
+    return Hook(form, called or original, stand_in, writes, itself=itself, kind=kind, name=name)
 
 
 def asking(functions: Sequence[Any], stand_in: Stand) -> list[Hook]:
