@@ -861,3 +861,30 @@ def test_what_is_copied_from_is_not_followed() -> None:
         return kept * x
 
     assert_numpys(run, np.array([3.0, 4.0]))
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        [0.0, 1.7],
+        [True, False],
+        1.5,
+        np.float64(1.0),
+        [],
+        np.array([True, False]),
+        np.array([1], np.uint64),
+        np.array([]),
+        np.array([1.0]),
+        [1j],
+    ],
+    ids=repr,
+)
+def test_what_counts_as_places_to_take_from_is_what_counts_for_numpy(places):
+    def f(x):
+        try:
+            return np.concatenate([np.ravel(np.take(x, places)), np.ravel(x.take(places))])
+        except TypeError:
+            return -x
+
+    x = np.arange(1.0, 4.0)
+    assert wg.jvp(f, (x,), (x,))[0].tolist() == wg.jit(f)(x).tolist() == f(x).tolist()

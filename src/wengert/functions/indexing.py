@@ -224,18 +224,21 @@ def _in_a_row(a: Array, axis: int | None) -> tuple[Array, int]:
 
 @implements(np.take)
 def take(a: Array, indices: Any, axis: int | None = None, mode: str = "raise") -> Array:
+    is_array = isinstance(indices, (np.ndarray, Traced))
     a, indices = plain(a), plain(indices)
     a, axis = _in_a_row(a, axis if np.ndim(a) or axis not in (0, -1) else None)
     if not isinstance(indices, Traced):
         indices = np.asarray(indices)
-        if indices.size == 0:
+        if not is_array and indices.dtype.kind == "f":  # In lists NumPy takes floats too.
             indices = indices.astype(np.intp)
+    if not np.can_cast(indices.dtype, np.intp, "same_kind"):
+        raise TypeError(f"cannot take elements by indices of {indices.dtype}")
+    if indices.dtype.kind == "b":
+        indices = np.astype(indices, np.intp)
     if mode == "wrap":
         indices = indices % a.shape[axis]
     elif mode == "clip":
         indices = np.clip(indices, 0, a.shape[axis] - 1)
-    if indices.dtype.kind not in "iu":
-        raise TypeError(f"cannot take elements by indices of {indices.dtype}")
     made = gather.bind(a, indices, index=(*(slice(None),) * axis, ARRAY))
     return ordered(made) if made.shape else made
 
