@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.linalg
 from numpy.lib.stride_tricks import as_strided
 
 import wengert as wg
@@ -89,6 +90,11 @@ STRIDED: dict[str, Any] = {
     "a part": lambda x: as_strided(x[1:], (2,), (16,)),
     "backwards": lambda x: as_strided(x[::-1], (2,), (-16,)),
     "nothing given": as_strided,
+    "around a part": lambda x: as_strided(x[2:], (3, 2), (-8, 8)).copy(),
+    "around a part of columns": lambda x: as_strided(np.outer(x, x).T[1:, 2], (2, 2), (40, -8)),
+    "every other": lambda x: as_strided(x[::2], (3,), (8,)),
+    "toeplitz": lambda x: scipy.linalg.toeplitz(x[:3], x[2:]),
+    "hankel": lambda x: scipy.linalg.hankel(x),
     "a list": lambda x: as_strided([x[0], x[1]], (3, 1), (0, 8)),
     "no axes": lambda x: as_strided(x[2:3].reshape(()), (3,), (0,)),
     "empty": lambda x: as_strided(x, (0, 3), (8, 8)),
@@ -119,7 +125,7 @@ def test_elements_at_given_distances_are_views() -> None:
 
 def test_memory_outside_of_a_traced_array_is_refused_with_advice() -> None:
     with pytest.raises(UnsupportedError, match=r"outside of the elements(?s:.*)sliding_window"):
-        wg.grad(lambda x: np.sum(as_strided(x[::2], (3,), (8,))))(np.ones(5))
+        wg.grad(lambda x: np.sum(as_strided(x[::2], (4,), (16,))))(np.ones(5))
     with pytest.raises(ReadOnlyError):
         wg.grad(lambda x: as_strided(x * 2, (2, 2), (8, 8)).fill(x[0]))(np.ones(5))
 

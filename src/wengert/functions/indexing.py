@@ -352,14 +352,16 @@ def as_strided(
     subok: bool = False,
     writeable: bool = True,
 ) -> Array:
-    """The elements at these distances in memory, all of which have to be elements of ``x``."""
+    """The elements at these distances in memory: of ``x``, or of what it is a view of."""
     x = as_array(arraylike(x))
     own = layout(x)
     shape = own.shape if shape is None else tuple(map(operator.index, shape))
     strides = own.strides if strides is None else tuple(map(operator.index, strides))
     if len(shape) != len(strides):
         raise ValueError("mismatch in length of strides and shape")
-    here, wanted = _distances(own.shape, own.strides), _distances(shape, strides)
+    start, x = _seen_from_the_root(x)
+    lying = layout(x)
+    here, wanted = _distances(lying.shape, lying.strides), start + _distances(shape, strides)
     order = np.argsort(here, kind="stable")
     found = np.searchsorted(here, wanted, sorter=order)
     numbers = order[np.minimum(found, max(here.size - 1, 0))] if here.size else wanted
@@ -367,26 +369,41 @@ def as_strided(
         raise UnsupportedError(
             "np.lib.stride_tricks.as_strided reads memory outside of the elements of the traced "
             "array that it was given",
-            remedy="np.lib.stride_tricks.sliding_window_view, an index, or as_strided of the whole "
-            "array in place of a part of it",
+            remedy="np.lib.stride_tricks.sliding_window_view, or an index",
         )
+    if not x.ndim:
+        return np.broadcast_to(x, shape)
     numbers = numbers.reshape(shape)
-    places = list(np.unravel_index(numbers, x.shape)) if x.ndim else []
     distinct = np.unique(wanted).size == wanted.size
 
     def place(model: Array) -> Array:
-        if tuple(step * own.itemsize for step in model.strides) != tuple(
-            step * model.itemsize for step in own.strides
-        ):
+        size = model.itemsize
+        alike = [s * lying.itemsize for s in model.strides] == [s * size for s in lying.strides]
+        if not (alike and model.flags.forc and model.size):
             return np.ravel(model)[numbers]
-        steps = tuple(step * model.itemsize // own.itemsize for step in strides)
-        return np.lib.stride_tricks.as_strided(model, shape, steps)
+        flat = np.ravel(model, order="K")[start // lying.itemsize :]
+        steps = tuple(step * size // lying.itemsize for step in strides)
+        return np.lib.stride_tricks.as_strided(flat, shape, steps)
 
-    if not x.ndim:
-        return np.broadcast_to(x, shape)
     params = {"index": (ARRAY,) * x.ndim}
+    places = list(np.unravel_index(numbers, x.shape))
     made = gather.bind(x, *places, **params)
     return PlacedView(made, x, gather, params, places, place, writeable and distinct)
+
+
+def _seen_from_the_root(x: Any) -> tuple[int, Any]:
+    """How many bytes a view is after the array that it is a view of, and that array."""
+    if not type(x).derived or (root := x.root()) is x:
+        return 0, x
+    model = layout(root)
+    part = x.placed(model)
+    if part.size and np.may_share_memory(part, model):
+        return _address(part) - _address(model), root
+    return 0, x
+
+
+def _address(array: np.ndarray[Any, Any]) -> int:
+    return array.__array_interface__["data"][0]
 
 
 def _distances(shape: Sequence[int], strides: Sequence[int]) -> np.ndarray[Any, Any]:

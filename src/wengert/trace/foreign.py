@@ -74,6 +74,13 @@ def refusal_of(error: BaseException, refusals: Sequence[Refusal] = ()) -> Traced
             + ABSENT[0],
             line=line_raised(error),
         )
+    if "__array__ method not producing" in text:
+        return TracedArrayError(
+            f"{use.text or 'code'} was given an object whose __array__ method gives a traced "
+            "array, which C code does not take",
+            remedy="the array that the object has, as p.coeffs of p = np.poly1d(c)",
+            line=line_raised(error),
+        )
     if not _names().search(text) and not _says_so(error, where, use):
         return None
     by = use.text if use.kind == "call" and use.text else ".".join(filter(None, use[2:4]))
