@@ -573,7 +573,10 @@ def test_what_is_the_same_array_plainly_is_the_same_filled_array():
     def f(t):
         a = np.zeros(2)
         a[0] = t
-        same = [np.atleast_1d(a), a.astype(float, copy=False), a.real]
+        same = [
+            *(np.asarray(a), np.asanyarray(a, float), np.ascontiguousarray(a), np.atleast_1d(a)),
+            *(a.astype(float, copy=False), a.real, np.require(a), np.asarray(a, order="F")),
+        ]
         assert all(each is a for each in same)
         assert all(each is not a for each in (np.array(a), +a, a[:], a.astype(float), a.copy()))
         assert np.may_share_memory(a[1:], np.asarray(a))

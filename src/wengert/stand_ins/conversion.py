@@ -19,6 +19,7 @@ from ..trace import (
     FUNCTIONS,
     as_array,
     as_number,
+    filled_before,
     layout,
     ordered,
     python_number,
@@ -51,7 +52,8 @@ def _array(
         order = "K"
         if isinstance(object, Traced) and made is not object and made.dtype == object.dtype:
             order = "F" if layout(object).flags.f_contiguous else "C"
-    return _in_order(made, order)
+    made = _in_order(made, order)
+    return filled_before(made) if made is object else made
 
 
 def _listed(value: Any) -> Any:

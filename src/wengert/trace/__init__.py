@@ -39,7 +39,7 @@ from .base import (
     perhaps,
 )
 from .boxed import complex_in_objects
-from .filled import Fillable, FilledArray, fill, handle, restored, unfilled
+from .filled import Fillable, FilledArray, fill, filled_before, handle, unfilled
 from .foreign import refusal_of
 from .held import HELD, Hold, Holding
 from .number import Slot, Tracer, class_of, whole_number
@@ -96,6 +96,7 @@ __all__ = [
     "concrete",
     "discrete",
     "fill",
+    "filled_before",
     "handle",
     "implements",
     "is_python_number",
@@ -110,7 +111,6 @@ __all__ = [
     "plain",
     "python_number",
     "refusal_of",
-    "restored",
     "snapshot",
     "store",
     "strong",

@@ -37,7 +37,7 @@ from .number import Tracer
 from .protocols import FUNCTIONS
 from .views import DummyArray, base_of, belongs, takes_part, views_of
 
-__all__ = ["Fillable", "FilledArray", "fill", "handle", "restored", "settle", "unfilled"]
+__all__ = ["Fillable", "FilledArray", "fill", "filled_before", "handle", "settle", "unfilled"]
 
 _WORD = ctypes.sizeof(ctypes.c_void_p)
 
@@ -114,7 +114,7 @@ def _array_ufunc(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs
     if out:
         _poison(*out)
         kwargs["out"] = tuple(unfilled(each) for each in out)
-    return restored(handle(self).__array_ufunc__(ufunc, method, *inputs, **kwargs), out)
+    return _restored(handle(self).__array_ufunc__(ufunc, method, *inputs, **kwargs), out)
 
 
 def _array_function(self: Any, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -123,7 +123,7 @@ def _array_function(self: Any, func: Any, types: Any, args: Any, kwargs: Any) ->
     given = (*out, *args) if isinstance(out, tuple) else (out, *args)
     args, kwargs = unfilled(args), {key: unfilled(each) for key, each in kwargs.items()}
     result = handle(self).__array_function__(func, types, args, kwargs)
-    return restored(result, given)
+    return _restored(result, given)
 
 
 def _getitem(self: Any, index: Any) -> Any:
@@ -154,7 +154,7 @@ def _delegated(name: str) -> Callable[..., Any]:
         if name in _WRITING:
             _poison(self)
         kwargs = {key: unfilled(each) for key, each in kwargs.items()}
-        return restored(getattr(behind, name)(*unfilled(args), **kwargs), (self,))
+        return _restored(getattr(behind, name)(*unfilled(args), **kwargs), (self,))
 
     method.__name__ = name
     return method
@@ -162,7 +162,7 @@ def _delegated(name: str) -> Callable[..., Any]:
 
 def _attribute(name: str) -> property:
     def get(self: Any) -> Any:
-        return restored(getattr(handle(self), name), (self,))
+        return _restored(getattr(handle(self), name), (self,))
 
     def put(self: Any, value: Any) -> None:
         if name in ("real", "imag"):
@@ -363,7 +363,16 @@ def unfilled(value: Any) -> Any:
     return value
 
 
-def restored(result: Any, given: Iterable[Any]) -> Any:
+def filled_before(behind: Any) -> Any:
+    """The filled array that a traced one stands behind; that one itself if there is none."""
+    for entry in list(FILLED.values()):
+        array = entry.array() if entry.behind is behind else None
+        if array is not None:
+            return array
+    return behind
+
+
+def _restored(result: Any, given: Iterable[Any]) -> Any:
     """The result; the filled array itself where it is the one behind that which was given."""
     for each in given:
         if type(each) is FilledArray and result is handle(each):
