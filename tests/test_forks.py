@@ -172,3 +172,32 @@ thread.join()
 
 def test_a_child_evaluates_though_its_parent_was_importing_what_that_needs() -> None:
     subprocess.run([sys.executable, "-c", EVALUATING], check=True, timeout=60)
+
+
+FIRST = """
+import math, os, signal, sys, threading, time, warnings
+import numpy as np, wengert as wg
+warnings.simplefilter("ignore")
+reached = threading.Event()
+
+class Slow:
+    def find_spec(self, name, *_):
+        if name == "wengert.compile.machine":
+            reached.set()
+            time.sleep(0.2)
+
+sys.meta_path.insert(0, Slow())
+thread = threading.Thread(target=wg.grad(math.sin), args=(1.0,))
+thread.start()
+assert reached.wait(20)
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    os._exit(0 if wg.grad(math.sin)(1.0) == math.cos(1.0) else 1)
+assert os.waitpid(child, 0)[1] == 0
+thread.join()
+"""
+
+
+def test_a_child_differentiates_though_its_parent_was_at_its_first_derivative() -> None:
+    subprocess.run([sys.executable, "-c", FIRST], check=True, timeout=60)

@@ -22,7 +22,7 @@ from ..errors import (
     TracedArrayError,
     WengertError,
 )
-from ..forks import lock
+from ..forks import compiling
 from ..primitive import Params, Primitive, Traced
 from ..program import Array, Type
 from .caught import Refusal, raise_again, refusal
@@ -90,8 +90,9 @@ FIRST: list[Callable[[], None]] = []
 ABSENT: list[str] = [""]
 """What takes the place of the stand-ins for C functions in this process; nothing where they are."""
 
-beginning = lock()
-"""Held by the thread that does what is due before a trace begins."""
+beginning = compiling
+"""Held by the thread that does what is due before a trace begins: modules are imported and code is
+made, so that a fork waits for it."""
 
 E = TypeVar("E", bound=WengertError)
 
