@@ -287,6 +287,7 @@ PROGRAMS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning")
 @pytest.mark.parametrize("f", PROGRAMS)
 def test_every_route_gives_numpys_value_and_the_difference_quotient(f):
     plain = f(X)
