@@ -15,7 +15,7 @@ from ..frames import is_wengerts, within_wengert
 from ..primitive import Traced
 from ..trace import FilledArray, Trace, Tracer, handle, unfilled
 from ..trace.base import ABSENT, FIRST, IMPORTED, OPEN, begin, beginning
-from ..trace.views import CALIBRATING
+from ..trace.views import CALIBRATE, CALIBRATING
 from ..transforms.tape import Tape
 from . import native
 
@@ -63,7 +63,7 @@ def _install() -> None:
             _codes.extend([code for make in CODE for code in make()])
         native.exchange(True)
         _exchange_code(True)
-        _calibrate()
+        _calibrate(False)
         IMPORTED.update(dict.fromkeys(LATER, _import_installed))
         ABSENT[0] = ""
 
@@ -73,36 +73,44 @@ def _exchange_code(enable: bool) -> None:
         function.__code__ = ours if enable else original
 
 
-def _calibrate() -> None:
+def _calibrate(collector: bool) -> None:
     """Find out how many references our functions have to an array that is written to.
+
+    ``collector`` asks the garbage collector how many of them it knows, which takes longer.
 
     It has to be written to by code that is not wengert's.
     """
     tape = Tape("trust")
-    names: dict[str, Any] = {"zeros": np.zeros}
-    exec(_WRITING, names)
-    for write, others in (("element", 1), ("part", 2)):
-        CALIBRATING[:] = [others]
-        names[write](tape.input(np.float64(0.0)))
+    value = tape.input(np.zeros(1))
+    for write in _WRITING:
+        for target, others in (("np.zeros(1)", 1), ("x[:]", 2)):
+            names: dict[str, Any] = {"np": np, "value": value}
+            exec(compile(_FUNCTION.format(target, write), "<code>", "exec"), names)
+            CALIBRATING[:] = [others] * (1 + collector)
+            names["write"]()
     CALIBRATING.clear()
     tape.close()
 
 
-_WRITING = compile(
-    """
-def element(value):
-    x = zeros(1)
-    x[0] = value
+CALIBRATE.append(_calibrate)
 
-def part(value):
-    x = zeros(1)
-    v = x[:]
-    v[0] = value
-""",
-    "<code>",
-    "exec",
+_FUNCTION = """
+def write():
+    x = np.zeros(1)
+    y = {}
+    {}
+"""
+"""Code that writes to an array that has one reference besides ours, or two with its view."""
+
+_WRITING = (
+    "y[:] = value",
+    "y += value",
+    "np.add(value, value, out=y)",
+    "np.add(value, value, y)",
+    "np.add(value, value, out=(y,))",
+    "y.fill(value[0])",
 )
-"""Functions that write to an array that has, besides ours, one reference or, with its view, two."""
+"""How arrays are mostly written to."""
 
 
 def _import_installed(name: str) -> None:

@@ -40,7 +40,7 @@ from numpy.lib import stride_tricks
 from ..frames import is_wengerts
 from ..primitive import Traced
 
-__all__ = ["CALIBRATING", "DummyArray", "base_of", "belongs", "takes_part", "views_of"]
+__all__ = ["CALIBRATE", "CALIBRATING", "DummyArray", "base_of", "belongs", "takes_part", "views_of"]
 
 DummyArray: Any = type(stride_tricks.as_strided(np.zeros(1)).base)
 """What stands between an array and the views that ``np.lib.stride_tricks`` makes of it."""
@@ -54,8 +54,8 @@ MANY = 100_000
 _OWN: dict[Any, int] = {}
 """For ways from the user's line to here, how many references our functions have to the array."""
 
-_TRACKED: dict[Any, int] = {}
-"""How many of these the garbage collector knows."""
+_LEFT_OF_OWN: dict[Any, int] = {}
+"""How many of these are none of variables, views and objects of Python's."""
 
 _UNKNOWN: dict[Any, int] = {}
 """For places in the user's program, how many references nobody has accounted for."""
@@ -66,8 +66,11 @@ _LEFT: dict[Any, int] = {}
 PLACES = 10_000
 """So many places are remembered."""
 
+CALIBRATE: list[Callable[[bool], None]] = []
+"""What finds out the ways that are known; ``True`` asks the garbage collector too."""
+
 CALIBRATING: list[int] = []
-"""While the ways are found out: the references that others than our functions have."""
+"""Meanwhile the references that others than our functions have, and a second item if ``True``."""
 
 _COPIED = sys.version_info < (3, 13)
 """Whether ``f_locals`` of a function is a dictionary beside its variables, and stays."""
@@ -87,27 +90,44 @@ def views_of(owner: np.ndarray[Any, Any], target: np.ndarray[Any, Any]) -> list[
     """
     references = sys.getrefcount(owner)
     codes, frame = _way(sys._getframe(1))
-    way = (codes, target is owner)
+    operation = None if frame is None else frame.f_code.co_code[frame.f_lasti]
+    way = (codes, operation, target is owner)
     if CALIBRATING:
-        _OWN[way] = references - CALIBRATING[0]
-        _TRACKED[way] = _tracked(owner, frozenset())
-        return []
-    own = _OWN.get(way, -MANY)
-    variables = {} if frame is None else frame.f_locals
-    alone = references == own + 1 and target is owner
-    if alone and any(value is owner for value in variables.values()):
-        return []
-    scopes = [
+        own = references - CALIBRATING[0]
+        _OWN[way] = min(own, _OWN.get(way, own))
+        if len(CALIBRATING) == 1:
+            return []
+    elif target is owner and references == _OWN.get(way, -MANY) + 1 and frame is not None:
+        for value in frame.f_locals.values():
+            if value is owner:
+                return []
+    scopes = _scopes(frame)
+    references = sys.getrefcount(owner) - _OWN.get(way, -MANY)
+    search = _Search(owner, target, references)
+    place = None if frame is None else (frame.f_code, frame.f_lasti)
+    return _views(search, scopes, way, place)
+
+
+Scopes = list[tuple[FrameType, dict[str, Any]]]
+
+
+def _scopes(frame: FrameType | None) -> Scopes:
+    """The frames that lead to a frame, and those of other threads, with their variables."""
+    return [
         (running, running.f_locals)
         for innermost in (frame, *_of_other_threads())
         for running in _outside_from(innermost)
     ]
-    references = sys.getrefcount(owner) - own
-    search = _Search(owner, target, references)
+
+
+def _views(search: _Search, scopes: Scopes, way: Any, place: Any) -> list[Any]:
+    """The views of the array that is searched for."""
     for running, variables in scopes:
         for name, value in list(variables.items()):
             search.meet(value, _references(running, name))
-    place = None if frame is None else (frame.f_code, frame.f_lasti)
+    if CALIBRATING:
+        _LEFT_OF_OWN[way] = min(_unknown(search, scopes), _LEFT_OF_OWN.get(way, MANY))
+        return []
     left = search.references
     if left <= _LEFT.get(place, 0):
         return search.views
@@ -116,15 +136,16 @@ def views_of(owner: np.ndarray[Any, Any], target: np.ndarray[Any, Any]) -> list[
         for value in list(variables.values()):
             if search.references <= 0:
                 return search.views
-            if not isinstance(value, np.ndarray) or value.dtype.hasobject:
-                for array in _inside(value, looked, DEPTH):
+            for array in _inside(value, looked, DEPTH):
+                if array is not value:
                     search.meet(array, 1)
     if search.references > 0:
-        known = _OWN.get(way, 0) - _TRACKED.get(way, 0)
-        unknown = _unknown(search, scopes) - known
+        if way in _OWN and way not in _LEFT_OF_OWN:
+            CALIBRATE[0](True)
+        unknown = _unknown(search, scopes) - _LEFT_OF_OWN.get(way, 0)
         if unknown > _UNKNOWN.get(place, 0) and not search.everywhere():
             _remember(_UNKNOWN, place, unknown)
-        if search.references == left and all(view is target for view in search.views):
+        if search.references == left and all(view is search.target for view in search.views):
             _remember(_LEFT, place, left)
     return search.views
 
@@ -135,7 +156,7 @@ def _remember(places: dict[Any, int], place: Any, references: int) -> None:
     places[place] = references
 
 
-def _unknown(search: _Search, scopes: list[tuple[FrameType, dict[str, Any]]]) -> int:
+def _unknown(search: _Search, scopes: Scopes) -> int:
     """How many references to an array are none of variables, views and objects of Python's."""
     owner, known = search.owner, 0
     apart = {id(search), id(search.__dict__)}
@@ -198,6 +219,7 @@ class _Search:
 
     def __init__(self, owner: Any, target: Any, references: int) -> None:
         self.owner = owner
+        self.target = target
         self.references = references
         self.views: list[Any] = []
         self._known: set[int] = set()
@@ -288,9 +310,10 @@ class _Looked:
 
 def _inside(value: Any, looked: _Looked, depth: int) -> Iterator[Any]:
     """The arrays and traced values in a nesting of containers and objects."""
-    if isinstance(value, (np.ndarray, Traced)):
+    kind = type(value)  # isinstance asks an object for its class, which may ask for its values
+    if issubclass(kind, (np.ndarray, Traced)):
         yield value
-        if isinstance(value, Traced) or not value.dtype.hasobject:
+        if issubclass(kind, Traced) or not np.ndarray.dtype.__get__(value).hasobject:
             return
     if depth == 0 or looked.left <= 0 or id(value) in looked.seen:
         return
@@ -306,7 +329,7 @@ def _inside(value: Any, looked: _Looked, depth: int) -> Iterator[Any]:
 def _items(value: Any) -> Iterable[Any]:
     """What a container or an object holds."""
     for kind, items in _HOLDING.items():
-        if isinstance(value, kind):
+        if issubclass(type(value), kind):
             return items(value)
     return _attributes(value)
 
