@@ -171,10 +171,10 @@ def _strided() -> list[tuple[Any, Any, Any]]:
         function.__code__, function.__globals__, function.__name__, function.__defaults__
     )
 
-    def call(x: Any, *given: Any) -> Any:
+    def call(x: Any, *given: Any, **named: Any) -> Any:
         top = None if type(x) is np.ndarray else innermost(x := unfilled(x))
         if top is None:
-            return original(x, *given)
+            return original(x, *given, **named)
         return top._trace.apply(as_strided, original, (x, *given), {})
 
     return [(function, function.__code__, exchanged(function, call))]

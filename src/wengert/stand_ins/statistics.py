@@ -32,9 +32,11 @@ def exchanged(function: Any, call: Callable[..., Any]) -> types.CodeType:
     """
     own = function.__code__
     names = own.co_varnames[: own.co_argcount]
+    named = own.co_varnames[own.co_argcount :][: own.co_kwonlyargcount]
     space: dict[str, Any] = {}
-    listed = ", ".join(names)
-    exec(f"def template({listed}):\n    call = 'call'\n    return call({listed})", space)
+    listed = ", ".join([*names, "*", *named] if named else names)
+    given = ", ".join([*names, *(f"{name}={name}" for name in named)])
+    exec(f"def template({listed}):\n    call = 'call'\n    return call({given})", space)
     code: types.CodeType = space["template"].__code__
     return code.replace(
         co_consts=tuple(call if constant == "call" else constant for constant in code.co_consts),
