@@ -160,6 +160,21 @@ def in_a_generator(y: Any, write: Callable[[Any], Any]) -> Any:
     return next(kept)
 
 
+def in_a_generator_that_shares_the_array(y: Any, write: Callable[[Any], Any]) -> Any:
+    def generator() -> Iterator[Any]:
+        v = y[:2]
+        yield
+        yield v
+
+    def others() -> Any:
+        return y
+
+    steps = generator()
+    next(steps)
+    write(others())
+    return next(steps)
+
+
 def of_a_view(y: Any, write: Callable[[Any], Any]) -> Any:
     v = y[:]
     w = v[1:]
@@ -173,6 +188,7 @@ HELD = {
         *(in_a_variable, in_two_variables, in_a_list, in_a_dictionary, in_a_named_tuple),
         *(in_an_attribute, in_a_slot, in_an_array_of_objects, in_a_closure, in_a_default),
         *(in_a_partial_call, in_a_generator, of_a_view),
+        in_a_generator_that_shares_the_array,
     )
 }
 

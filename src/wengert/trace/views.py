@@ -24,6 +24,7 @@ from inspect import CO_OPTIMIZED, CO_VARARGS, CO_VARKEYWORDS
 from itertools import islice
 from threading import get_ident
 from types import (
+    CellType,
     CodeType,
     CoroutineType,
     FrameType,
@@ -204,8 +205,9 @@ def _references(frame: FrameType, name: str) -> int:
     code = frame.f_code
     if not code.co_flags & CO_OPTIMIZED:
         return 1
-    elsewhere = name in code.co_freevars or (_BORROWED and name in code.co_varnames[: _given(code)])
-    return (not elsewhere) + _COPIED
+    cell = name in code.co_cellvars or name in code.co_freevars  # See ``_captured``.
+    borrowed = _BORROWED and name in code.co_varnames[: _given(code)]
+    return (not cell and not borrowed) + _COPIED
 
 
 def _given(code: CodeType) -> int:
@@ -323,7 +325,7 @@ def _inside(value: Any, looked: _Looked, depth: int) -> Iterator[Any]:
         looked.left -= len(items)
     for item in items:
         if type(item) not in _NO_ARRAYS:
-            yield from _inside(item, looked, depth - 1)
+            yield from _inside(item, looked, depth - (type(item) is not CellType))
 
 
 def _items(value: Any) -> Iterable[Any]:
@@ -334,16 +336,21 @@ def _items(value: Any) -> Iterable[Any]:
     return _attributes(value)
 
 
-def _captured(function: FunctionType) -> Iterator[Any]:
-    for cell in function.__closure__ or ():
-        with suppress(ValueError):  # a variable that has no value yet
-            yield cell.cell_contents
+def _captured(cell: CellType) -> Iterator[Any]:
+    """The value of a variable that functions share: one reference, however many they are."""
+    with suppress(ValueError):  # It may have no value yet.
+        yield cell.cell_contents
 
 
-def _suspended(value: Any) -> Iterable[Any]:
+def _suspended(value: Any) -> Iterator[Any]:
     """The variables of a generator or a coroutine that has begun and not ended."""
     frame = value.gi_frame if isinstance(value, GeneratorType) else value.cr_frame
-    return () if frame is None else frame.f_locals.values()
+    if frame is not None:
+        code = frame.f_code
+        for name, each in frame.f_locals.items():
+            cell = name in code.co_cellvars or name in code.co_freevars
+            if not cell or not isinstance(each, np.ndarray) or base_of(each) is not None:
+                yield each
 
 
 def _attributes(value: Any) -> Iterator[Any]:
@@ -363,10 +370,11 @@ _HOLDING: dict[Any, Callable[[Any], Iterable[Any]]] = {
     np.ndarray: lambda array: array.ravel().tolist(),
     (type, ModuleType): lambda _: (),
     (GeneratorType, CoroutineType): _suspended,
+    CellType: _captured,
     MethodType: lambda method: (method.__self__, method.__func__),
     partial: lambda call: (call.func, *call.args, *call.keywords.values()),
     FunctionType: lambda function: (
-        *_captured(function),
+        *(function.__closure__ or ()),
         *(function.__defaults__ or ()),
         *vars(function).values(),
     ),
