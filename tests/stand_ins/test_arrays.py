@@ -742,3 +742,11 @@ def test_what_a_loop_body_leaves_in_an_array_of_the_function_is_an_error_to_read
     for verb in (wg.grad, wg.hessian):
         with pytest.raises(wg.errors.LeakedTracerError, match="a carry"):
             verb(looped)(1.0)
+
+
+def test_strided_views_of_plain_arrays_are_numpys_when_stand_ins_are_in_place():
+    wg.grad(np.sin)(0.0)
+    a = np.arange(5.0)
+    np.testing.assert_array_equal(sliding_window_view(a, 2)[:, 1], a[1:])
+    named = {"check_bounds": False} if as_strided.__kwdefaults__ else {}
+    np.testing.assert_array_equal(as_strided(a, (2,), (16,), writeable=False, **named), a[:3:2])
