@@ -151,11 +151,6 @@ def _is_integer(value: Tracer) -> Any:
     return whole if (known := perhaps(whole)) is None else bool(known)
 
 
-def _hex(value: Tracer) -> Any:
-    found = perhaps(value)
-    return partial(_refuse, value, "hex") if found is None else found.hex
-
-
 def _to_device(value: Tracer, device: Any, *_: Any, **__: Any) -> Any:
     if device != "cpu":
         raise ValueError(f"unsupported device {device!r}")
@@ -183,7 +178,6 @@ _ANSWERS: dict[str, Callable[[Any], Any]] = {
     "denominator": lambda value: 1,
     "device": lambda value: "cpu",
     "flags": lambda value: Flags(value, layout(value).flags),
-    "hex": _hex,
     "is_integer": lambda value: partial(_is_integer, value),
     "numerator": lambda value: value,
     "strides": lambda value: layout(value).strides,

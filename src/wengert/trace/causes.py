@@ -367,6 +367,11 @@ _CALLS = {
     "y.flat[i] = v",
     "arange": "np.linspace(0, x, n) of a given length n for np.arange(0, x), or x * np.arange(n) "
     "for np.arange(0, n * x, x)",
+    "normal": "m + s * rng.normal(size=n) for rng.normal(m, s, n)",
+    "uniform": "a + (b - a) * rng.random(n) for rng.uniform(a, b, n)",
+    "exponential": "s * rng.standard_exponential(n) for rng.exponential(s, n)",
+    "lognormal": "np.exp(m + s * rng.normal(size=n)) for rng.lognormal(m, s, n)",
+    "gamma": "s * rng.standard_gamma(k, n) for rng.gamma(k, s, n)",
 }
 
 

@@ -46,6 +46,7 @@ _UNNAMED = (
     "object supporting the buffer API required",
     "C contiguous array",
     "Buffer dtype mismatch",
+    "type 'object' not supported",
 )
 """What numba, Cython, pybind11 and others say without the class of what they were given."""
 

@@ -770,8 +770,6 @@ def _count(value: Tracer) -> int:
 def _plain_wanted(what: str) -> TracedArrayError:
     return conversion(
         f"{what} was asked of a traced value",
-        "np.sin(x) for math.sin(x); x for float(x), x for x.item(); np.zeros_like(x, shape=n) for "
-        "np.zeros(n), an array to assign into; np.stack([a, b]) for np.array([a, b]); "
-        "wg.custom_jvp for the function of another library (docs/custom.md); wg.stop_gradient(x) "
-        "where the derivative is meant to be zero",
+        "a formula in NumPy's functions; wg.custom_jvp for the function of another library "
+        "(docs/custom.md); wg.stop_gradient(x) where the derivative is meant to be zero",
     )
