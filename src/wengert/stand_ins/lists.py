@@ -35,6 +35,10 @@ ASKING = frozenset(
 """Functions of lists of arrays whose items are, and one that gives a list for a list."""
 
 
+_FITTING = WRITERS | {np.insert}
+"""Functions of which the numbers of a list, as no array's, have to fit into an array's dtype."""
+
+
 def _array(value: Any) -> Any:
     """A list or a tuple with traced values in it as a traced array; anything else as it is.
 
@@ -85,7 +89,7 @@ def _arrays(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def of_function(function: Any, *args: Any, **kwargs: Any) -> Any:
     """A function's call with arrays in place of lists; a list fits into other dtypes than those."""
-    if function in WRITERS:
+    if function in _FITTING:
         return _of_rule(function, unfilled(args), kwargs)
     arrays, named = _arrays(args, kwargs)
     return function(*arrays, **named)
