@@ -65,6 +65,9 @@ def integers(x: Any) -> Any:
         + table[n] * x
         + int(np.array([2.5]).item() * x + n) * x
         + x ** (n % 2 + 1)
+        + np.int64(3 * x) * np.uint8(5 * x) * x
+        + np.bool_(x > 0.5) * x
+        + float(np.longdouble(x) ** 2)
     )
 
 

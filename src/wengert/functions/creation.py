@@ -25,6 +25,7 @@ from ..trace import (
     ordered,
     perhaps,
     plain,
+    unfilled,
 )
 from .elementwise import arraylike
 from .roots import joined, moved
@@ -39,6 +40,8 @@ def _has_traced(nested: Any) -> bool:
     """Whether there is a traced value in a nesting of lists, tuples and object arrays."""
     if isinstance(nested, Traced):
         return True
+    if isinstance(nested, np.poly1d):
+        return _has_traced(unfilled(nested.coeffs))
     if isinstance(nested, np.ndarray):
         return nested.dtype.kind == "O" and any(map(_has_traced, nested.ravel().tolist()))
     return isinstance(nested, (list, tuple)) and any(map(_has_traced, nested))
@@ -46,6 +49,8 @@ def _has_traced(nested: Any) -> bool:
 
 def _assemble(nested: Any) -> Array:
     """One array from a nesting that has traced values in it."""
+    if isinstance(nested, np.poly1d):
+        nested = unfilled(nested.coeffs)
     if isinstance(nested, Traced):
         return nested.strong()
     if isinstance(nested, np.ndarray) and nested.dtype.kind == "O":

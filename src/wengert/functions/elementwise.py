@@ -43,7 +43,9 @@ ABSENT: Any = np._NoValue
 
 def arraylike(x: Any) -> Array:
     """A list or a number as an array; an array or a traced value as it is."""
-    return plain(x) if hasattr(x, "dtype") or isinstance(x, (list, tuple)) else np.asarray(x)[()]
+    if hasattr(x, "dtype") or isinstance(x, (list, tuple, np.poly1d)):
+        return plain(x)
+    return np.asarray(x)[()]
 
 
 def truth(condition: Any) -> Array:
@@ -365,9 +367,11 @@ def sinc(x: Array) -> Array:
 
 
 @implements(np.polyval)
-def polyval(p: Any, x: Any) -> Array:
-    p, x = arraylike(p), arraylike(x)
-    found = np.zeros_like(x)
+def polyval(p: Any, x: Any) -> Any:
+    p, found = arraylike(p), 0
+    if not isinstance(x, np.poly1d):
+        x = arraylike(x)
+        found = np.zeros_like(x)
     for i in range(p.shape[0]):
         found = found * x + p[i]
     return found

@@ -7,7 +7,17 @@ arrays that meet traced values), ``lists`` (``np.dot([x, y], [y, x])``).
 
 from __future__ import annotations
 
-from . import arrays, builtins, conversion, iterators, lists, mathematics, sparse, statistics
+from . import (
+    arrays,
+    builtins,
+    conversion,
+    iterators,
+    lists,
+    mathematics,
+    polynomials,
+    sparse,
+    statistics,
+)
 from .arrays import fillable
 from .install import STANDING_IN, has_traced, stand_ins
 
@@ -21,6 +31,7 @@ __all__ = [
     "iterators",
     "lists",
     "mathematics",
+    "polynomials",
     "sparse",
     "stand_ins",
     "statistics",

@@ -20,6 +20,7 @@ from ..trace import (
     as_array,
     as_number,
     filled_before,
+    knowable,
     layout,
     ordered,
     python_number,
@@ -45,6 +46,8 @@ def _array(
     ndmax: int = 0,
     like: Any = None,
 ) -> Any:
+    if type(object) is np.poly1d:
+        object = unfilled(object.coeffs)  # noqa: A001
     if dtype is not None and np.dtype(dtype).kind == "O":
         return _plain_array(_listed(object), dtype, ndmin=ndmin)
     made = joined_array(object, dtype, copy=copy if copy in (True, False) else None, ndmin=ndmin)
@@ -184,7 +187,25 @@ def _scalar(kind: type) -> Callable[..., Any]:
     return convert
 
 
-_SCALARS = (np.float64, np.float32, np.float16, np.complex128, np.complex64)
+def _integer(kind: type) -> Callable[..., Any]:
+    """``np.int64(x)``, ``np.bool_(x)``: a traced one where the value is not known."""
+    plainly = native.plain_constructor(kind)
+
+    def convert(*args: Any) -> Any:
+        args = unfilled(args)
+        if by_wengert() or len(args) != 1 or _is_known(args[0]):
+            return plainly(args, {})
+        return as_number(FUNCTIONS[np.astype](as_array(joined_array(args[0])), np.dtype(kind)))
+
+    return convert
+
+
+def _is_known(x: Any) -> bool:
+    return all(map(_is_known, x)) if isinstance(x, (list, tuple)) else knowable(x)
+
+
+_SCALARS = tuple({np.dtype(code).type for code in "defgFDG"})
+_INTEGERS = tuple({np.dtype(code).type for code in "?bBhHiIlLqQ"})
 
 
 def _float(x: Any) -> Any:
@@ -206,3 +227,4 @@ def _complex_number(*args: Any, **kwargs: Any) -> Any:
 stands_in_for(lambda: [native.constructor(float, _float)])
 stands_in_for(lambda: [native.constructor(complex, _complex_number)])
 stands_in_for(lambda: [native.constructor(kind, _scalar(kind)) for kind in _SCALARS])
+stands_in_for(lambda: [native.constructor(kind, _integer(kind)) for kind in _INTEGERS])

@@ -24,6 +24,7 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 @tuple = external global i8
 @ndarray = external global i8
 @objects = external global i8
+@polynomial = external global i8
 
 define internal ptr @word(ptr %record, i64 %k) alwaysinline nounwind {
   %p = getelementptr ptr, ptr %record, i64 %k
@@ -57,7 +58,10 @@ not_list:
   br i1 %is_tuple, label %tuple, label %not_tuple
 not_tuple:
   %is_array = icmp eq ptr %type, @ndarray
-  br i1 %is_array, label %array, label %no
+  br i1 %is_array, label %array, label %not_array
+not_array:
+  %is_polynomial = icmp eq ptr %type, @polynomial
+  ret i1 %is_polynomial
 array:
   %dtype = call ptr @field(ptr %o, i64 @DESCR@)
   %c = icmp eq ptr %dtype, @objects
@@ -248,7 +252,7 @@ plain:
   ret ptr %p
 }
 
-; Whether one of n objects is a list or a tuple with a traced one in it.
+; Whether one of n objects is a list or a tuple with a traced one in it, or a poly1d.
 define internal i1 @any_listed(ptr %args, i64 %n) nounwind {
 start:
   br label %loop
@@ -263,7 +267,9 @@ item:
   %is_list = icmp eq ptr %type, @list
   %is_tuple = icmp eq ptr %type, @tuple
   %nested = or i1 %is_list, %is_tuple
-  br i1 %nested, label %look, label %skip
+  %is_polynomial = icmp eq ptr %type, @polynomial
+  %holding = or i1 %nested, %is_polynomial
+  br i1 %holding, label %look, label %skip
 look:
   %inside = call i1 @traced(ptr %each, i32 0)
   br i1 %inside, label %yes, label %skip

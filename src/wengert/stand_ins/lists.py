@@ -44,6 +44,8 @@ def _array(value: Any) -> Any:
 
     A tuple of integers may be a shape: where it is known, it stays one.
     """
+    if type(value) is np.poly1d:
+        return unfilled(value.coeffs)
     if type(value) not in (list, tuple):
         return value
     value = unfilled(value)
@@ -89,7 +91,7 @@ def _arrays(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def of_function(function: Any, *args: Any, **kwargs: Any) -> Any:
     """A function's call with arrays in place of lists; a list fits into other dtypes than those."""
-    if function in _FITTING:
+    if function in _FITTING or any(type(each) is np.poly1d for each in args):
         return _of_rule(function, unfilled(args), kwargs)
     arrays, named = _arrays(args, kwargs)
     return function(*arrays, **named)
@@ -98,7 +100,8 @@ def of_function(function: Any, *args: Any, **kwargs: Any) -> Any:
 def _of_rule(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What NumPy calls where it finds a traced operand."""
     top = innermost((*args, *kwargs.values()))
-    assert top is not None
+    if top is None:  # a plain poly1d
+        return function._implementation(*args, **kwargs)
     return top.__array_function__(function, (), args, kwargs)
 
 

@@ -340,6 +340,7 @@ def prepare(hooks: Sequence[Hook], standing: type, filled: type) -> None:
         "tuple": id(tuple),
         "ndarray": id(np.ndarray),
         "objects": id(np.dtype(object)),
+        "polynomial": id(np.poly1d),
     }
     call = ctypes.cast(ctypes.pythonapi.PyObject_Call, ctypes.c_void_p).value or 0
     imports = {**known, **objects, "PyObject_Call": call}

@@ -691,6 +691,8 @@ def _is_half(exponent: Any, x: Tracer) -> bool:
 def _operate(ufunc: np.ufunc, left: Tracer, right: Array) -> Any:
     """A binary operator whose left operand is traced, by the shortest way to its trace."""
     primitive = UFUNCS[ufunc]
+    if type(right) is np.poly1d and type(left).python:
+        return NotImplemented
     if isinstance(right, Traced):
         kind = type(right)
         if kind.rooted and ufunc is np.multiply and not type(left).rooted:

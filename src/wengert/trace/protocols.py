@@ -356,6 +356,8 @@ def plain(arg: Array) -> Array:
         return numeric(FUNCTIONS[np.array](arg, copy=None))
     if isinstance(arg, (list, tuple)):
         return numeric(FUNCTIONS[np.array](arg))
+    if kind is np.poly1d:
+        return plain(arg.coeffs)
     own = "; x.toarray() of a sparse matrix" if hasattr(arg, "toarray") else ""
     own = "; x.to_numpy() of a table's column" if hasattr(arg, "to_numpy") else own
     raise TracedArrayError(
