@@ -39,11 +39,20 @@ def apply_along_axis(
 
 def _by_objects(ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """A ufunc of objects, by ``np.frompyfunc``: a function of Python's for each of the numbers."""
-    boxed = [astype(x, object) if isinstance(x, Traced) and x.shape else x for x in inputs]
+    boxed = [_boxed(x) if isinstance(x, Traced) else x for x in inputs]
     results = getattr(ufunc, method)(*boxed, **kwargs)
     if isinstance(results, tuple):
         return tuple(map(_numbers, results))
     return _numbers(results)
+
+
+def _boxed(x: Any) -> Any:
+    """An array of objects with the elements of a traced one, or with a traced number."""
+    if x.shape:
+        return astype(x, object)
+    box = np.empty((), object)
+    box[()] = x
+    return box
 
 
 def _numbers(result: Any) -> Any:

@@ -222,7 +222,7 @@ _OWN = frozenset("shape strides ndim size nbytes itemsize flags base".split())
 
 _SPECIAL = (
     "array bool float int index complex iter len contains repr str format copy deepcopy reduce_ex "
-    "pos"
+    "pos eq ne"
 ).split()
 
 for _name, _member in vars(np.ndarray).items():

@@ -24,7 +24,16 @@ from .base import ABSENT, GATHERED, Trace, concrete, knowable, known, perhaps, u
 from .causes import conversion, formats, hashing
 from .protocols import CREATION, FUNCTIONS, call_into, call_ufunc, named_out, no_rule
 
-__all__ = ["METHODS", "Slot", "Tracer", "change_class", "class_of", "set_class", "whole_number"]
+__all__ = [
+    "METHODS",
+    "Slot",
+    "Tracer",
+    "answers",
+    "change_class",
+    "class_of",
+    "set_class",
+    "whole_number",
+]
 
 
 class Slot:
@@ -691,8 +700,6 @@ def _is_half(exponent: Any, x: Tracer) -> bool:
 def _operate(ufunc: np.ufunc, left: Tracer, right: Array) -> Any:
     """A binary operator whose left operand is traced, by the shortest way to its trace."""
     primitive = UFUNCS[ufunc]
-    if type(right) is np.poly1d and type(left).python:
-        return NotImplemented
     if isinstance(right, Traced):
         kind = type(right)
         if kind.rooted and ufunc is np.multiply and not type(left).rooted:
@@ -702,10 +709,35 @@ def _operate(ufunc: np.ufunc, left: Tracer, right: Array) -> Any:
     try:
         return left._trace.process(primitive, (left, right), {})
     except REFUSALS as error:
-        if _is_sparse(right) or getattr(type(right), "__array_ufunc__", left) is None:
+        unlike = getattr(type(right), "__array_ufunc__", left) is None
+        if unlike or _is_sparse(right) or answers(ufunc, left, right):
             return NotImplemented  # An array leaves operators to such a one, a polynomial.
         left._trace.refused(error)
         raise
+
+
+_REFLECTED: dict[Any, str] = {
+    np.add: "__radd__",
+    np.subtract: "__rsub__",
+    np.multiply: "__rmul__",
+    np.divide: "__rtruediv__",
+    np.power: "__rpow__",
+    np.floor_divide: "__rfloordiv__",
+    np.remainder: "__rmod__",
+}
+_NUMPYS = (np.ndarray, Traced, np.generic, list, tuple, str, bytes, float, int, complex)
+_TABLES = ("__array_ufunc__", "to_numpy", "toarray")
+
+
+def answers(ufunc: np.ufunc, left: Tracer, right: Any) -> bool:
+    """Whether an object of a class of its own, on the right of a number, does the operation."""
+    if isinstance(right, _NUMPYS) or left.shape:
+        return False
+    kind = type(right)
+    if not hasattr(kind, _REFLECTED.get(ufunc, "")):
+        return False
+    array = hasattr(kind, "__array__") and not type(left).python
+    return not array and not any(hasattr(kind, name) for name in _TABLES)
 
 
 def _is_sparse(other: Any) -> bool:

@@ -20,7 +20,7 @@ from ..frames import asked_by_name, user_asks
 from ..primitive import REGISTRY, UFUNCS, Traced
 from ..program import Array
 from .attributes import has
-from .number import METHODS, Slot, Tracer, change_class, class_of, set_class
+from .number import METHODS, Slot, Tracer, answers, change_class, class_of, set_class
 from .protocols import FUNCTIONS
 
 __all__ = ["PythonNumber", "as_python_number", "hide", "is_python_number", "python_number"]
@@ -189,6 +189,20 @@ _COMPARISONS = frozenset(
 )
 
 
+def _with_other(
+    number: PythonNumber,
+    other: Array,
+    method: str,
+    above: Callable[[Any, Any], Any],
+    ufunc: np.ufunc | None,
+) -> Any:
+    """An operator with what is none of Python's numbers; ``ufunc`` where that is on the right."""
+    if ufunc is not None and answers(ufunc, number, other):
+        return NotImplemented
+    weak = number._beside((number, other))[0]
+    return above(weak, other) if weak is number else getattr(weak, method)(other)
+
+
 def _operator(name: str, ufunc: np.ufunc) -> None:
     """Define a binary operator, and what Python calls for one on the right."""
 
@@ -225,8 +239,7 @@ def _operator(name: str, ufunc: np.ufunc) -> None:
         def elsewhere(self: PythonNumber, other: Array) -> Any:
             """With another number of another trace, or with what is none of Python's."""
             if not is_python_number(other):
-                weak = self._beside((self, other))[0]
-                return above(weak, other) if weak is self else getattr(weak, method)(other)
+                return _with_other(self, other, method, above, None if reverse else ufunc)
             result = UFUNCS[ufunc].bind(*((other, self) if reverse else (self, other)))
             if compares and isinstance(result, Traced) and result._trace.bools:
                 return bool(result)
