@@ -40,7 +40,8 @@ AS_WRITTEN: tuple[Any, ...] = (
 def _as_written(code: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(code)
     def run(*args: Any, **kwargs: Any) -> Any:
-        return unfilled(code(*args, **kwargs))
+        result = code(*args, **kwargs)
+        return result if isinstance(result, np.poly1d) else unfilled(result)
 
     return run
 

@@ -176,8 +176,6 @@ def _innermost(value: Any, seen: dict[int, Any]) -> Any:
         return value if isinstance(value, Traced) else None
     if kind is list or kind is tuple:
         items: Any = value
-    elif kind is np.poly1d:
-        items = (value.coeffs,)
     elif kind.__name__ == "ndarray" and value.dtype.hasobject:
         if id(value) in seen:
             return None

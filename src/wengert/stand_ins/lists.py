@@ -92,14 +92,15 @@ def _arrays(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 def of_function(function: Any, *args: Any, **kwargs: Any) -> Any:
     """A function's call with arrays in place of lists; a list fits into other dtypes than those."""
     if function in _FITTING or any(type(each) is np.poly1d for each in args):
-        return _of_rule(function, unfilled(args), kwargs)
+        return _of_rule(function, args, kwargs)
     arrays, named = _arrays(args, kwargs)
     return function(*arrays, **named)
 
 
 def _of_rule(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What NumPy calls where it finds a traced operand."""
-    top = innermost((*args, *kwargs.values()))
+    args = tuple([x if type(x) is np.poly1d else unfilled(x) for x in args])
+    top = innermost(unfilled((*args, *kwargs.values())))
     if top is None:  # a plain poly1d
         return function._implementation(*args, **kwargs)
     return top.__array_function__(function, (), args, kwargs)

@@ -352,10 +352,16 @@ def _waits_for(thread: int, other: int) -> bool:
 
 
 def unfilled(value: Any) -> Any:
-    """A value, or a nesting of tuples and lists, with traced arrays in place of filled ones."""
+    """A value, or a nesting of tuples and lists, with traced arrays in place of filled ones.
+
+    A ``poly1d`` with traced coefficients is the array of these.
+    """
     kind = type(value)
     if kind is FilledArray:
         return handle(value)
+    if kind is np.poly1d:
+        coefficients = unfilled(value.coeffs)
+        return coefficients if isinstance(coefficients, Traced) else value
     if kind is tuple or kind is list:
         items = [unfilled(each) for each in value]
         if any(one is not other for one, other in zip(items, value, strict=True)):
