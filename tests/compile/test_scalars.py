@@ -39,7 +39,7 @@ ULPS = {
         "arcsinh arccosh arctanh arctan2 hypot power".split(),
         LARGEST_ERROR,
     ),
-    **dict.fromkeys(FORMULAS, 2 * LARGEST_ERROR),
+    **dict.fromkeys((*FORMULAS, "modulus"), 2 * LARGEST_ERROR),
 }
 """How many units in the last place a result may be away from NumPy's. 0 for all others.
 
@@ -252,7 +252,10 @@ def made(cases: Iterable[Case | None]) -> list[Case]:
 
 # -- all primitives of one dtype -------------------------------------------------------------------
 
-ELSEWHERE = {logic.select, shape.convert, arithmetic.round_, arithmetic.ldexp, arithmetic.power}
+ELSEWHERE = {
+    *(logic.select, shape.convert, arithmetic.round_, arithmetic.ldexp, arithmetic.power),
+    arithmetic.join,  # of complex numbers, which native code has in parts
+}
 # Those of math are called with float64 only, and agree in every bit: see tests/stand_ins.
 PRIMITIVES = [
     p
@@ -262,8 +265,8 @@ PRIMITIVES = [
     and p.name.partition(".")[0] not in ("math", "cmath", "complex", "exponent")
 ]
 
-INTERPRETED = {"conjugate"}
-"""What makes integers of truth values."""
+INTERPRETED = {"conjugate", "modulus"}
+"""What makes integers of truth values, and what is asked of floating-point parts only."""
 
 
 def of_dtype(primitive: Primitive, dtype: np.dtype[Any]) -> Case | None:

@@ -296,6 +296,8 @@ def names_on_the_page() -> set[str]:
             home, names = line.strip("| ").split(" | ")
             prefix = {"Python": "builtins.", "`statistics`": "statistics.", "`numpy`": "numpy."}
             prefix["`np.lib.stride_tricks`"] = "stride_tricks."
+            prefix["`np.poly1d`"] = "_polynomial_impl."
+            prefix["`np.polynomial.polyutils`"] = "polyutils."
             prefix |= {f"`np.{kind}`": f"{kind}." for kind in ("ndarray", "flatiter", "ufunc")}
             if home in prefix:
                 listed = {prefix[home] + name for name in re.findall(r"`([^`]+)`", names)}

@@ -133,12 +133,6 @@ OF_ARRAYS: dict[str, tuple[Any, Any, str, str]] = {
         "to hashlib.md5",
         "hashlib.md5(wg.stop_gradient(x)) where the hash is only shown",
     ),
-    "a polynomial": (
-        lambda x: np.convolve(np.poly1d(x), X),
-        X,
-        "np.convolve was given an object whose __array__",
-        "p.coeffs of p = np.poly1d(c)",
-    ),
     "a class": (OfMemory, X, "__new__", "a class that has an array as an attribute"),
     "a rotation": (
         lambda x: Rotation.from_euler("z", x[0]).as_matrix(),

@@ -240,4 +240,4 @@ def test_what_is_looked_into_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None
         return y[0] * len(many) + 0.0 * len(list(iterator))
 
     assert wg.grad(f)(X) == len(many)
-    assert len(looked) < 400
+    assert len(looked) < 2_000

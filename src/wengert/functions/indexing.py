@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import UnsupportedError
+from ..memory import laid
 from ..primitive import Params, Traced
 from ..primitives.index import ARRAY, fill, gather, ghost, scatter_add, slice_, update
 from ..primitives.logic import select
@@ -380,7 +381,11 @@ def as_strided(
         size = model.itemsize
         alike = [s * lying.itemsize for s in model.strides] == [s * size for s in lying.strides]
         if not (alike and model.flags.forc and model.size):
-            return np.ravel(model)[numbers]
+            part = np.ravel(model)[numbers]
+            same = distinct and model.dtype == own.dtype
+            return (
+                laid(part, np.lib.stride_tricks.as_strided(own, shape, strides)) if same else part
+            )
         flat = np.ravel(model, order="K")[start // lying.itemsize :]
         steps = tuple(step * size // lying.itemsize for step in strides)
         return np.lib.stride_tricks.as_strided(flat, shape, steps)

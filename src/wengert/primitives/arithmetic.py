@@ -404,11 +404,18 @@ hypot = elementwise(
 
 
 def _modulus(x: Array, y: Array) -> Array:
+    dtype = getattr(x, "dtype", None)
+    if dtype not in _WITH_COMPLEX or getattr(y, "dtype", None) != dtype:
+        dtype = np.hypot(x, y).dtype
     z = np.empty_like(
-        x if np.shape(x) == np.shape(y) else x + y, np.result_type(x, y, np.complex64)
+        x if np.shape(x) == np.shape(y) else x + y, np.result_type(dtype, np.complex64)
     )
     z.real, z.imag = x, y
-    return np.absolute(z)
+    return np.absolute(z).astype(dtype, copy=False)
+
+
+_WITH_COMPLEX = (np.dtype(np.float32), np.dtype(np.float64))
+"""Dtypes of the parts of complex numbers."""
 
 
 modulus = elementwise(

@@ -302,7 +302,7 @@ def _settled(array: np.ndarray[Any, Any]) -> Filled | None:
 
 # -- arrays that threads share ---------------------------------------------------------------------
 
-WAIT = 10.0
+WAIT = 60.0
 """So many seconds a thread waits for the end of another one's trace."""
 
 _waiting: dict[int, set[int]] = {}

@@ -90,10 +90,24 @@ class Holding(Trace):
         super().close()
         if self._samples:
             for array in sorted(self._held, key=_depth):
-                array.flags.writeable = True
+                _release(array)
             self._held.clear()
             self._samples.clear()
             _holding.pop(self, None)
+
+
+_waiting: list[np.ndarray[Any, Any]] = []
+"""Views of arrays that another thread's trace protects, which are writable after these."""
+
+
+def _release(array: np.ndarray[Any, Any]) -> None:
+    due = [array, *_waiting]
+    _waiting.clear()
+    for each in due:
+        try:
+            each.flags.writeable = True
+        except ValueError:
+            _waiting.append(each)
 
 
 @in_child
